@@ -1,0 +1,211 @@
+"""Binding the names and parameters of a recipe to sources and steps, before a raw byte is read.
+
+The keyword-only arguments of a function are the schema of its YAML parameters. `seed`, `tokenizer` and `ids_from` may
+be left out where the recipe gives them for all.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+import msgspec
+
+from builders.registry import SOURCES, STEPS, Source, Step
+from builders.tally import Tally
+from schemas.conversation import Conversation
+from schemas.errors import RecipeError
+from schemas.recipe import Block, Recipe
+from schemas.recipe import Step as StepEntry
+
+SHARED = ("seed", "tokenizer", "ids_from")
+
+
+class Steps:
+    """Steps that run inside another step, as often as it likes; their changes count as its own.
+
+    In YAML the parameter is a list of steps.
+    """
+
+    def __init__(self, steps: list["BoundStep"], outer: Tally) -> None:
+        self._steps = steps
+        self._outer = outer
+
+    def __call__(self, conversations: Iterable[Conversation]) -> Iterator[Conversation]:
+        stream = iter(conversations)
+        for bound in self._steps:
+            stream = bound.run(stream, self._outer.inner(bound.step.name))
+        return stream
+
+
+class BoundStep(NamedTuple):
+    """A step with all its parameters; `inner` are the bound steps of its `Steps` parameters."""
+
+    step: Step
+    params: dict[str, Any]
+    inner: dict[str, list["BoundStep"]]
+
+    def run(self, conversations: Iterable[Conversation], tally: Tally) -> Iterator[Conversation]:
+        """The conversations through this step, its changes counted."""
+        inner = {name: Steps(steps, tally) for name, steps in self.inner.items()}
+        return self.step.function(conversations, tally, **self.params, **inner)
+
+
+class BoundSource(NamedTuple):
+    """A source with its files and all its parameters, and the steps behind it."""
+
+    block: Block
+    source: Source
+    files: dict[str, Path]
+    params: dict[str, Any]
+    steps: list[BoundStep]
+
+
+def bind(recipe: Recipe, *, raw: Path) -> list[BoundSource]:
+    """The sources of a recipe, resolved; nothing is read.
+
+    Raises:
+        RecipeError: for a name, parameter or type that does not fit, with the nearest that would.
+    """
+    labels = [block.label for block in recipe.sources]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise RecipeError(f"recipe {recipe.name}: two sources are called {label!r}; give one a `name`")
+    for label in recipe.integer_ids:
+        if label not in labels:
+            raise RecipeError(f"recipe {recipe.name}: integer_ids: no source {label!r}{nearest(label, labels)}")
+    return [
+        _bind_source(_Context(recipe, raw, f"recipe {recipe.name}: {block.label}"), block) for block in recipe.sources
+    ]
+
+
+def nearest(name: str, names: Collection[str]) -> str:
+    """`; did you mean 'x'?`, or the names to choose from."""
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; expected one of {', '.join(sorted(names))}" if names else ""
+
+
+def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword-only arguments of a source or step, with their annotations resolved."""
+    hints = get_type_hints(function, include_extras=True)
+    return {
+        name: parameter.replace(annotation=hints[name])
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+class _Context(NamedTuple):
+    recipe: Recipe
+    raw: Path
+    where: str
+
+    def inside(self, name: str) -> "_Context":
+        return self._replace(where=f"{self.where}: {name}")
+
+    def shared(self, name: str) -> Any:
+        return getattr(self.recipe, name) if name in SHARED else None
+
+
+def _bind_source(context: _Context, block: Block) -> BoundSource:
+    if block.source not in SOURCES:
+        raise RecipeError(f"{context.where}: no source {block.source!r}{nearest(block.source, SOURCES)}")
+    source = SOURCES[block.source]
+    params, _ = _bind_params(context, source.function, block.params)
+    files = _bind_files(context, source, block)
+    return BoundSource(block, source, files, params, [_bind_step(context, entry) for entry in block.steps])
+
+
+def _bind_files(context: _Context, source: Source, block: Block) -> dict[str, Path]:
+    roles = {file.role for file in source.about.files}
+    for role in block.files:
+        if role not in roles:
+            raise RecipeError(f"{context.where}: files: no file {role!r}{nearest(role, roles)}")
+    wanted = block.files or {file.role: file.path for file in source.about.files}
+    for file in source.about.files:
+        if file.role not in wanted and not file.optional:
+            raise RecipeError(
+                f"{context.where}: files: {file.role!r} is not given, expected a path below the raw folder"
+            )
+    return {role: context.raw / path for role, path in wanted.items()}
+
+
+def _bind_step(context: _Context, entry: StepEntry) -> BoundStep:
+    if isinstance(entry, dict) and len(entry) != 1:
+        raise RecipeError(f"{context.where}: steps: {list(entry)} in one entry, expected one step behind each dash")
+    name, given = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+    if name not in STEPS:
+        raise RecipeError(f"{context.where}: no step {name!r}{nearest(name, STEPS)}")
+    context = context.inside(name)
+    params, nested = _bind_params(context, STEPS[name].function, given)
+    inner = {key: [_bind_step(context.inside(key), e) for e in entries] for key, entries in nested.items()}
+    bound = BoundStep(STEPS[name], params, inner)
+    try:
+        list(bound.run(iter(()), Tally(name)))
+    except RecipeError as error:
+        raise RecipeError(f"{context.where}: {error}") from None
+    return bound
+
+
+def _bind_params(
+    context: _Context, function: Callable[..., Any], given: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, list[StepEntry]]]:
+    """The values of a function's parameters, and apart from them those that are lists of steps."""
+    wanted = parameters(function)
+    for name in given:
+        if name not in wanted:
+            raise RecipeError(f"{context.where}: no parameter {name!r}{nearest(name, wanted)}")
+    values: dict[str, Any] = {}
+    nested: dict[str, list[StepEntry]] = {}
+    for name, parameter in wanted.items():
+        if parameter.annotation is Steps:
+            nested[name] = _convert(context, name, given.get(name, []), list[StepEntry])
+        else:
+            values[name] = _bind_value(context, name, given.get(name, context.shared(name)), parameter)
+    return values, nested
+
+
+def _bind_value(context: _Context, name: str, value: Any, parameter: inspect.Parameter) -> Any:
+    if value is None:
+        if parameter.default is inspect.Parameter.empty:
+            hint = "; set it here or for the whole recipe" if name in SHARED else ""
+            raise RecipeError(f"{context.where}: parameter {name!r} is not given{hint}")
+        return parameter.default
+    value = _convert(context, name, value, parameter.annotation)
+    if name == "ids_from":
+        value = str(context.raw / value)
+        if not Path(value).is_file():
+            raise RecipeError(f"{context.where}: ids_from: {value}: no such file")
+    return value
+
+
+def _convert(context: _Context, name: str, value: Any, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        raise RecipeError(f"{context.where}: {name}: got {value!r}, expected {describe(kind)}") from None
+
+
+def describe(kind: Any) -> str:
+    """A parameter's type in words a YAML author knows."""
+    if kind is Steps:
+        return "list of steps"
+    schema = msgspec.json.schema(kind)
+    options = schema.get("anyOf", [schema])
+    return " or ".join(_word(option) for option in options)
+
+
+def _word(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(str(value) for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_word(schema.get('items', {}))}"
+    words = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true | false"}
+    bounds = [f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema]
+    return " ".join([words.get(schema.get("type", ""), schema.get("type", "anything")), *bounds])
+
+
+_BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

@@ -1,0 +1,88 @@
+"""Region boxes as LLaVA writes them, and the two prompts that go with them."""
+
+from typing import Literal, NamedTuple
+
+from builders.draw import Draw
+from builders.sentences import fold, upper_first, with_period
+from builders.tally import Tally
+from schemas.conversation import Pair
+
+Convention = Literal["square", "plain"]
+Outside = Literal["clip", "drop"]
+
+
+class Box(NamedTuple):
+    """Pixels: left upper corner, width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Size(NamedTuple):
+    """Pixels of an image."""
+
+    width: int
+    height: int
+
+
+def clipped(box: Box, size: Size) -> Box | None:
+    """The part of a box inside the image; None when that has no area."""
+    left, top = max(box.x, 0), max(box.y, 0)
+    right, bottom = min(box.x + box.width, size.width), min(box.y + box.height, size.height)
+    return Box(left, top, right - left, bottom - top) if right > left and bottom > top else None
+
+
+def fractions(box: Box, size: Size, convention: Convention) -> tuple[float, float, float, float]:
+    """x1, y1, x2, y2 as fractions of the image padded to a square (LLaVA #606), or of the image as it is (`plain`)."""
+    if convention == "plain":
+        wide, high, left, top = size.width, size.height, 0, 0
+    else:
+        wide = high = max(size)
+        left, top = (wide - size.width) // 2, (high - size.height) // 2
+    x, y = box.x + left, box.y + top
+    return x / wide, y / high, (x + box.width) / wide, (y + box.height) / high
+
+
+def box_text(edges: tuple[float, float, float, float]) -> str:
+    """`[x1, y1, x2, y2]`, each rounded to two places and printed as Python prints a float."""
+    return str([round(edge, 2) for edge in edges])
+
+
+def region_pair(
+    sentence: str,
+    box: Box,
+    size: Size,
+    *,
+    origin: str,
+    draw: Draw,
+    convention: Convention,
+    outside: Outside,
+    tally: Tally,
+) -> Pair | None:
+    """One drawn turn about a region: describe it, or say where it is; None (counted) where that cannot be.
+
+    An empty sentence and a box that has no area inside the image are dropped; a box that only rounding makes empty is
+    kept and noted.
+    """
+    sentence = fold(sentence)
+    inside = clipped(box, size)
+    reason = (
+        "empty sentence" if not sentence
+        else "box has no area" if inside is None
+        else "box leaves the image" if outside == "drop" and inside != box
+        else None
+    )  # fmt: skip
+    if reason or inside is None:
+        tally.drop(reason or "", origin, conversations=0)
+        return None
+    text = box_text(fractions(inside, size, convention))
+    x1, y1, x2, y2 = text[1:-1].split(", ")
+    if x1 == x2 or y1 == y2:
+        tally.note("box collapses when rounded", origin)
+    sentence = with_period(sentence)
+    if draw.rank(origin) % 2:
+        return Pair(f"Please provide a short description for this region: {text}.", upper_first(sentence), origin)
+    question = f"Please provide the bounding box coordinate of the region this sentence describes: {sentence}"
+    return Pair(question, text, origin)

@@ -1,0 +1,32 @@
+"""LLaVA-Instruct-150K: 157,712 conversations that GPT-4 wrote about COCO images."""
+
+from collections.abc import Iterator
+
+from builders.llava_json import llava_conversations, llava_file
+from builders.raw import RawFiles
+from builders.registry import About, source
+from schemas.conversation import Conversation
+
+ABOUT = About(
+    title="LLaVA-Instruct-150K",
+    files=(
+        llava_file(
+            "llava_instruct/llava_instruct_150k.json",
+            "https://huggingface.co/datasets/liuhaotian/LLaVA-Instruct-150K",
+            229_000_000,
+        ),
+    ),
+    licence="CC BY 4.0, and the terms of the model that wrote it",
+    image_licence="COCO: Flickr terms",
+    images="coco/train2017/<12 digits>.jpg",
+    counts="157,712 conversations",
+)
+
+
+@source(ABOUT)
+def llava_instruct(raw: RawFiles, *, image_folder: str = "coco/train2017") -> Iterator[Conversation]:
+    """The file as it is, with the image folder put before the image names.
+
+    It is not the sum of its three published parts, which hold 1,148 records fewer. One COCO image serves several.
+    """
+    return llava_conversations(raw, image_folder=image_folder, several=True)

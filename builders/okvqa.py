@@ -1,0 +1,91 @@
+"""OKVQA: 9,009 questions on 8,998 COCO images."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from builders.coco import coco_question
+from builders.raw import RawFiles
+from builders.registry import About, RawFile, source
+from builders.sentences import upper_first
+from builders.vqav2 import Question
+from schemas.conversation import Conversation, Pair
+
+
+class Answer(msgspec.Struct, gc=False):
+    """`{"answer_id": 1, "raw_answer": "racing cars", "answer_confidence": "yes", "answer": "race car"}`."""
+
+    raw_answer: str
+    answer: str
+
+
+class Annotation(msgspec.Struct, gc=False):
+    """`{"question_id": 516065, "image_id": 51606, "answers": [ten of them], "question_type": "four", …}`."""
+
+    question_id: int
+    image_id: int
+    answers: list[Answer]
+
+
+_BASE = "https://okvqa.allenai.org/static/data"
+ABOUT = About(
+    title="OK-VQA v1.1, train2014",
+    files=(
+        RawFile(
+            "questions",
+            "okvqa/OpenEnded_mscoco_train2014_questions.json",
+            Question,
+            "questions",
+            "question_id",
+            f"{_BASE}/OpenEnded_mscoco_train2014_questions.json.zip",
+            930_000,
+        ),
+        RawFile(
+            "annotations",
+            "okvqa/mscoco_train2014_annotations.json",
+            Annotation,
+            "annotations",
+            "question_id",
+            f"{_BASE}/mscoco_train2014_annotations.json.zip",
+            9_500_000,
+        ),
+    ),
+    licence="CC BY 4.0",
+    image_licence="COCO: Flickr terms",
+    images="coco/train2017/<12 digits>.jpg",
+    counts="9,009 questions, 8,998 images",
+)
+
+
+@source(ABOUT)
+def okvqa(
+    raw: RawFiles, *, answer: Literal["raw_answer", "answer"] = "raw_answer", capitalize: bool = True
+) -> Iterator[Conversation]:
+    """One conversation per question, answered by the most common non-empty one of its ten answers.
+
+    Ties go to the earlier answer. `answer` is the field to take: `raw_answer` as people wrote it, `answer` its stemmed
+    form ("cars" becomes "car"); which of them the authors took is not known.
+    """
+    annotations = raw.index("annotations")
+    for identifier, question in raw.entries("questions", counted=True):
+        annotation = annotations.get(identifier)
+        if annotation is None or annotation.image_id != question.image_id:
+            why = "no annotation" if annotation is None else f"annotation of image {annotation.image_id}"
+            raw.reject("questions", identifier, f"{why}, expected one of image {question.image_id}", counted=True)
+            continue
+        raw.tally.enter()
+        text = most_common([getattr(given, answer) for given in annotation.answers])
+        if text is None:
+            raw.tally.drop("all answers empty", identifier)
+            continue
+        yield coco_question(
+            question.image_id, Pair(question.question, upper_first(text) if capitalize else text, identifier)
+        )
+
+
+def most_common(answers: list[str]) -> str | None:
+    """The most common non-empty answer, the earlier one of equals; None when all are empty."""
+    counts = Counter(text for answer in answers if (text := answer.strip()))
+    return max(counts, key=counts.__getitem__) if counts else None

@@ -1,0 +1,166 @@
+"""RefCOCO, RefCOCO+ and RefCOCOg: sentences that refer to one object in a COCO image, pooled."""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from builders.boxes import Box, Convention, Outside, Size, region_pair
+from builders.coco import coco_id, coco_image
+from builders.draw import Draw
+from builders.raw import RawFiles
+from builders.registry import About, RawFile, source
+from schemas.conversation import Conversation
+from schemas.errors import RecipeError
+
+
+class Sentence(msgspec.Struct, gc=False):
+    """`{"sent_id": 0, "sent": "the lady in blue", "raw": "THE LADY IN BLUE", "tokens": […]}`."""
+
+    sent_id: int
+    sent: str
+    raw: str
+
+
+class Ref(msgspec.Struct, gc=False):
+    """`{"ref_id": 0, "ann_id": 1719310, "image_id": 581857, "split": "train", "sentences": […], "file_name": …}`.
+
+    `file_name` is not the image's file; `instances.json` names it.
+    """
+
+    ref_id: int
+    ann_id: int
+    image_id: int
+    split: str
+    sentences: list[Sentence]
+
+
+class Annotation(msgspec.Struct, gc=False):
+    """`{"id": 1719310, "image_id": 581857, "bbox": [x, y, width, height], "segmentation": […], …}`."""
+
+    id: int
+    image_id: int
+    bbox: tuple[float, float, float, float]
+
+
+class Image(msgspec.Struct, gc=False):
+    """`{"id": 581857, "file_name": "COCO_train2014_000000581857.jpg", "width": 427, "height": 640, …}`."""
+
+    id: int
+    width: int
+    height: int
+
+
+_SPLIT_BY = {"refcoco": "unc", "refcoco+": "unc", "refcocog": "umd"}
+_URL = "https://github.com/lichengunc/refer (archives of the University of North Carolina)"
+
+
+def _files(name: str, split_by: str) -> tuple[RawFile, ...]:
+    """The three parts of a data set; the last two stand in one file."""
+    folder = f"refcoco/{name}"
+    return (
+        RawFile(f"{name}/refs", f"{folder}/refs({split_by}).p", Ref, "pickle", "ref_id", _URL, optional=True),
+        RawFile(
+            f"{name}/annotations", f"{folder}/instances.json", Annotation, "annotations", "id", _URL, optional=True
+        ),
+        RawFile(f"{name}/images", f"{folder}/instances.json", Image, "images", "id", _URL, optional=True),
+    )
+
+
+ABOUT = About(
+    title="RefCOCO (unc), RefCOCO+ (unc), RefCOCOg (umd)",
+    files=tuple(file for name, split_by in _SPLIT_BY.items() for file in _files(name, split_by)),
+    licence="Apache-2.0",
+    image_licence="COCO: Flickr terms",
+    images="coco/train2017/<12 digits>.jpg",
+    counts="142,210 + 141,564 + 95,010 sentences",
+)
+
+
+class _Phrase(NamedTuple):
+    """A sentence with the box and the image it refers to."""
+
+    text: str
+    origin: str
+    box: Box
+    size: Size
+
+
+@source(ABOUT)
+def refcoco(
+    raw: RawFiles,
+    *,
+    seed: int,
+    splits: list[str] = ["train"],  # noqa: B006, read only
+    sentence: Literal["sent", "raw"] = "sent",
+    convention: Convention = "square",
+    outside: Outside = "clip",
+) -> Iterator[Conversation]:
+    """All sentences of an image in one conversation, shuffled, each with one of two drawn prompts.
+
+    The data sets whose files are given are pooled, nothing is deduplicated. `sentence` is the field: `sent` cleaned
+    by the publisher, `raw` as typed. For the box convention and boxes outside the image see `vg`.
+    """
+    images: dict[int, list[_Phrase]] = {}
+    for name in _datasets(raw):
+        for image_id, phrase in _phrases(raw, name, splits, sentence):
+            images.setdefault(image_id, []).append(phrase)
+    order, prompt = Draw(seed, purpose="refcoco order"), Draw(seed, purpose="region prompt")
+    for image_id, phrases in images.items():
+        pairs = [
+            region_pair(
+                phrase.text,
+                phrase.box,
+                phrase.size,
+                origin=phrase.origin,
+                draw=prompt,
+                convention=convention,
+                outside=outside,
+                tally=raw.tally,
+            )
+            for phrase in order.order(phrases, key=lambda phrase: phrase.origin)
+        ]
+        kept = [pair for pair in pairs if pair]
+        if not kept:
+            raw.tally.note("no usable sentence", coco_id(image_id))
+            continue
+        raw.tally.change("sentences of one image joined", conversations=1)
+        done = (f"{len(kept)} sentences shuffled",)
+        yield Conversation(coco_id(image_id), coco_image(image_id), kept, coco_id(image_id), several=True, history=done)
+
+
+def _datasets(raw: RawFiles) -> list[str]:
+    """The data sets whose files are given, in the order of the paper."""
+    names = [name for name in _SPLIT_BY if any(role.split("/")[0] == name for role in raw.paths)]
+    for name in names:
+        for part in ("refs", "annotations", "images"):
+            if f"{name}/{part}" not in raw.paths:
+                raise RecipeError(
+                    f"refcoco: files: {f'{name}/{part}'!r} is not given, expected beside the others of {name}"
+                )
+    return names
+
+
+def _phrases(raw: RawFiles, name: str, splits: list[str], sentence: str) -> Iterator[tuple[int, _Phrase]]:
+    """The sentences of one data set with their image ids, in the order of the file."""
+    annotations, images = raw.index(f"{name}/annotations"), raw.index(f"{name}/images")
+    for identifier, ref in raw.entries(f"{name}/refs", counted=True):
+        annotation = annotations.get(str(ref.ann_id))
+        image = images.get(str(ref.image_id))
+        if annotation is None or image is None or annotation.image_id != ref.image_id:
+            why = f"ann_id {ref.ann_id} of image_id {ref.image_id} is not in instances.json, expected it there"
+            raw.reject(f"{name}/refs", f"{name}/{identifier}", why, counted=True)
+            continue
+        raw.tally.enter(pairs=len(ref.sentences))
+        if ref.split not in splits:
+            raw.tally.drop(f"split {ref.split}", f"{name}/{identifier}", pairs=len(ref.sentences))
+            continue
+        raw.tally.change("sentences of one image joined", conversations=-1)
+        for said in ref.sentences:
+            phrase = _Phrase(
+                getattr(said, sentence),
+                f"{name}/{said.sent_id}",
+                Box(*annotation.bbox),
+                Size(image.width, image.height),
+            )
+            yield ref.image_id, phrase

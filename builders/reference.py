@@ -1,0 +1,64 @@
+"""Which records a file in LLaVA's own form names, such as the published `llava_v1_5_mix665k.json`."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from builders.raw import Bad, read
+from builders.registry import RawFile
+from schemas.conversation import Conversation
+from schemas.errors import RawDataError, RecipeError
+
+SHARED_FOLDERS = ("coco",)
+"""Image folders that several sources of the mixture share: a name there does not tell the source."""
+
+
+class _Named(msgspec.Struct, gc=False):
+    id: str | int
+    image: str | None = None
+
+
+class Reference(NamedTuple):
+    """The names of a file's records by image folder (None: no image)."""
+
+    path: Path
+    folders: dict[str | None, set[str]]
+
+    @classmethod
+    def load(cls, path: Path) -> "Reference":
+        """Read ids and images only.
+
+        Raises:
+            RawDataError: when the file is not in LLaVA's form.
+        """
+        file = RawFile("ids_from", path.name, _Named, "[]", None, url="")
+        folders: dict[str | None, set[str]] = {}
+        for _, identifier, found in read(file, path, lambda _: None):
+            if isinstance(found, Bad):
+                raise RawDataError(f"{path}: {found.where}: {found.why} (id {identifier!r}), expected LLaVA's own form")
+            folders.setdefault(_folder(found.image), set()).add(found.image or str(found.id))
+        return cls(path, folders)
+
+    def names(self, conversations: Collection[Conversation]) -> set[str]:
+        """The names in this file that belong to the source of these conversations.
+
+        Raises:
+            RecipeError: when the images lie in a folder that several sources share.
+        """
+        folders = {_folder(conversation.image) for conversation in conversations}
+        for folder in folders.intersection(SHARED_FOLDERS):
+            raise RecipeError(
+                f"ids_from: images under {folder}/ belong to several sources of {self.path}; draw instead"
+            )
+        return set().union(*(self.folders.get(folder, set()) for folder in folders))
+
+    @staticmethod
+    def name(conversation: Conversation) -> str:
+        """What a conversation is called in such a file: its image, or its id where it has none."""
+        return conversation.image or conversation.reference_id
+
+
+def _folder(image: str | None) -> str | None:
+    return image.split("/", 1)[0] if image else None

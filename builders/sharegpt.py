@@ -1,0 +1,139 @@
+"""ShareGPT: conversations with a text-only assistant that people shared, about 94,000 of them."""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+
+from builders.raw import RawFiles
+from builders.registry import About, RawFile, source
+from schemas.conversation import IMAGE_TOKEN, Conversation, Pair
+
+
+class Said(msgspec.Struct, gc=False):
+    """`{"from": "human", "value": "…"}`."""
+
+    role: str = msgspec.field(name="from")
+    value: str
+
+
+class Shared(msgspec.Struct, gc=False):
+    """`{"id": "wgByO4Y_0", "conversations": [turns]}`."""
+
+    id: str
+    conversations: list[Said]
+
+
+ABOUT = About(
+    title="ShareGPT Vicuna unfiltered, V3, cleaned and split",
+    files=(
+        RawFile(
+            "conversations",
+            "sharegpt/ShareGPT_V3_unfiltered_cleaned_split.json",
+            Shared,
+            "[]",
+            None,
+            "https://huggingface.co/datasets/anon8231489123/ShareGPT_Vicuna_unfiltered",
+            673_000_000,
+        ),
+    ),
+    licence="unclear",
+    image_licence="no images",
+    images="none",
+    counts="about 94,000 conversations",
+)
+
+_HUMAN = {"human", "user"}
+_GPT = {"gpt", "chatgpt", "bard", "bing"}
+_INVISIBLE = " \t\n\r\f\v\u00a0\u200b\u200c\u200d\u2060\ufeff"
+_BOILERPLATE = re.compile(
+    r"Too many requests in 1 hour|^An error occurred\b"
+    r"|\bas an AI language model (?:developed|trained|created) by OpenAI\b"
+    r"|\bI(?:'m| am) (?:ChatGPT|an AI language model (?:developed|trained|created) by OpenAI)\b",
+    re.IGNORECASE,
+)
+"""Replies that Vicuna's cleaning filtered; its exact list is not known."""
+_FENCE = re.compile(r"(```.*?(?:```|\Z))", re.DOTALL)
+
+
+@source(ABOUT)
+def sharegpt(
+    raw: RawFiles,
+    *,
+    boilerplate: Literal["drop", "keep"] = "drop",
+    duplicates: Literal["drop", "keep"] = "drop",
+    html: Literal["keep", "to_text"] = "keep",
+) -> Iterator[Conversation]:
+    """Conversations filtered as Vicuna's were, as far as that is known; every language is kept.
+
+    Leading turns that are not a human's and trailing ones that are not an answer are cut. Dropped are conversations of
+    fewer than two turns, with an empty turn, whose speakers do not take turns, with a boilerplate reply, which hold the
+    image placeholder (a trainer would look for a picture), and duplicates by id or by first pair. `to_text` turns HTML
+    into Markdown and leaves code blocks alone; the published dump is Markdown already.
+    """
+    ids: set[str] = set()
+    firsts: set[tuple[str, str]] = set()
+    for _, shared in raw.entries("conversations", counted=True):
+        turns = shared.conversations
+        raw.tally.enter(pairs=_num_pairs(turns))
+        kept = _trimmed(turns)
+        reason = _fault(kept)
+        if reason is None and boilerplate == "drop" and any(_BOILERPLATE.search(turn.value) for turn in kept[1::2]):
+            reason = "boilerplate reply"
+        first = (kept[0].value, kept[1].value) if len(kept) > 1 else ("", "")
+        if reason is None and duplicates == "drop":
+            reason = "duplicate id" if shared.id in ids else "duplicate first pair" if first in firsts else None
+        if reason is not None:
+            raw.tally.drop(reason, shared.id, pairs=_num_pairs(turns))
+            continue
+        ids.add(shared.id)
+        firsts.add(first)
+        done = (f"{len(turns) - len(kept)} turns cut at the ends",) if len(kept) < len(turns) else ()
+        pairs = _pairs(shared.id, kept, to_text=html == "to_text")
+        yield Conversation(shared.id, None, pairs, shared.id, several=duplicates == "keep", history=done)
+
+
+def _num_pairs(turns: list[Said]) -> int:
+    """How often a human is answered."""
+    return sum(a.role in _HUMAN and b.role in _GPT for a, b in pairwise(turns))
+
+
+def _trimmed(turns: list[Said]) -> list[Said]:
+    start, stop = 0, len(turns)
+    while start < stop and turns[start].role not in _HUMAN:
+        start += 1
+    while stop > start and turns[stop - 1].role not in _GPT:
+        stop -= 1
+    return turns[start:stop]
+
+
+def _fault(turns: list[Said]) -> str | None:
+    """Why a trimmed conversation cannot be used, or None."""
+    if len(turns) < 2:
+        return "fewer than two turns"
+    if any(turn.role not in (_GPT if i % 2 else _HUMAN) for i, turn in enumerate(turns)):
+        return "speakers do not take turns"
+    if any(not turn.value.strip(_INVISIBLE) for turn in turns):
+        return "empty turn"
+    if any(IMAGE_TOKEN in turn.value for turn in turns):
+        return "holds the image placeholder"
+    return None
+
+
+def _pairs(identifier: str, turns: list[Said], *, to_text: bool) -> list[Pair]:
+    values: Iterable[str] = (turn.value for turn in turns)
+    texts = [_text(value) for value in values] if to_text else list(values)
+    return [Pair(texts[i], texts[i + 1], f"{identifier}/{i // 2}") for i in range(0, len(texts), 2)]
+
+
+def _text(value: str) -> str:
+    """HTML as Markdown, code between fences as it is."""
+    from markdownify import markdownify
+
+    parts = _FENCE.split(value)
+    for i in range(0, len(parts), 2):
+        if "<" in parts[i]:
+            parts[i] = markdownify(parts[i], escape_asterisks=False, escape_underscores=False, escape_misc=False)
+    return "".join(parts)

@@ -1,0 +1,98 @@
+"""The commands `mix` and `train`: parse, call one function, turn a user's error into one line and exit code 1."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal, ParamSpec
+
+import typer
+from rich.console import Console
+
+from schemas.errors import UserError
+
+P = ParamSpec("P")
+mix = typer.Typer(
+    name="mix",
+    help="Rebuild LLaVA-1.5's instruction mixture from the raw datasets, and look at what came out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+train = typer.Typer(name="train", help="Train on a mixture.", no_args_is_help=True, pretty_exceptions_enable=False)
+
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes to use; all cores by default.")]
+Out = Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)]
+Raw = Annotated[Path, typer.Option(help="Folder with the raw files.")]
+
+
+def one_line(command: Callable[P, None]) -> Callable[P, None]:
+    """A command whose user errors are one line on stderr and exit code 1."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except UserError as error:
+            typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(1) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            typer.secho("interrupted", err=True)
+            raise typer.Exit(130) from None
+
+    return run
+
+
+@mix.command()
+@one_line
+def build(
+    recipe: Annotated[str, typer.Argument(help="A recipe's path, or the name of a shipped one.")],
+    raw: Raw,
+    out: Out,
+    only: Annotated[list[str] | None, typer.Option(help="Build this source only; may be repeated.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Take the first N conversations of each source, before its steps.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Resolve and check everything, build nothing.")] = False,
+    jobs: Jobs = None,
+    tokenizer: Annotated[str | None, typer.Option(help="Hub name or folder, instead of the recipe's.")] = None,
+    ids_from: Annotated[
+        Path | None,
+        typer.Option(help="Take the ids of this file in LLaVA's form instead of drawing them.", dir_okay=False),
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Check that every image is there.")] = None,
+    on_missing_image: Annotated[Literal["fail", "drop"], typer.Option(help="With --images.")] = "fail",
+    on_bad_record: Annotated[Literal["fail", "drop"], typer.Option(help="What to do with a bad raw record.")] = "fail",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Build into a folder that holds something else.")
+    ] = False,
+) -> None:
+    """Build a mixture from raw annotation files."""
+    import builders  # noqa: F401, registers sources and steps
+    from mixtures.plan import Options, make_plan
+
+    options = Options(raw, out, tuple(only or ()), limit, tokenizer, ids_from, images, on_missing_image, on_bad_record)
+    plan = make_plan(recipe, options)
+    if check:
+        typer.echo(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
+        return
+    from mixtures.build import build as build_mixture
+    from mixtures.watch import BuildProgress, build_table
+
+    with BuildProgress(plan, console=Console(stderr=True)) as progress:
+        manifest, results = build_mixture(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, watcher=progress)
+    Console().print(build_table(manifest, results))
+    typer.echo(f"wrote {out}")
+
+
+@mix.command()
+@one_line
+def steps(name: Annotated[str | None, typer.Argument(help="One source or step.")] = None) -> None:
+    """List sources and steps with their parameters, as a recipe can use them."""
+    from mixtures.describe import describe_functions
+
+    describe_functions(Console(), name)

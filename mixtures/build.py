@@ -1,0 +1,142 @@
+"""Building a mixture: sources first, the manifest last."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from mixtures.card import write_card
+from mixtures.manifests import MANIFEST, read_manifest, write_manifest, write_whole
+from mixtures.plan import Options, Plan
+from mixtures.processes import Result, Watcher, run_sources
+from mixtures.worker import STATE
+from schemas.errors import MixtureError
+from schemas.manifest import FORMAT, Manifest, SourceEntry
+
+_CARD = "README.md"
+
+
+def build(plan: Plan, *, jobs: int, overwrite: bool, watcher: Watcher) -> tuple[Manifest, list[Result]]:
+    """Build the mixture of a plan into its folder; the results are in the order of the recipe.
+
+    Raises:
+        UserError: for whatever the user can mend. The folder then holds no manifest; the sources that are complete are
+            kept for the next build.
+    """
+    out = plan.options.out
+    try:
+        _require_room(plan, overwrite=overwrite)
+        with _locked(out):
+            _prepare(plan, overwrite=overwrite)
+            found = run_sources(plan, jobs=jobs, watcher=watcher)
+            results = [found[bound.block.label] for bound in plan.sources]
+            for result in results:
+                _require_count(result.entry, plan.options)
+            manifest = _manifest(plan, [result.entry for result in results])
+            _sweep(out, manifest)
+            write_card(out / _CARD, manifest)
+            write_manifest(out, manifest)
+    except OSError as error:
+        raise MixtureError(f"{error.filename or out}: {(error.strerror or str(error)).lower()}") from None
+    return manifest, results
+
+
+def _require_room(plan: Plan, *, overwrite: bool) -> None:
+    """Refuse a folder that holds something else, unless it may be overwritten."""
+    out = plan.options.out
+    if overwrite or not out.exists() or not any(out.iterdir()):
+        return
+    marker = out / STATE / "recipe"
+    if not marker.is_file():
+        raise MixtureError(f"{out}: not empty and no mixture; name another --out, or pass --overwrite to build into it")
+    if (held := marker.read_text()) != plan.recipe.name:
+        raise MixtureError(f"{out}: holds a mixture of recipe {held!r}; name another --out or pass --overwrite")
+    if (out / MANIFEST).is_file():
+        labels = {bound.block.label for bound in plan.sources}
+        lost = [entry.name for entry in read_manifest(out).sources if entry.name not in labels]
+        if lost:
+            raise MixtureError(
+                f"{out}: holds {', '.join(lost)}, which this build leaves out; name another --out or pass --overwrite"
+            )
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Keep other builds out of the folder; a build that is killed frees it."""
+    (out / STATE).mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / STATE / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise MixtureError(
+            f"{out}: another build is running into this folder; wait for it or name another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _prepare(plan: Plan, *, overwrite: bool) -> None:
+    """Take away what would look finished, and what an interrupted build left."""
+    out = plan.options.out
+    (out / MANIFEST).unlink(missing_ok=True)
+    marker = out / STATE / "recipe"
+    if overwrite and not (marker.is_file() and marker.read_text() == plan.recipe.name):
+        for path in (out / "data").glob("*.parquet"):
+            path.unlink()
+        for path in (out / STATE).glob("*.json"):
+            path.unlink()
+    for folder in (out / STATE).iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    (out / "data").mkdir(exist_ok=True)
+    write_whole(marker, plan.recipe.name)
+
+
+def _require_count(entry: SourceEntry, options: Options) -> None:
+    """Hold a strict expectation, unless this build was asked for something else."""
+    expect = entry.expect
+    dropping = "drop" in (options.on_missing_image, options.on_bad_record)
+    if expect is None or not expect.strict or options.limit or dropping or _takes_ids(entry.steps):
+        return
+    if entry.conversations == expect.count:
+        return
+    raise MixtureError(
+        f"{entry.name}: built {entry.conversations:,} conversations, the recipe expects {expect.count:,} "
+        f"({expect.because}); check the raw files with `mix sources {entry.source} --raw {options.raw}`"
+    )
+
+
+def _takes_ids(steps: list[dict[str, dict[str, Any]]]) -> bool:
+    """Whether a step takes what a file names instead of drawing."""
+    return any(params.get("ids_from") for step in steps for params in step.values())
+
+
+def _manifest(plan: Plan, entries: list[SourceEntry]) -> Manifest:
+    hashes = "".join(f"{entry.name} {shard.row_hash}\n" for entry in entries for shard in entry.shards)
+    return Manifest(
+        format=FORMAT,
+        tool=f"mix665k {version('mix665k')}",
+        name=plan.recipe.name,
+        recipe=plan.text,
+        overrides=plan.options.overrides(),
+        integer_ids=plan.recipe.integer_ids,
+        conversations=sum(entry.conversations for entry in entries),
+        pairs=sum(entry.pairs for entry in entries),
+        row_hash=hashlib.sha256(hashes.encode()).hexdigest(),
+        sources=entries,
+    )
+
+
+def _sweep(out: Path, manifest: Manifest) -> None:
+    """Remove shards that this mixture does not name."""
+    named = {shard.path for entry in manifest.sources for shard in entry.shards}
+    for path in (out / "data").glob("*.parquet"):
+        if f"data/{path.name}" not in named:
+            path.unlink()

@@ -1,0 +1,113 @@
+"""What a build will do, resolved and checked before a raw byte is read."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from builders.bind import BoundSource, BoundStep, bind, nearest
+from builders.raw import OnBadRecord
+from builders.tokens import tokenizer_folder
+from mixtures.recipes import find_recipe, load_recipe
+from schemas.errors import MixtureError, RawDataError, RecipeError
+from schemas.recipe import Recipe
+
+OnMissingImage = Literal["fail", "drop"]
+
+
+class Options(NamedTuple):
+    """What the command line adds to a recipe."""
+
+    raw: Path
+    out: Path
+    only: tuple[str, ...] = ()
+    limit: int | None = None
+    tokenizer: str | None = None
+    ids_from: Path | None = None
+    images: Path | None = None
+    on_missing_image: OnMissingImage = "fail"
+    on_bad_record: OnBadRecord = "fail"
+
+    def overrides(self) -> dict[str, Any]:
+        """Those that change what is built, for the manifest."""
+        changes: dict[str, Any] = {
+            "only": list(self.only),
+            "limit": self.limit,
+            "tokenizer": self.tokenizer,
+            "ids_from": self.ids_from and self.ids_from.name,
+            "on_missing_image": self.on_missing_image if self.images else None,
+            "on_bad_record": None if self.on_bad_record == "fail" else self.on_bad_record,
+        }
+        return {name: value for name, value in changes.items() if value}
+
+
+class Plan(NamedTuple):
+    """A recipe bound to its sources, files and parameters."""
+
+    recipe: Recipe
+    text: str
+    sources: list[BoundSource]
+    options: Options
+
+
+def make_plan(recipe_name: str, options: Options) -> Plan:
+    """Resolve a recipe and check that all it needs is there.
+
+    Raises:
+        RecipeError: for a name, parameter or type that does not fit.
+        RawDataError: for raw files that are missing.
+        TokenizerError: for a tokenizer that is nowhere.
+    """
+    path = find_recipe(recipe_name)
+    text = path.read_text(encoding="utf-8")
+    recipe = load_recipe(text, where=str(path))
+    recipe = msgspec.structs.replace(recipe, sources=_selected(recipe, options.only))
+    if options.tokenizer:
+        recipe = msgspec.structs.replace(recipe, tokenizer=options.tokenizer)
+    if options.ids_from:
+        recipe = msgspec.structs.replace(recipe, ids_from=str(options.ids_from.resolve()))
+    if options.limit is not None and options.limit < 1:
+        raise MixtureError(f"--limit {options.limit}: expected 1 or more")
+    sources = bind(recipe, raw=options.raw)
+    if options.images and not options.images.is_dir():
+        raise MixtureError(f"--images {options.images}: no such folder")
+    _check_files(sources, options.raw)
+    for tokenizer in sorted(_tokenizers(step for bound in sources for step in bound.steps)):
+        tokenizer_folder(tokenizer)
+    return Plan(recipe, text, sources, options)
+
+
+def _selected(recipe: Recipe, only: Collection[str]) -> list[Any]:
+    labels = [block.label for block in recipe.sources]
+    for label in only:
+        if label not in labels:
+            raise RecipeError(f"--only {label}: recipe {recipe.name} has no such source{nearest(label, labels)}")
+    return [block for block in recipe.sources if not only or block.label in only]
+
+
+def _check_files(sources: list[BoundSource], raw: Path) -> None:
+    if not raw.is_dir():
+        raise RawDataError(f"--raw {raw}: no such folder; `mix sources` tells what belongs there")
+    for bound in sources:
+        for role, path in bound.files.items():
+            if not path.is_file():
+                raise RawDataError(
+                    f"{path}: no such file ({bound.block.label}, {role}); "
+                    f"`mix sources {bound.source.name}` tells where to get it"
+                )
+
+
+def _tokenizers(steps: Any) -> set[str]:
+    found: set[str] = set()
+    for step in steps:
+        found |= {step.params["tokenizer"]} if "tokenizer" in step.params else set()
+        for inner in step.inner.values():
+            found |= _tokenizers(inner)
+    return found
+
+
+def params_of(step: BoundStep) -> dict[str, dict[str, Any]]:
+    """A bound step as it would stand in a recipe, with every parameter."""
+    inner = {name: [params_of(one) for one in steps] for name, steps in step.inner.items()}
+    return {step.step.name: {**step.params, **inner}}

@@ -1,0 +1,109 @@
+"""What a person sees of a build: a bar per source, then a table."""
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from mixtures.plan import Plan
+from mixtures.processes import Result
+from schemas.manifest import Manifest, SourceEntry
+
+
+class BuildProgress:
+    """A bar per source that fills with the raw bytes read."""
+
+    def __init__(self, plan: Plan, *, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:>15}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f} % read"),
+            TextColumn("{task.fields[records]:>9,} records"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._console = console
+        self._tasks: dict[str, TaskID] = {}
+        for bound in plan.sources:
+            total = sum(path.stat().st_size for path in bound.files.values())
+            label = bound.block.label
+            self._tasks[label] = self._progress.add_task(label, total=total, start=False, records=0, note="")
+
+    def __enter__(self) -> "BuildProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def moved(self, label: str, num_bytes: int, records: int) -> None:
+        """See `processes.Watcher`."""
+        task = self._tasks[label]
+        if not self._progress.tasks[task].started:
+            self._progress.start_task(task)
+        written = self._progress.tasks[task].fields["records"] + records
+        self._progress.update(task, advance=num_bytes, records=written)
+
+    def finished(self, result: Result) -> None:
+        """See `processes.Watcher`."""
+        task = self._tasks[result.entry.name]
+        total = self._progress.tasks[task].total
+        note = "already built" if result.reused else ""
+        self._progress.update(task, completed=total, records=result.entry.conversations, note=note)
+        self._progress.stop_task(task)
+        if not self._console.is_terminal:
+            built = (
+                f"already built, {result.entry.conversations:,}" if result.reused else f"{result.entry.conversations:,}"
+            )
+            self._console.print(f"{result.entry.name}: {built} records, {result.seconds:.1f} s", highlight=False)
+
+
+def build_table(manifest: Manifest, results: list[Result]) -> Table:
+    """Records, pairs, what was dropped and why, seconds and raw megabytes a second, per source."""
+    table = Table(title=manifest.name, caption=f"row hash {manifest.row_hash[:16]}", title_justify="left")
+    table.add_column("source", no_wrap=True)
+    for name in ("records", "expected", "pairs", "seconds", "MB/s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("left out", overflow="fold")
+    for result in results:
+        entry = result.entry
+        num_bytes = sum({file.path: file.bytes for file in entry.inputs}.values())
+        speed = "reused" if result.reused else f"{num_bytes / 1e6 / max(result.seconds, 1e-9):,.0f}"
+        table.add_row(
+            entry.name,
+            f"{entry.conversations:,}",
+            expected(entry),
+            f"{entry.pairs:,}",
+            f"{result.seconds:.1f}",
+            speed,
+            "; ".join(f"{reason} {count:,}" for reason, count in left_out(entry).items()),
+        )
+    table.add_section()
+    table.add_row("all", f"{manifest.conversations:,}", "", f"{manifest.pairs:,}")
+    return table
+
+
+def expected(entry: SourceEntry) -> str:
+    """How the count compares with what the recipe expects."""
+    if entry.expect is None:
+        return ""
+    difference = entry.conversations - entry.expect.count
+    return "equal" if difference == 0 else f"{difference:+,}"
+
+
+def left_out(entry: SourceEntry) -> dict[str, int]:
+    """Conversations dropped, or pairs where only pairs were, by reason; what was not drawn or merged is not listed."""
+    found: dict[str, int] = {}
+    for step in entry.funnel:
+        for reason in step.conversations.changes | step.pairs.changes:
+            lost = -step.conversations.changes.get(reason, 0) or -step.pairs.changes.get(reason, 0)
+            if lost > 0 and reason not in ("merged", "not drawn", "region not drawn"):
+                found[reason] = found.get(reason, 0) + lost
+    if entry.not_found:
+        found["ids not found"] = len(entry.not_found)
+    return found

@@ -1,0 +1,1 @@
+"""What crosses a boundary: records, recipes, manifests, templates and errors; imports nothing of ours."""

@@ -1,0 +1,92 @@
+"""The conversation: as sources and steps handle it, and as a mixture's shards hold it."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+
+IMAGE_TOKEN = "<image>"
+"""Stands where the image goes, in the first human turn only (LLaVA's `DEFAULT_IMAGE_TOKEN`)."""
+
+_BOX = re.compile(r"\[(-?\d+\.\d+), (-?\d+\.\d+), (-?\d+\.\d+), (-?\d+\.\d+)\]")
+
+
+class Pair(msgspec.Struct, gc=False):
+    """One question with its answer, and the raw id that it came from."""
+
+    question: str
+    answer: str
+    origin: str
+
+
+class Conversation(msgspec.Struct, gc=False):
+    """Question-answer pairs about one image, or about none.
+
+    `id` is the raw id; `several` says that this raw id can give several conversations, which then are numbered
+    `#0`, `#1`, … in the mixture. `reference_id` is the id that LLaVA's own file gives the record. `history` tells
+    what the steps did to it, and `position` is its place in the order of the raw file.
+    """
+
+    id: str
+    image: str | None
+    pairs: list[Pair]
+    reference_id: str
+    several: bool = False
+    history: tuple[str, ...] = ()
+    position: int = 0
+
+
+class Turn(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """What one side says."""
+
+    role: Literal["human", "gpt"] = msgspec.field(name="from")
+    value: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """One row of a mixture."""
+
+    id: Annotated[str, msgspec.Meta(pattern=r"^\w+/.+$", description="unique in the mixture: source/raw id[#k]")]
+    source: Annotated[str, msgspec.Meta(pattern=r"^\w+$")]
+    image: Annotated[str, msgspec.Meta(min_length=1)] | None
+    conversations: Annotated[list[Turn], msgspec.Meta(min_length=2)]
+    origins: Annotated[list[str], msgspec.Meta(min_length=1, description="one raw id per question-answer pair")]
+    steps: Annotated[list[str], msgspec.Meta(description="what was done to this record, in order")]
+    reference_id: Annotated[str, msgspec.Meta(description="the id that LLaVA's own file gives it")]
+
+
+def values(conversation: Conversation) -> Iterator[str]:
+    """The texts of the turns, human and gpt in turn, with the image token in front where none stands yet."""
+    first = True
+    for pair in conversation.pairs:
+        if first and conversation.image is not None and IMAGE_TOKEN not in pair.question:
+            yield f"{IMAGE_TOKEN}\n{pair.question}"
+        else:
+            yield pair.question
+        yield pair.answer
+        first = False
+
+
+def fault(turns: list[str], *, has_image: bool) -> str | None:
+    """What is wrong with the texts of a conversation (human and gpt in turn), or None.
+
+    Checks what a JSON Schema cannot say: whole pairs, no empty turn, the image token exactly once and in the first
+    human turn where there is an image and nowhere else, region boxes within 0..1.
+    """
+    if not turns or len(turns) % 2:
+        return f"{len(turns)} turns, expected human and gpt in turn"
+    for i, value in enumerate(turns):
+        if not value or value.isspace():
+            return f"turn {i} is empty"
+        tokens = value.count(IMAGE_TOKEN)
+        if tokens != (1 if has_image and i == 0 else 0):
+            where = "the first human turn" if i == 0 else f"turn {i}"
+            return f"{tokens} {IMAGE_TOKEN} in {where}, expected {int(has_image and i == 0)}"
+        if has_image and "[" in value and not _boxes_in_range(value):
+            return f"turn {i} holds a box outside 0..1: {value[-80:]!r}"
+    return None
+
+
+def _boxes_in_range(value: str) -> bool:
+    return all(0.0 <= float(edge) <= 1.0 for box in _BOX.findall(value) for edge in box)

@@ -1,0 +1,24 @@
+"""Errors that a user can mend; the commands print them as one line and exit with 1."""
+
+
+class UserError(Exception):
+    """Something the user can mend.
+
+    The message reads: where: what is wrong, what was expected; how to mend it.
+    """
+
+
+class RecipeError(UserError):
+    """A recipe names something that does not exist, or gives it a value it cannot take."""
+
+
+class RawDataError(UserError):
+    """A raw annotation file is missing, damaged or not of the form its publisher declares."""
+
+
+class TokenizerError(UserError):
+    """A tokenizer cannot be found or loaded."""
+
+
+class MixtureError(UserError):
+    """A mixture cannot be built as asked, or the one at hand is damaged."""

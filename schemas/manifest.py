@@ -1,0 +1,87 @@
+"""The manifest: what a mixture is made of, how, and what was left out; written last."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from schemas.recipe import Expect
+
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+FORMAT = 1
+"""Raised when a manifest of this version can no longer be read by the previous one's reader."""
+
+
+class InputFile(msgspec.Struct, forbid_unknown_fields=True):
+    """A raw file as it was read."""
+
+    role: str
+    path: Annotated[str, msgspec.Meta(description="below the raw folder")]
+    bytes: Count
+    sha256: Sha256
+
+
+class Flow(msgspec.Struct, forbid_unknown_fields=True):
+    """How many went in and came out, and every change by its reason: entered + sum(changes) = left."""
+
+    entered: Count
+    left: Count
+    changes: dict[str, int] = {}
+
+    def adds_up(self) -> bool:
+        """Whether the changes explain the difference exactly."""
+        return self.entered + sum(self.changes.values()) == self.left
+
+
+class FunnelStep(msgspec.Struct, forbid_unknown_fields=True):
+    """What one step did, counted in conversations and in question-answer pairs."""
+
+    step: str
+    conversations: Flow
+    pairs: Flow
+    noted: Annotated[dict[str, int], msgspec.Meta(description="what was counted without changing a number")] = {}
+    examples: Annotated[dict[str, list[str]], msgspec.Meta(description="reason: some of the ids")] = {}
+
+
+class Shard(msgspec.Struct, forbid_unknown_fields=True):
+    """One Parquet file."""
+
+    path: str
+    rows: Count
+    bytes: Count
+    sha256: Sha256
+    row_hash: Annotated[str, msgspec.Meta(description="of the rows' content; the same whatever wrote the Parquet")]
+
+
+class SourceEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One source of the mixture."""
+
+    name: str
+    source: str
+    key: Annotated[str, msgspec.Meta(description="of inputs, parameters and code: what a rebuild may reuse")]
+    inputs: list[InputFile]
+    params: dict[str, Any]
+    steps: list[dict[str, dict[str, Any]]]
+    funnel: list[FunnelStep]
+    conversations: Count
+    pairs: Count
+    shards: list[Shard]
+    expect: Expect | None = None
+    not_found: Annotated[
+        list[str], msgspec.Meta(description="ids of ids_from that did not survive or are not there")
+    ] = []
+
+
+class Manifest(msgspec.Struct, forbid_unknown_fields=True):
+    """What `mix build` wrote."""
+
+    format: int
+    tool: Annotated[str, msgspec.Meta(description="name and version of the builder")]
+    name: str
+    recipe: Annotated[str, msgspec.Meta(description="the recipe, verbatim")]
+    overrides: Annotated[dict[str, Any], msgspec.Meta(description="options that changed the recipe")]
+    integer_ids: list[str]
+    conversations: Count
+    pairs: Count
+    row_hash: str
+    sources: list[SourceEntry]

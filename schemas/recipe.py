@@ -1,0 +1,52 @@
+"""The recipe: which sources, from which files, through which steps, to how many conversations."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^\w+$")]
+Step = str | dict[str, dict[str, Any]]
+
+
+class Expect(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """How many conversations a source must give, and why."""
+
+    count: Annotated[int, msgspec.Meta(ge=0)]
+    because: str
+    strict: Annotated[bool, msgspec.Meta(description="a build with another count fails")] = False
+
+
+class Block(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One source of a recipe."""
+
+    source: Name
+    name: Annotated[Name, msgspec.Meta(description="its name in the mixture, when one source is used twice")] | None = (
+        None
+    )
+    files: Annotated[dict[str, str], msgspec.Meta(description="role: path below --raw")] = {}
+    params: dict[str, Any] = {}
+    steps: Annotated[list[Step], msgspec.Meta(description="`step` or `step: {parameter: value}`")] = []
+    expect: Expect | None = None
+
+    @property
+    def label(self) -> str:
+        """The source's name in the mixture."""
+        return self.name or self.source
+
+
+class Recipe(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A mixture, written down."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    sources: Annotated[list[Block], msgspec.Meta(min_length=1)]
+    description: str = ""
+    seed: Annotated[int, msgspec.Meta(description="of every draw; needed as soon as a source or step draws")] | None = (
+        None
+    )
+    tokenizer: Annotated[str, msgspec.Meta(description="hub name or folder")] | None = None
+    ids_from: (
+        Annotated[str, msgspec.Meta(description="a file in LLaVA's form; samples take the ids it holds")] | None
+    ) = None
+    integer_ids: Annotated[
+        list[Name], msgspec.Meta(description="sources whose numeric ids are exported as integers")
+    ] = []

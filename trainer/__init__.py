@@ -1,0 +1,1 @@
+"""Training on a mixture: knows its files, not what wrote them."""
