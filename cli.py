@@ -96,3 +96,47 @@ def steps(name: Annotated[str | None, typer.Argument(help="One source or step.")
     from mixtures.describe import describe_functions
 
     describe_functions(Console(), name)
+
+
+@mix.command()
+@one_line
+def sources(
+    name: Annotated[str | None, typer.Argument(help="One source.")] = None,
+    raw: Annotated[
+        Path | None, typer.Option(help="Read what is there of its files, and say if it looks right.")
+    ] = None,
+) -> None:
+    """List the sources: their files, where to get them, licences and counts."""
+    from mixtures.sources import describe_sources
+
+    if describe_sources(Console(), name, raw):
+        raise typer.Exit(1)
+
+
+@mix.command()
+@one_line
+def synth(
+    out: Out,
+    scale: Annotated[float, typer.Option(help="Size, as a share of the real data sets.")],
+    seed: Annotated[int, typer.Option(help="Other seeds give other words.")] = 0,
+    only: Annotated[list[str] | None, typer.Option(help="This source only; may be repeated.")] = None,
+    images: Annotated[bool, typer.Option("--images", help="Draw a small JPEG for each image named.")] = False,
+    jobs: Jobs = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write into a folder that holds something else.")
+    ] = False,
+) -> None:
+    """Make up raw files of every source, in their publishers' exact form, to try things on."""
+    from mixtures.synthesize import synthesize
+
+    synthesize(
+        out,
+        scale=scale,
+        seed=seed,
+        only=only or (),
+        images=images,
+        jobs=jobs or os.cpu_count() or 1,
+        overwrite=overwrite,
+        console=Console(stderr=True),
+    )
+    typer.echo(f"wrote {out}")

@@ -72,9 +72,6 @@ def bind(recipe: Recipe, *, raw: Path) -> list[BoundSource]:
     for label in labels:
         if labels.count(label) > 1:
             raise RecipeError(f"recipe {recipe.name}: two sources are called {label!r}; give one a `name`")
-    for label in recipe.integer_ids:
-        if label not in labels:
-            raise RecipeError(f"recipe {recipe.name}: integer_ids: no source {label!r}{nearest(label, labels)}")
     return [
         _bind_source(_Context(recipe, raw, f"recipe {recipe.name}: {block.label}"), block) for block in recipe.sources
     ]

@@ -62,7 +62,11 @@ def make_plan(recipe_name: str, options: Options) -> Plan:
     path = find_recipe(recipe_name)
     text = path.read_text(encoding="utf-8")
     recipe = load_recipe(text, where=str(path))
-    recipe = msgspec.structs.replace(recipe, sources=_selected(recipe, options.only))
+    _check_labels(recipe, "integer_ids", recipe.integer_ids)
+    _check_labels(recipe, "--only", options.only)
+    if options.only:
+        chosen = [block for block in recipe.sources if block.label in options.only]
+        recipe = msgspec.structs.replace(recipe, sources=chosen)
     if options.tokenizer:
         recipe = msgspec.structs.replace(recipe, tokenizer=options.tokenizer)
     if options.ids_from:
@@ -78,12 +82,11 @@ def make_plan(recipe_name: str, options: Options) -> Plan:
     return Plan(recipe, text, sources, options)
 
 
-def _selected(recipe: Recipe, only: Collection[str]) -> list[Any]:
+def _check_labels(recipe: Recipe, where: str, names: Collection[str]) -> None:
     labels = [block.label for block in recipe.sources]
-    for label in only:
-        if label not in labels:
-            raise RecipeError(f"--only {label}: recipe {recipe.name} has no such source{nearest(label, labels)}")
-    return [block for block in recipe.sources if not only or block.label in only]
+    for name in names:
+        if name not in labels:
+            raise RecipeError(f"recipe {recipe.name}: {where}: no source {name!r}{nearest(name, labels)}")
 
 
 def _check_files(sources: list[BoundSource], raw: Path) -> None:

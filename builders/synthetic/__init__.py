@@ -1,0 +1,73 @@
+"""Made-up raw files of every source, in the publishers' exact forms and with their oddities.
+
+`write_raw` writes them at any scale (1 is the real size); `draw_images` draws a small picture for every image
+that they name. No word of them is real, and the same seed and scale give the same bytes.
+"""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Protocol
+
+from builders.synthetic.books import write_ocrvqa
+from builders.synthetic.captions import write_lcs558k, write_textcaps
+from builders.synthetic.chats import write_sharegpt
+from builders.synthetic.gqa import write_gqa
+from builders.synthetic.images import draw_images
+from builders.synthetic.instruct import write_llava_instruct
+from builders.synthetic.referring import write_refcoco
+from builders.synthetic.regions import write_vg
+from builders.synthetic.vqa import write_aokvqa, write_okvqa, write_vqav2
+from schemas.errors import UserError
+
+__all__ = ["WRITERS", "Writer", "draw_images", "write_raw"]
+
+
+class Writer(Protocol):
+    """Writes the files of one source into its folder and gives their paths; can be pickled."""
+
+    def __call__(self, folder: Path, *, scale: float, seed: int) -> list[Path]: ...
+
+
+WRITERS: dict[str, Writer] = {
+    "llava_instruct": write_llava_instruct,
+    "sharegpt": write_sharegpt,
+    "vqav2": write_vqav2,
+    "gqa": write_gqa,
+    "okvqa": write_okvqa,
+    "ocrvqa": write_ocrvqa,
+    "aokvqa": write_aokvqa,
+    "textcaps": write_textcaps,
+    "refcoco": write_refcoco,
+    "vg": write_vg,
+    "lcs558k": write_lcs558k,
+}
+
+
+def say_nothing(path: Path, num_bytes: int) -> None:
+    """The default listener."""
+
+
+def write_raw(
+    out: Path,
+    *,
+    scale: float,
+    seed: int,
+    only: Collection[str] = (),
+    on_file: Callable[[Path, int], None] = say_nothing,
+) -> None:
+    """Write the raw files of all sources, or of those in `only`, to `out/<source>/`, one source after the other.
+
+    `on_file` hears of every finished file and its size in bytes. At scale F a source has its real number of
+    images and questions times F, rounded, and a few of each at the least.
+
+    Raises:
+        UserError: `only` names an unknown source, or the scale is not above zero.
+    """
+    if not scale > 0:
+        raise UserError(f"scale {scale!r}: expected a number above 0; 1 gives the real size")
+    if unknown := sorted(set(only) - WRITERS.keys()):
+        raise UserError(f"{unknown[0]!r}: no such source; expected one of {', '.join(WRITERS)}")
+    for source, write in WRITERS.items():
+        if not only or source in only:
+            for path in write(out / source, scale=scale, seed=seed):
+                on_file(path, path.stat().st_size)

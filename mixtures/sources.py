@@ -1,0 +1,82 @@
+"""What `mix sources` tells: each source's files, where to get them, and whether they are there and look right."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+import builders  # noqa: F401, registers sources and steps
+from builders.bind import nearest
+from builders.raw import Bad, read
+from builders.registry import SOURCES, RawFile, Source
+from schemas.errors import RawDataError, RecipeError
+
+
+class Finding(NamedTuple):
+    """What was found of a raw file, in words, and whether it can be used."""
+
+    text: str
+    usable: bool
+
+
+def describe_sources(console: Console, name: str | None, raw: Path | None) -> int:
+    """Print every source or the one of this name; with `raw`, read its files. Gives the number of damaged files.
+
+    Raises:
+        RecipeError: when there is no such source.
+        RawDataError: when `raw` is no folder.
+    """
+    if name is not None and name not in SOURCES:
+        raise RecipeError(f"{name}: no such source{nearest(name, SOURCES)}")
+    if raw is not None and not raw.is_dir():
+        raise RawDataError(f"--raw {raw}: no such folder")
+    chosen = [source for source in SOURCES.values() if name in (None, source.name)]
+    return sum(_describe(console, source, raw) for source in chosen)
+
+
+def inspect_file(file: RawFile, path: Path) -> Finding | None:
+    """Whether a raw file holds records of its declared form, by reading all of it; None when it is not there."""
+    if not path.is_file():
+        return None
+    records, bad = 0, None
+    try:
+        for _, identifier, found in read(file, path, lambda _: None):
+            records += 1
+            if isinstance(found, Bad) and bad is None:
+                bad = f"{found.where}: {found.why} (id {identifier!r})"
+    except RawDataError as error:
+        return Finding(str(error).removeprefix(f"{path}: "), usable=False)
+    size = f"{path.stat().st_size / 1e6:,.1f} MB, {records:,} records"
+    if bad:
+        return Finding(f"{size}, bad record: {bad}", usable=False)
+    return Finding(size, usable=True) if records else Finding("holds no records", usable=False)
+
+
+def _describe(console: Console, source: Source, raw: Path | None) -> int:
+    about = source.about
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
+
+    say(f"[bold cyan]{source.name}[/bold cyan]  {about.title}")
+    say(f"  {about.counts}; annotations {about.licence}; images {about.image_licence}, in {about.images}")
+    damaged = 0
+    urls: list[str] = []
+    for file in about.files:
+        size = f", about {file.num_bytes / 1e6:,.0f} MB" if file.num_bytes else ""
+        say(f"  {file.role}: {file.path}{size}")
+        if file.url not in urls:
+            urls.append(file.url)
+            say(f"    from {file.url}")
+        if raw is not None:
+            found = inspect_file(file, raw / file.path)
+            damaged += bool(found and not found.usable)
+            say(f"    {_verdict(found)}")
+    say("")
+    return damaged
+
+
+def _verdict(found: Finding | None) -> str:
+    if found is None:
+        return "[yellow]not there[/yellow]"
+    return f"[green]there[/green]: {found.text}" if found.usable else f"[red]wrong[/red]: {found.text}"
