@@ -122,8 +122,9 @@ def _bind_files(context: _Context, source: Source, block: Block) -> dict[str, Pa
         if role not in roles:
             raise RecipeError(f"{context.where}: files: no file {role!r}{nearest(role, roles)}")
     wanted = block.files or {file.role: file.path for file in source.about.files}
+    groups = {role.split("/")[0] for role in wanted}
     for file in source.about.files:
-        if file.role not in wanted and not file.optional:
+        if file.role not in wanted and (not file.optional or file.role.split("/")[0] in groups):
             raise RecipeError(
                 f"{context.where}: files: {file.role!r} is not given, expected a path below the raw folder"
             )

@@ -9,6 +9,8 @@ from schemas.conversation import Pair
 
 Convention = Literal["square", "plain"]
 Outside = Literal["clip", "drop"]
+_TOUCHES_PX = 1e-6
+"""A box this little over the edge only touches it: COCO's decimals do not add up exactly in binary."""
 
 
 class Box(NamedTuple):
@@ -25,6 +27,12 @@ class Size(NamedTuple):
 
     width: int
     height: int
+
+
+def leaves(box: Box, size: Size) -> bool:
+    """Whether a part of the box lies outside the image."""
+    over = max(-box.x, -box.y, box.x + box.width - size.width, box.y + box.height - size.height)
+    return over > _TOUCHES_PX
 
 
 def clipped(box: Box, size: Size) -> Box | None:
@@ -71,7 +79,7 @@ def region_pair(
     reason = (
         "empty sentence" if not sentence
         else "box has no area" if inside is None
-        else "box leaves the image" if outside == "drop" and inside != box
+        else "box leaves the image" if outside == "drop" and leaves(box, size)
         else None
     )  # fmt: skip
     if reason or inside is None:

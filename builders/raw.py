@@ -15,6 +15,8 @@ from schemas.errors import RawDataError
 
 OnBadRecord = Literal["fail", "drop"]
 _REPORT_BYTES = 1 << 20
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
+"""What decoding a file or a record that is not of its form raises."""
 
 
 class _Key(str):
@@ -25,6 +27,12 @@ class _Key(str):
 
     def __eq__(self, other: object) -> bool:
         return self is other
+
+
+_NOT_PLAIN = (
+    pickle.UnpicklingError, EOFError, ValueError, LookupError, AttributeError, TypeError, OverflowError, MemoryError,
+)  # fmt: skip
+"""What unpickling bytes that are no pickle, or an unwanted one, raises."""
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -75,11 +83,16 @@ class RawFiles:
         """The same with each record's id: its key in a keyed file, else the text of its id field."""
         file, path = self._file(role), self.paths[role]
         seen: set[str] = set()
-        for where, identifier, found in read(file, path, self._progress):
+        for place, identifier, found in read(file, path, self._progress):
             if isinstance(found, Bad):
                 self.reject(role, identifier, f"{found.where}: {found.why}", counted=counted)
             elif file.id is not None and identifier in seen:
-                self.reject(role, identifier, f"{where}: this {file.id} occurs twice, expected once", counted=counted)
+                self.reject(
+                    role,
+                    identifier,
+                    f"{json_path(file, place)}: this {file.id} occurs twice, expected once",
+                    counted=counted,
+                )
             else:
                 seen.add(identifier)
                 yield identifier, found
@@ -110,81 +123,95 @@ class RawFiles:
         return file
 
 
-def read(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str, str, Any]]:
-    """(JSON path, id, record or Bad) for each record of a file.
+def read(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, str, Any]]:
+    """(key or index, id, record or Bad) for each record of a file; records without an id are called by their path.
 
     Raises:
         RawDataError: when the file is missing, damaged or holds something else.
     """
-    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(file.form)
-    fields = {"[]": "$", "{}": "$", "pickle": "$"}
-    prefix = fields.get(file.at, f"$.{file.at}")
+    decode: Callable[[Any], Any]
     if file.at == "pickle":
-        for i, item in enumerate(_unpickle(path)):
-            where = f"{prefix}[{i}]"
-            yield where, *_decoded(file, where, None, item, lambda value: msgspec.convert(value, file.form))
+        records: Iterator[tuple[str | int, Any]] = enumerate(_unpickle(path))
+        decode = lambda value: _converted(value, file.form)  # noqa: E731
         progress(path.stat().st_size)
-        return
-    pending = 0
-    for i, (key, raw) in enumerate(_split(file, path)):
-        where = f"{prefix}[{i if key is None else repr(key)}]"
-        yield where, *_decoded(file, where, key, raw, decoder.decode)
+    else:
+        records = _split(file, path, progress)
+        decode = msgspec.json.Decoder(file.form).decode
+    for place, raw in records:
+        try:
+            record: Any = decode(raw)
+        except _UNREADABLE as error:
+            why, _, at = str(error).replace("`", "").partition(" - at $")
+            yield place, _identify(file, place, raw), Bad(f"{json_path(file, place)}{at}", _lower(why))
+            continue
+        if isinstance(place, str):
+            yield place, place, record
+        else:
+            yield place, json_path(file, place) if file.id is None else str(getattr(record, file.id)), record
+
+
+def json_path(file: RawFile, place: str | int) -> str:
+    """Where a record stands in its file."""
+    field = "" if file.at in ("[]", "{}", "pickle") else f".{file.at}"
+    return f"${field}[{place!r}]"
+
+
+def _converted(value: Any, form: type) -> Any:
+    """An unpickled record in its form, unless it holds what no text can: half a surrogate pair, a vast number."""
+    record = msgspec.convert(value, form)
+    msgspec.json.encode(record)
+    return record
+
+
+def _identify(file: RawFile, place: str | int, raw: Any) -> str:
+    """The id of a record that does not decode, as far as it can be told."""
+    if isinstance(place, str):
+        return place
+    try:
+        loose = raw if file.at == "pickle" else msgspec.json.decode(raw)
+        found = loose.get(file.id or "id") if isinstance(loose, dict) else None
+        return str(found) if isinstance(found, str | int) else json_path(file, place)
+    except _UNREADABLE:
+        return json_path(file, place)
+
+
+def _split(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, msgspec.Raw]]:
+    """The undecoded records of a JSON file, with their keys or numbers.
+
+    The file is mapped, not read into memory, and what has been passed is given back to the system.
+    """
+    data = _map(path)
+    records = _raw_records(file, path, data)
+    passed = pending = 0
+    for place, raw in records:
+        yield place, raw
         pending += len(raw)
         if pending > _REPORT_BYTES:
             progress(pending)
-            pending = 0
+            passed, pending = passed + pending, 0
+            data.madvise(mmap.MADV_DONTNEED, 0, min(passed, len(data)))
     progress(pending)
 
 
-def _decoded(file: RawFile, where: str, key: str | None, raw: Any, decode: Callable[[Any], Any]) -> tuple[str, Any]:
-    """(id, record) or (id as far as it can be told, Bad)."""
+def _raw_records(file: RawFile, path: Path, data: mmap.mmap) -> Iterator[tuple[str | int, msgspec.Raw]]:
+    kind: Any = list[msgspec.Raw]
+    if file.at == "{}":
+        kind = dict[_Key, msgspec.Raw]
+    elif file.at != "[]":
+        kind = msgspec.defstruct("Envelope", [("records", list[msgspec.Raw], msgspec.field(name=file.at))])
     try:
-        record = decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        why, _, at = str(error).replace("`", "").partition(" - at $")
-        return _identify(file, key, raw) or where, Bad(f"{where}{at}", f"{_lower(why)}")
-    if key is None and file.id is not None:
-        key = str(getattr(record, file.id))
-    return key or where, record
-
-
-def _identify(file: RawFile, key: str | None, raw: Any) -> str | None:
-    """The id of a record that does not decode, when it can be told."""
-    if key is not None or file.id is None:
-        return key
-    try:
-        loose = raw if file.at == "pickle" else msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return str(loose[file.id]) if isinstance(loose, dict) and file.id in loose else None
-
-
-def _split(file: RawFile, path: Path) -> Iterator[tuple[str | None, msgspec.Raw]]:
-    """The undecoded records of a JSON file, with their keys where it is an object.
-
-    The file is mapped, not read: what has been passed can be given back to the system.
-    """
-    data = _map(path)
-    form: Any
-    try:
-        if file.at == "[]":
-            records: Any = msgspec.json.decode(data, type=list[msgspec.Raw])
-        elif file.at == "{}":
-            keyed = msgspec.json.decode(data, type=dict[_Key, msgspec.Raw], dec_hook=lambda kind, key: kind(key))
-            yield from ((str(key), raw) for key, raw in keyed.items())
-            return
-        else:
-            form = msgspec.defstruct("Envelope", [("records", list[msgspec.Raw], msgspec.field(name=file.at))])
-            records = msgspec.json.decode(data, type=form).records
+        whole: Any = msgspec.json.decode(data, type=kind, dec_hook=lambda key_type, key: key_type(key))
     except msgspec.ValidationError as error:
         why, _, at = str(error).replace("`", "").partition(" - at ")
         raise RawDataError(f"{path}: {at or '$'}: {_lower(why)}; is it the right file?") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise RawDataError(f"{path}: not a complete JSON file: {_lower(str(error))}; get it again") from None
-    yield from ((None, raw) for raw in records)
+    if isinstance(whole, dict):
+        return ((str(key), raw) for key, raw in whole.items())
+    return enumerate(whole if isinstance(whole, list) else whole.records)
 
 
-def _map(path: Path) -> mmap.mmap | bytes:
+def _map(path: Path) -> mmap.mmap:
     try:
         with path.open("rb") as file:
             if path.stat().st_size == 0:
@@ -199,12 +226,13 @@ def _unpickle(path: Path) -> list[Any]:
         content = _PlainUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except OSError as error:
         raise RawDataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
-        raise RawDataError(f"{path}: not a pickle of plain data: {error}; get it again") from None
+    except _NOT_PLAIN as error:
+        why = str(error) or type(error).__name__
+        raise RawDataError(f"{path}: not a pickle of plain data: {why}; get it again") from None
     if not isinstance(content, list):
         raise RawDataError(f"{path}: $: expected list, got {type(content).__name__}; is it the right file?")
     return content
 
 
 def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]

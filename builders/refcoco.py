@@ -11,7 +11,6 @@ from builders.draw import Draw
 from builders.raw import RawFiles
 from builders.registry import About, RawFile, source
 from schemas.conversation import Conversation
-from schemas.errors import RecipeError
 
 
 class Sentence(msgspec.Struct, gc=False):
@@ -124,21 +123,14 @@ def refcoco(
         if not kept:
             raw.tally.note("no usable sentence", coco_id(image_id))
             continue
-        raw.tally.change("sentences of one image joined", conversations=1)
+        raw.tally.change("merged", conversations=1)
         done = (f"{len(kept)} sentences shuffled",)
         yield Conversation(coco_id(image_id), coco_image(image_id), kept, coco_id(image_id), several=True, history=done)
 
 
 def _datasets(raw: RawFiles) -> list[str]:
     """The data sets whose files are given, in the order of the paper."""
-    names = [name for name in _SPLIT_BY if any(role.split("/")[0] == name for role in raw.paths)]
-    for name in names:
-        for part in ("refs", "annotations", "images"):
-            if f"{name}/{part}" not in raw.paths:
-                raise RecipeError(
-                    f"refcoco: files: {f'{name}/{part}'!r} is not given, expected beside the others of {name}"
-                )
-    return names
+    return [name for name in _SPLIT_BY if f"{name}/refs" in raw.paths]
 
 
 def _phrases(raw: RawFiles, name: str, splits: list[str], sentence: str) -> Iterator[tuple[int, _Phrase]]:
@@ -155,7 +147,7 @@ def _phrases(raw: RawFiles, name: str, splits: list[str], sentence: str) -> Iter
         if ref.split not in splits:
             raw.tally.drop(f"split {ref.split}", f"{name}/{identifier}", pairs=len(ref.sentences))
             continue
-        raw.tally.change("sentences of one image joined", conversations=-1)
+        raw.tally.change("merged", conversations=-1)
         for said in ref.sentences:
             phrase = _Phrase(
                 getattr(said, sentence),

@@ -14,7 +14,8 @@ class RawFile(NamedTuple):
 
     `at` says where its records are: `[]` the file is a list of them, `{}` an object with their ids as keys, `pickle` a
     pickled list, any other text the field that holds their list. `form` is one record, `id` the field that tells
-    records apart (None: ids may repeat).
+    records apart (None: ids may repeat). Of `optional` files those whose roles begin alike (`refcoco+/refs`) are given
+    together or not at all.
     """
 
     role: str

@@ -1,7 +1,7 @@
 """ShareGPT: conversations with a text-only assistant that people shared, about 94,000 of them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
@@ -48,13 +48,16 @@ ABOUT = About(
 _HUMAN = {"human", "user"}
 _GPT = {"gpt", "chatgpt", "bard", "bing"}
 _INVISIBLE = " \t\n\r\f\v\u00a0\u200b\u200c\u200d\u2060\ufeff"
-_BOILERPLATE = re.compile(
-    r"Too many requests in 1 hour|^An error occurred\b"
-    r"|\bas an AI language model (?:developed|trained|created) by OpenAI\b"
-    r"|\bI(?:'m| am) (?:ChatGPT|an AI language model (?:developed|trained|created) by OpenAI)\b",
-    re.IGNORECASE,
+_BOILERPLATE = (
+    "Too many requests in 1 hour",
+    "as an AI language model developed by OpenAI",
+    "as an AI language model trained by OpenAI",
+    "I am ChatGPT",
+    "I'm ChatGPT",
+    "I am an AI language model developed by OpenAI",
+    "I'm an AI language model developed by OpenAI",
 )
-"""Replies that Vicuna's cleaning filtered; its exact list is not known."""
+"""What the replies that Vicuna's cleaning dropped say; its exact list is not known."""
 _FENCE = re.compile(r"(```.*?(?:```|\Z))", re.DOTALL)
 
 
@@ -79,8 +82,10 @@ def sharegpt(
         turns = shared.conversations
         raw.tally.enter(pairs=_num_pairs(turns))
         kept = _trimmed(turns)
+        if html == "to_text":
+            kept = [Said(turn.role, _text(turn.value)) for turn in kept]
         reason = _fault(kept)
-        if reason is None and boilerplate == "drop" and any(_BOILERPLATE.search(turn.value) for turn in kept[1::2]):
+        if reason is None and boilerplate == "drop" and _is_boilerplate(kept):
             reason = "boilerplate reply"
         first = (kept[0].value, kept[1].value) if len(kept) > 1 else ("", "")
         if reason is None and duplicates == "drop":
@@ -91,8 +96,9 @@ def sharegpt(
         ids.add(shared.id)
         firsts.add(first)
         done = (f"{len(turns) - len(kept)} turns cut at the ends",) if len(kept) < len(turns) else ()
-        pairs = _pairs(shared.id, kept, to_text=html == "to_text")
-        yield Conversation(shared.id, None, pairs, shared.id, several=duplicates == "keep", history=done)
+        yield Conversation(
+            shared.id, None, _pairs(shared.id, kept), shared.id, several=duplicates == "keep", history=done
+        )
 
 
 def _num_pairs(turns: list[Said]) -> int:
@@ -122,10 +128,13 @@ def _fault(turns: list[Said]) -> str | None:
     return None
 
 
-def _pairs(identifier: str, turns: list[Said], *, to_text: bool) -> list[Pair]:
-    values: Iterable[str] = (turn.value for turn in turns)
-    texts = [_text(value) for value in values] if to_text else list(values)
-    return [Pair(texts[i], texts[i + 1], f"{identifier}/{i // 2}") for i in range(0, len(texts), 2)]
+def _is_boilerplate(turns: list[Said]) -> bool:
+    return any(phrase in turn.value for turn in turns[1::2] for phrase in _BOILERPLATE)
+
+
+def _pairs(identifier: str, turns: list[Said]) -> list[Pair]:
+    couples = zip(turns[::2], turns[1::2], strict=True)
+    return [Pair(human.value, gpt.value, f"{identifier}/{i}") for i, (human, gpt) in enumerate(couples)]
 
 
 def _text(value: str) -> str:

@@ -1,6 +1,7 @@
 """Steps that make sense for any source: conversations in, conversations out."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -41,15 +42,17 @@ def merge_by_image(conversations: Iterable[Conversation], tally: Tally) -> Itera
     merged: dict[str, list[Conversation]] = {}
     for i, conversation in enumerate(conversations):
         merged.setdefault(conversation.image or f"\n{i}", []).append(conversation)
+    ids = Counter(group[0].id for group in merged.values())
     for group in merged.values():
         first = group[0]
+        several = ids[first.id] > 1  # people's own files may give one id to several images
         if len(group) == 1:
-            first.several = first.several and first.image is None
+            first.several = first.several and (several or first.image is None)
             yield first
             continue
         tally.change("merged", conversations=1 - len(group))
         pairs = first.pairs + [pair for other in group[1:] for pair in _without_token(other.pairs)]
-        yield derive(first, pairs, done=f"merged {len(group)}", several=False)
+        yield derive(first, pairs, done=f"merged {len(group)}", several=several)
 
 
 def _without_token(pairs: list[Pair]) -> list[Pair]:
@@ -94,7 +97,8 @@ def sample(
 ) -> Iterator[Conversation]:
     """Draw `count` conversations, or a `fraction` of them, and keep their order.
 
-    Each has a rank that only the seed and its id decide; the lowest ranks are drawn. With `surviving`, these steps run
+    Each has a rank that only the seed and its id decide (where one raw id gives several conversations: also the origin
+    of the first pair and the steps before); the lowest ranks are drawn. With `surviving`, these steps run
     on what is drawn, and more is drawn for what they drop, so that `count` survive. With `ids_from`, a file in LLaVA's
     own form, the conversations whose image (or id, without an image) it holds are taken instead of a draw.
     """
@@ -113,15 +117,27 @@ def sample(
 
 def _drawn(pool: list[Conversation], tally: Tally, wanted: int, draw: Draw, surviving: Steps) -> list[Conversation]:
     """`wanted` conversations that survive, visited by rank; no more is visited than is needed."""
-    ranked = draw.order(pool, key=lambda conversation: conversation.id)
+    ranked = draw.order(pool, key=_rank_key)
     kept: list[Conversation] = []
     visited = 0
     while len(kept) < wanted and visited < len(ranked):
         more = ranked[visited : visited + wanted - len(kept)]
         visited += len(more)
-        kept.extend(surviving(more))
+        survivors = list(surviving(more))
+        if len(survivors) > len(more):
+            raise RecipeError(
+                f"sample: surviving: {len(survivors)} conversations made of {len(more)}, expected at most as many; "
+                "put steps that give more behind the sample"
+            )
+        kept.extend(survivors)
     _leave(ranked[visited:], tally, "not drawn")
     return kept
+
+
+def _rank_key(conversation: Conversation) -> str:
+    if not conversation.several:
+        return conversation.id
+    return "/".join([conversation.id, *(pair.origin for pair in conversation.pairs[:1]), *conversation.history])
 
 
 def _named(pool: list[Conversation], tally: Tally, path: Path, surviving: Steps) -> list[Conversation]:

@@ -25,7 +25,7 @@ IMAGE_TOKENS = 576
 """Placeholders of one image: CLIP ViT-L/14 at 336 pixels, (336 / 14) squared."""
 TINY = Path(__file__).parent / "tokenizers" / "tiny"
 _BATCH = 512
-_CHARS_PER_TOKEN = 5
+_CHARS_PER_TOKEN = 4
 _FILES = ("tokenizer.json", "tokenizer.model")
 
 
@@ -61,10 +61,15 @@ def _from_hub(name: str) -> Path:
         ) from None
 
 
+def tokenizer_files(name: str) -> list[Path]:
+    """The files that make a tokenizer."""
+    return sorted(tokenizer_folder(name).glob("*token*"))
+
+
 def fingerprint(name: str) -> str:
     """A hash of the tokenizer's files."""
     digest = hashlib.sha256()
-    for file in sorted(tokenizer_folder(name).glob("*token*")):
+    for file in tokenizer_files(name):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 

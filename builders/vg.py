@@ -1,5 +1,6 @@
 """Visual Genome: 5.4 million described regions on 108,077 images."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -39,6 +40,7 @@ class ImageData(msgspec.Struct, gc=False):
     height: int
 
 
+_FOLDER = re.compile(r"/(VG_100K(?:_2)?)/[^/]+$")
 _BASE = "https://visualgenome.org/static/data/dataset"
 ABOUT = About(
     title="Visual Genome v1.2, region descriptions",
@@ -90,6 +92,11 @@ def vg(
         if image is None:
             raw.reject("regions", identifier, "not in image_data.json, expected its size and url there", counted=True)
             continue
+        folder = _FOLDER.search(image.url)
+        if folder is None:
+            why = f"url {image.url!r} in image_data.json, expected …/VG_100K/<id>.jpg or …/VG_100K_2/<id>.jpg"
+            raw.reject("regions", identifier, why, counted=True)
+            continue
         raw.tally.enter(pairs=len(found.regions))
         size = Size(image.width, image.height)
         ranked = order.order(found.regions, key=lambda region: str(region.region_id))
@@ -115,6 +122,5 @@ def vg(
         if not pairs:
             raw.tally.drop("no usable region", identifier, pairs=0)
             continue
-        folder = image.url.rsplit("/", 2)[-2]
-        name = f"{folder}/{identifier}"
+        name = f"{folder[1]}/{identifier}"
         yield Conversation(name, f"vg/{name}.jpg", pairs, name, history=(f"{len(pairs)} regions drawn",))

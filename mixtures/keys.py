@@ -5,60 +5,48 @@ import inspect
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 import builders
 import schemas
 from builders.bind import BoundSource
-from builders.tokens import fingerprint
+from builders.tokens import fingerprint, tokenizer_files
 from mixtures import check, store
-from mixtures.plan import Options, params_of
+from mixtures.plan import Options, named_by, params_of
 from mixtures.store import file_hash
 from schemas.manifest import InputFile
 
 
 def hash_inputs(bound: BoundSource, raw: Path) -> list[InputFile]:
-    """Size and SHA-256 of each raw file a source reads."""
-    hashes: dict[Path, str] = {}
-    inputs = []
-    for role, path in bound.files.items():
-        if path not in hashes:
-            hashes[path] = file_hash(path)
-        name = path.relative_to(raw).as_posix() if path.is_relative_to(raw) else path.name
-        inputs.append(InputFile(role, name, path.stat().st_size, hashes[path]))
-    return inputs
+    """Size and SHA-256 of all that a source and its steps read: raw files, id files, tokenizers."""
+    inputs: dict[Path, InputFile] = {}
+    found = []
+    for role, path in [*bound.files.items(), *(("ids_from", Path(name)) for name in named_by(bound.steps, "ids_from"))]:
+        if path not in inputs:
+            name = path.relative_to(raw).as_posix() if path.is_relative_to(raw) else path.name
+            inputs[path] = InputFile(role, name, path.stat().st_size, file_hash(path))
+        found.append(msgspec.structs.replace(inputs[path], role=role))
+    for name in named_by(bound.steps, "tokenizer"):
+        size = sum(file.stat().st_size for file in tokenizer_files(name))
+        found.append(InputFile("tokenizer", name, size, fingerprint(name)))
+    return found
 
 
 def key_of(bound: BoundSource, inputs: list[InputFile], options: Options) -> str:
     """A hash of inputs, parameters, options and the builders' code."""
-    steps = [params_of(step) for step in bound.steps]
     facts = {
         "source": bound.source.name,
         "label": bound.block.label,
         "inputs": [(file.role, file.sha256) for file in inputs],
         "params": bound.params,
-        "steps": _with_contents(steps),
+        "steps": [params_of(step) for step in bound.steps],
         "limit": options.limit,
         "on_bad_record": options.on_bad_record,
+        "libraries": [version(name) for name in ("tokenizers", "transformers")],
         "code": _code_hash(),
     }
     return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
-
-
-def _with_contents(value: Any) -> Any:
-    """Parameters with what they name instead of its name: the tokenizer's files, the hash of an id file."""
-    if isinstance(value, list):
-        return [_with_contents(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    found = {key: _with_contents(item) for key, item in value.items()}
-    if isinstance(found.get("tokenizer"), str):
-        found["tokenizer"] = [fingerprint(found["tokenizer"]), version("tokenizers"), version("transformers")]
-    if isinstance(found.get("ids_from"), str):
-        found["ids_from"] = file_hash(Path(found["ids_from"]))
-    return found
 
 
 @cache

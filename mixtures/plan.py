@@ -1,6 +1,6 @@
 """What a build will do, resolved and checked before a raw byte is read."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -8,7 +8,7 @@ import msgspec
 
 from builders.bind import BoundSource, BoundStep, bind, nearest
 from builders.raw import OnBadRecord
-from builders.tokens import tokenizer_folder
+from builders.tokens import tokenizer_files
 from mixtures.recipes import find_recipe, load_recipe
 from schemas.errors import MixtureError, RawDataError, RecipeError
 from schemas.recipe import Recipe
@@ -77,8 +77,8 @@ def make_plan(recipe_name: str, options: Options) -> Plan:
     if options.images and not options.images.is_dir():
         raise MixtureError(f"--images {options.images}: no such folder")
     _check_files(sources, options.raw)
-    for tokenizer in sorted(_tokenizers(step for bound in sources for step in bound.steps)):
-        tokenizer_folder(tokenizer)
+    for tokenizer in named_by([step for bound in sources for step in bound.steps], "tokenizer"):
+        tokenizer_files(tokenizer)
     return Plan(recipe, text, sources, options)
 
 
@@ -101,16 +101,19 @@ def _check_files(sources: list[BoundSource], raw: Path) -> None:
                 )
 
 
-def _tokenizers(steps: Any) -> set[str]:
+def named_by(steps: Sequence[BoundStep], parameter: str) -> list[str]:
+    """The values that steps, and the steps inside them, have for a parameter such as `tokenizer`."""
     found: set[str] = set()
     for step in steps:
-        found |= {step.params["tokenizer"]} if "tokenizer" in step.params else set()
+        found |= {step.params[parameter]} if step.params.get(parameter) else set()
         for inner in step.inner.values():
-            found |= _tokenizers(inner)
-    return found
+            found.update(named_by(inner, parameter))
+    return sorted(found)
 
 
 def params_of(step: BoundStep) -> dict[str, dict[str, Any]]:
-    """A bound step as it would stand in a recipe, with every parameter."""
-    inner = {name: [params_of(one) for one in steps] for name, steps in step.inner.items()}
-    return {step.step.name: {**step.params, **inner}}
+    """A bound step as it would stand in a recipe, with every parameter; files by name only."""
+    params = {**step.params, **{name: [params_of(one) for one in steps] for name, steps in step.inner.items()}}
+    if params.get("ids_from"):
+        params["ids_from"] = Path(params["ids_from"]).name
+    return {step.step.name: params}

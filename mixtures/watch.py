@@ -2,6 +2,7 @@
 
 from types import TracebackType
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -9,6 +10,8 @@ from rich.table import Table
 from mixtures.plan import Plan
 from mixtures.processes import Result
 from schemas.manifest import Manifest, SourceEntry
+
+_NOT_LOST = ("merged", "not drawn", "region not drawn", "another caption of the image taken")
 
 
 class BuildProgress:
@@ -63,25 +66,36 @@ class BuildProgress:
             self._console.print(f"{result.entry.name}: {built} records, {result.seconds:.1f} s", highlight=False)
 
 
-def build_table(manifest: Manifest, results: list[Result]) -> Table:
-    """Records, pairs, what was dropped and why, seconds and raw megabytes a second, per source."""
-    table = Table(title=manifest.name, caption=f"row hash {manifest.row_hash[:16]}", title_justify="left")
-    table.add_column("source", no_wrap=True)
+def show_result(console: Console, manifest: Manifest, results: list[Result]) -> None:
+    """Print the tables that close a build: what was built, and what was left out and why."""
+    console.print(_built_table(manifest, results))
+    lost = Table("source", "left out", title_justify="left", box=SIMPLE_HEAD)
+    for unit in ("records", "pairs"):
+        lost.add_column(unit, justify="right")
+    for result in results:
+        for k, (reason, counts) in enumerate(left_out(result.entry).items()):
+            lost.add_row("" if k else result.entry.name, reason, *(f"{count:,}" if count else "" for count in counts))
+        if missing := len(result.entry.not_found):
+            lost.add_row(result.entry.name, "ids that were asked for and not found", f"{missing:,}")
+    if lost.row_count:
+        console.print(lost)
+
+
+def _built_table(manifest: Manifest, results: list[Result]) -> Table:
+    """Records, pairs, seconds and raw megabytes a second, per source."""
+    table = Table("source", title=manifest.name, title_justify="left", box=SIMPLE_HEAD)
     for name in ("records", "expected", "pairs", "seconds", "MB/s"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("left out", overflow="fold")
     for result in results:
         entry = result.entry
         num_bytes = sum({file.path: file.bytes for file in entry.inputs}.values())
-        speed = "reused" if result.reused else f"{num_bytes / 1e6 / max(result.seconds, 1e-9):,.0f}"
         table.add_row(
             entry.name,
             f"{entry.conversations:,}",
             expected(entry),
             f"{entry.pairs:,}",
             f"{result.seconds:.1f}",
-            speed,
-            "; ".join(f"{reason} {count:,}" for reason, count in left_out(entry).items()),
+            "reused" if result.reused else f"{num_bytes / 1e6 / max(result.seconds, 1e-9):,.0f}",
         )
     table.add_section()
     table.add_row("all", f"{manifest.conversations:,}", "", f"{manifest.pairs:,}")
@@ -96,14 +110,13 @@ def expected(entry: SourceEntry) -> str:
     return "equal" if difference == 0 else f"{difference:+,}"
 
 
-def left_out(entry: SourceEntry) -> dict[str, int]:
-    """Conversations dropped, or pairs where only pairs were, by reason; what was not drawn or merged is not listed."""
-    found: dict[str, int] = {}
+def left_out(entry: SourceEntry) -> dict[str, tuple[int, int]]:
+    """Conversations and pairs lost by reason; what was merged or merely not drawn is not listed."""
+    found: dict[str, tuple[int, int]] = {}
     for step in entry.funnel:
         for reason in step.conversations.changes | step.pairs.changes:
-            lost = -step.conversations.changes.get(reason, 0) or -step.pairs.changes.get(reason, 0)
-            if lost > 0 and reason not in ("merged", "not drawn", "region not drawn"):
-                found[reason] = found.get(reason, 0) + lost
-    if entry.not_found:
-        found["ids not found"] = len(entry.not_found)
+            conversations = -step.conversations.changes.get(reason, 0)
+            pairs = -step.pairs.changes.get(reason, 0)
+            if max(conversations, pairs) > 0 and reason not in _NOT_LOST:
+                found[reason] = (conversations, pairs)
     return found

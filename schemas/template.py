@@ -34,7 +34,8 @@ class Template(NamedTuple):
     """What stands around questions and answers.
 
     start question reply lead answer end, then for each later pair: human question reply lead answer end. An empty
-    answer drops `lead`. Where `keeps_question` is off, only the image token of a question is rendered.
+    answer, as in a prompt to be answered, drops `lead` and `end`. Where `keeps_question` is off, only the image token
+    of a question is rendered.
     """
 
     start: str
@@ -115,7 +116,7 @@ def render(template: Template, pairs: Iterable[tuple[str, str]]) -> Rendered:
     for i, (question, answer) in enumerate(pairs):
         asked = question if template.keeps_question else IMAGE_TOKEN * question.count(IMAGE_TOKEN)
         head = f"{template.start if i == 0 else template.human}{asked}{template.reply}"
-        tail = f"{template.lead}{answer}{template.end}" if answer else template.end
+        tail = f"{template.lead}{answer}{template.end}" if answer else ""
         start = length + len(head)
         length = start + len(tail)
         parts += (head, tail)
