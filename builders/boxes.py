@@ -58,39 +58,40 @@ def box_text(edges: tuple[float, float, float, float]) -> str:
     return str([round(edge, 2) for edge in edges])
 
 
-def region_pair(
-    sentence: str,
-    box: Box,
-    size: Size,
-    *,
-    origin: str,
-    draw: Draw,
-    convention: Convention,
-    outside: Outside,
-    tally: Tally,
-) -> Pair | None:
-    """One drawn turn about a region: describe it, or say where it is; None (counted) where that cannot be.
+class RegionPairs(NamedTuple):
+    """Makes turns about regions; one of two prompts is drawn for each."""
 
-    An empty sentence and a box that has no area inside the image are dropped; a box that only rounding makes empty is
-    kept and noted.
-    """
-    sentence = fold(sentence)
-    inside = clipped(box, size)
-    reason = (
-        "empty sentence" if not sentence
-        else "box has no area" if inside is None
-        else "box leaves the image" if outside == "drop" and leaves(box, size)
-        else None
-    )  # fmt: skip
-    if reason or inside is None:
-        tally.drop(reason or "", origin, conversations=0)
-        return None
-    text = box_text(fractions(inside, size, convention))
-    x1, y1, x2, y2 = text[1:-1].split(", ")
-    if x1 == x2 or y1 == y2:
-        tally.note("box collapses when rounded", origin)
-    sentence = with_period(sentence)
-    if draw.rank(origin) % 2:
-        return Pair(f"Please provide a short description for this region: {text}.", upper_first(sentence), origin)
-    question = f"Please provide the bounding box coordinate of the region this sentence describes: {sentence}"
-    return Pair(question, text, origin)
+    draw: Draw
+    convention: Convention
+    outside: Outside
+    tally: Tally
+
+    def pair(self, sentence: str, box: Box, size: Size, *, origin: str) -> Pair | None:
+        """Describe a region, or say where it is; None (counted) where that cannot be.
+
+        An empty sentence and a box that has no area inside the image are dropped; a box that only rounding makes empty
+        is kept and noted.
+        """
+        sentence = fold(sentence)
+        inside = clipped(box, size)
+        if not sentence:
+            self.tally.drop("empty sentence", origin, conversations=0)
+            return None
+        if inside is None:
+            self.tally.drop("box has no area", origin, conversations=0)
+            return None
+        if self.outside == "drop" and leaves(box, size):
+            self.tally.drop("box leaves the image", origin, conversations=0)
+            return None
+        text = box_text(fractions(inside, size, self.convention))
+        x1, y1, x2, y2 = text[1:-1].split(", ")
+        if x1 == x2 or y1 == y2:
+            self.tally.note("box collapses when rounded", origin)
+        sentence = with_period(sentence)
+        if self.draw.rank(origin) % 2:
+            return Pair(f"Please provide a short description for this region: {text}.", upper_first(sentence), origin)
+        return Pair(
+            f"Please provide the bounding box coordinate of the region this sentence describes: {sentence}",
+            text,
+            origin,
+        )

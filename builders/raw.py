@@ -158,7 +158,7 @@ def json_path(file: RawFile, place: str | int) -> str:
 
 def _converted(value: Any, form: type) -> Any:
     """An unpickled record in its form, unless it holds what no text can: half a surrogate pair, a vast number."""
-    record = msgspec.convert(value, form)
+    record: Any = msgspec.convert(value, form)
     msgspec.json.encode(record)
     return record
 

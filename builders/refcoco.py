@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from builders.boxes import Box, Convention, Outside, Size, region_pair
+from builders.boxes import Box, Convention, Outside, RegionPairs, Size
 from builders.coco import coco_id, coco_image
 from builders.draw import Draw
 from builders.raw import RawFiles
@@ -104,21 +104,11 @@ def refcoco(
     for name in _datasets(raw):
         for image_id, phrase in _phrases(raw, name, splits, sentence):
             images.setdefault(image_id, []).append(phrase)
-    order, prompt = Draw(seed, purpose="refcoco order"), Draw(seed, purpose="region prompt")
+    order = Draw(seed, purpose="refcoco order")
+    turns = RegionPairs(Draw(seed, purpose="region prompt"), convention, outside, raw.tally)
     for image_id, phrases in images.items():
-        pairs = [
-            region_pair(
-                phrase.text,
-                phrase.box,
-                phrase.size,
-                origin=phrase.origin,
-                draw=prompt,
-                convention=convention,
-                outside=outside,
-                tally=raw.tally,
-            )
-            for phrase in order.order(phrases, key=lambda phrase: phrase.origin)
-        ]
+        shuffled = order.order(phrases, key=lambda phrase: phrase.origin)
+        pairs = [turns.pair(phrase.text, phrase.box, phrase.size, origin=phrase.origin) for phrase in shuffled]
         kept = [pair for pair in pairs if pair]
         if not kept:
             raw.tally.note("no usable sentence", coco_id(image_id))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from builders.boxes import Box, Convention, Outside, Size, region_pair
+from builders.boxes import Box, Convention, Outside, RegionPairs, Size
 from builders.draw import Draw
 from builders.raw import RawFiles
 from builders.registry import About, RawFile, source
@@ -86,41 +86,35 @@ def vg(
     the image padded to a square, or of the image itself (`plain`); a box that leaves the image is clipped or dropped.
     """
     images = raw.index("images")
-    order, prompt = Draw(seed, purpose="vg region"), Draw(seed, purpose="region prompt")
+    order = Draw(seed, purpose="vg region")
+    turns = RegionPairs(Draw(seed, purpose="region prompt"), convention, outside, raw.tally)
     for identifier, found in raw.entries("regions", counted=True):
         image = images.get(identifier)
-        if image is None:
-            raw.reject("regions", identifier, "not in image_data.json, expected its size and url there", counted=True)
-            continue
-        folder = _FOLDER.search(image.url)
-        if folder is None:
-            why = f"url {image.url!r} in image_data.json, expected …/VG_100K/<id>.jpg or …/VG_100K_2/<id>.jpg"
+        folder = image and _FOLDER.search(image.url)
+        if image is None or folder is None:
+            why = f"url {image.url!r} in image_data.json" if image else "not in image_data.json"
+            why += ", expected its size and …/VG_100K/<id>.jpg or …/VG_100K_2/<id>.jpg there"
             raw.reject("regions", identifier, why, counted=True)
             continue
         raw.tally.enter(pairs=len(found.regions))
-        size = Size(image.width, image.height)
         ranked = order.order(found.regions, key=lambda region: str(region.region_id))
-        pairs: list[Pair] = []
-        visited = 0
-        for region in ranked:
-            if len(pairs) == max_regions:
-                break
-            visited += 1
-            pair = region_pair(
-                region.phrase,
-                Box(region.x, region.y, region.width, region.height),
-                size,
-                origin=str(region.region_id),
-                draw=prompt,
-                convention=convention,
-                outside=outside,
-                tally=raw.tally,
-            )
-            if pair:
-                pairs.append(pair)
-        raw.tally.change("region not drawn", pairs=visited - len(ranked))
+        pairs = _first_usable(ranked, Size(image.width, image.height), turns, max_regions)
         if not pairs:
             raw.tally.drop("no usable region", identifier, pairs=0)
             continue
         name = f"{folder[1]}/{identifier}"
         yield Conversation(name, f"vg/{name}.jpg", pairs, name, history=(f"{len(pairs)} regions drawn",))
+
+
+def _first_usable(regions: list[Region], size: Size, turns: RegionPairs, max_regions: int) -> list[Pair]:
+    """Turns about the first regions that can be used; those behind them count as not drawn."""
+    pairs: list[Pair] = []
+    visited = 0
+    while visited < len(regions) and len(pairs) < max_regions:
+        region = regions[visited]
+        visited += 1
+        box = Box(region.x, region.y, region.width, region.height)
+        if pair := turns.pair(region.phrase, box, size, origin=str(region.region_id)):
+            pairs.append(pair)
+    turns.tally.change("region not drawn", pairs=visited - len(regions))
+    return pairs

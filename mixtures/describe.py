@@ -20,7 +20,7 @@ def describe_functions(console: Console, name: str | None) -> None:
     if name is not None and name not in known:
         raise RecipeError(f"{name}: no such source or step{nearest(name, known)}")
     for title, group in (("sources", SOURCES), ("steps", STEPS)):
-        chosen = [one for one in group.values() if name in (None, one.name)]
+        chosen = [group[key] for key in sorted(group) if name in (None, key)]
         if chosen:
             console.print(f"[bold]{title}[/bold]\n")
         for one in chosen:

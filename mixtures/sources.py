@@ -30,7 +30,7 @@ def describe_sources(console: Console, name: str | None, raw: Path | None) -> in
         raise RecipeError(f"{name}: no such source{nearest(name, SOURCES)}")
     if raw is not None and not raw.is_dir():
         raise RawDataError(f"--raw {raw}: no such folder")
-    chosen = [source for source in SOURCES.values() if name in (None, source.name)]
+    chosen = [SOURCES[key] for key in sorted(SOURCES) if name in (None, key)]
     return sum(_describe(console, source, raw) for source in chosen)
 
 

@@ -1,0 +1,42 @@
+"""Made-up raw files and a mixture of them, made once for all tests."""
+
+from pathlib import Path
+
+import pytest
+
+from builders.synthetic import write_raw
+from mixtures.build import build
+from mixtures.plan import Options, make_plan
+from mixtures.processes import Result
+
+SCALE = 0.0005
+
+
+class SilentWatcher:
+    """Sees a build go on and remembers what finished."""
+
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+
+    def moved(self, label: str, num_bytes: int, records: int) -> None:
+        """Look away."""
+
+    def finished(self, result: Result) -> None:
+        """Remember the result."""
+        self.results.append(result)
+
+
+@pytest.fixture(scope="session")
+def made_up_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raw files of every source; read only."""
+    folder = tmp_path_factory.mktemp("raw")
+    write_raw(folder, scale=SCALE, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_mixture(made_up_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe `tiny` over the made-up files; read only."""
+    out = tmp_path_factory.mktemp("tiny") / "mixture"
+    build(make_plan("tiny", Options(made_up_raw, out)), jobs=2, overwrite=False, watcher=SilentWatcher())
+    return out

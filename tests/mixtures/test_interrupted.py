@@ -1,0 +1,95 @@
+"""Builds that are killed, starved of disk, or lose a process; all through the real command."""
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mixtures.manifests import read_manifest
+from mixtures.plan import Options
+from mixtures.worker import STATE
+from tests.mixtures.test_build import run
+
+MIX = Path(sys.executable).with_name("mix")
+PATIENCE_S = 120
+
+
+def start(raw: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+    command = [MIX, "build", "tiny", "--raw", raw, "--out", out, *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_until(done: "subprocess.Popen[str]", path: Path) -> None:
+    """Wait for a file that a running build writes."""
+    begun = time.monotonic()
+    while not path.exists():
+        assert done.poll() is None, done.communicate()
+        assert time.monotonic() - begun < PATIENCE_S, path
+        time.sleep(0.01)
+
+
+def test_a_killed_build_looks_unfinished_and_goes_on(made_up_raw: Path, tiny_mixture: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build = start(made_up_raw, out, "--jobs", "1")
+    wait_until(build, out / STATE / "vqav2.json")
+    build.send_signal(signal.SIGKILL)
+    build.wait()
+    assert not (out / "manifest.json").exists()
+    manifest, reused = run("tiny", Options(made_up_raw, out))
+    assert "vqav2" in reused
+    assert manifest == read_manifest(tiny_mixture)
+    assert [path.name for path in (out / STATE).iterdir() if path.is_dir()] == []
+
+
+def test_an_interrupted_build_says_so(made_up_raw: Path, tmp_path: Path) -> None:
+    build = start(made_up_raw, tmp_path / "out", "--jobs", "1")
+    wait_until(build, tmp_path / "out" / STATE / "vqav2.json")
+    build.send_signal(signal.SIGINT)
+    _, errors = build.communicate(timeout=PATIENCE_S)
+    assert build.returncode == 130
+    assert errors.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in errors
+
+
+def test_a_process_that_dies_names_its_source(made_up_raw: Path, tmp_path: Path) -> None:
+    build = start(made_up_raw, tmp_path / "out", "--only", "sharegpt")
+    wait_until(build, tmp_path / "out" / STATE / "recipe")
+    victim = None
+    while victim is None:
+        assert build.poll() is None, build.communicate()
+        workers = [p for p in psutil.Process(build.pid).children(recursive=True) if not p.children()]
+        busy = [p for p in workers if list((tmp_path / "out" / STATE).glob(f"*.{p.pid}"))]
+        victim = busy[0] if busy else None
+    victim.kill()
+    _, errors = build.communicate(timeout=PATIENCE_S)
+    assert build.returncode == 1
+    assert errors.splitlines()[-1].startswith("error: sharegpt: its process was killed by signal 9; out of memory?")
+
+
+def test_a_full_disk_is_one_line(made_up_raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build = subprocess.run(
+        [MIX, "build", "tiny", "--raw", made_up_raw, "--out", out, "--only", "vqav2"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000)),
+    )
+    assert build.returncode == 1
+    assert len(build.stderr.splitlines()) == 1
+    assert "file too large" in build.stderr.lower()
+    assert not (out / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("option", [("--limit", "0"), ("--only", "vqa2")])
+def test_a_wrong_value_is_one_line(made_up_raw: Path, tmp_path: Path, option: tuple[str, str]) -> None:
+    build = start(made_up_raw, tmp_path / "out", *option)
+    _, errors = build.communicate(timeout=PATIENCE_S)
+    assert build.returncode == 1
+    assert len(errors.splitlines()) == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,143 @@
+"""What a person types and reads."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import mix
+
+RUNNER = CliRunner()
+COMMANDS = ("build", "export", "inspect", "sources", "steps", "synth")
+QUIET = "assert not {'torch', 'transformers', 'polars', 'pyarrow'} & set(sys.modules), sorted(sys.modules)"
+
+
+def test_help_names_every_command() -> None:
+    shown = RUNNER.invoke(mix, ["--help"])
+    assert shown.exit_code == 0
+    for command in COMMANDS:
+        assert f" {command} " in shown.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    assert RUNNER.invoke(mix, [command, "--help"]).exit_code == 0
+
+
+def python(code: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = f"import sys, typer.testing, cli; typer.testing.CliRunner().invoke(cli.mix, ['--help']); {QUIET}"
+    assert python(code).stderr == ""
+
+
+def test_check_loads_no_torch_and_builds_nothing(made_up_raw: Path, tmp_path: Path) -> None:
+    arguments = ["build", "tiny", "--raw", str(made_up_raw), "--out", str(tmp_path / "out"), "--check"]
+    code = f"import sys, typer.testing, cli; r = typer.testing.CliRunner().invoke(cli.mix, {arguments!r}); {QUIET}"
+    shown = python(f"{code}; print(r.exit_code, r.output)")
+    assert shown.stderr == ""
+    assert shown.stdout.startswith("0 tiny: 10 sources, all files there; nothing built")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_build_prints_what_it_built(made_up_raw: Path, tmp_path: Path) -> None:
+    shown = RUNNER.invoke(
+        mix, ["build", "tiny", "--raw", str(made_up_raw), "--out", str(tmp_path / "out"), "--only", "aokvqa"]
+    )
+    assert shown.exit_code == 0
+    assert "aokvqa" in shown.stdout
+    assert "row hash" in shown.stdout
+
+
+def test_a_wrong_option_is_wrong_usage() -> None:
+    assert RUNNER.invoke(mix, ["build", "tiny", "--rew", "x"]).exit_code == 2
+    assert RUNNER.invoke(mix, ["build"]).exit_code == 2
+    assert RUNNER.invoke(mix, ["build", "tiny", "--raw", "x", "--out", "y", "--jobs", "0"]).exit_code == 2
+
+
+def test_a_users_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    shown = RUNNER.invoke(mix, ["build", "nothing", "--raw", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert shown.exit_code == 1
+    assert shown.stdout == ""
+    assert shown.stderr.startswith("error: recipe nothing: neither a file nor a shipped recipe")
+    assert len(shown.stderr.splitlines()) == 1
+
+
+def test_steps_lists_every_source_and_step_with_its_parameters() -> None:
+    from builders.bind import parameters
+    from builders.registry import SOURCES, STEPS
+
+    shown = RUNNER.invoke(mix, ["steps"]).stdout
+    for one in [*SOURCES.values(), *STEPS.values()]:
+        assert one.name in shown
+        for parameter in parameters(one.function):
+            assert f"    {parameter}: " in shown
+
+
+def test_steps_of_an_unknown_name_names_the_nearest() -> None:
+    shown = RUNNER.invoke(mix, ["steps", "splitt"])
+    assert shown.exit_code == 1
+    assert "did you mean 'split'" in shown.stderr
+
+
+def test_sources_lists_files_licences_and_where_to_get_them() -> None:
+    shown = RUNNER.invoke(mix, ["sources", "vqav2"]).stdout
+    assert "vqav2/v2_mscoco_train2014_annotations.json" in shown
+    assert "CC BY 4.0" in shown
+    assert "v2_Annotations_Train_mscoco.zip" in shown
+
+
+def test_sources_says_what_is_there_and_whether_it_looks_right(made_up_raw: Path, tmp_path: Path) -> None:
+    shown = RUNNER.invoke(mix, ["sources", "--raw", str(made_up_raw)])
+    assert shown.exit_code == 0
+    assert "there: " in shown.stdout
+    (tmp_path / "gqa").mkdir()
+    (tmp_path / "gqa" / "train_balanced_questions.json").write_text('{"1": {"question": "q", "imageId": 2}}')
+    shown = RUNNER.invoke(mix, ["sources", "gqa", "--raw", str(tmp_path)])
+    assert shown.exit_code == 1
+    assert "wrong: 0.0 MB, 1 records, bad record: $['1'].imageId: expected str, got int (id '1')" in shown.stdout
+    assert "not there" in RUNNER.invoke(mix, ["sources", "vg", "--raw", str(tmp_path)]).stdout
+
+
+def test_synth_writes_what_build_reads(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    made = RUNNER.invoke(mix, ["synth", "--out", str(raw), "--scale", "0.0005", "--only", "okvqa", "--images"])
+    assert made.exit_code == 0
+    recipe = tmp_path / "one.yaml"
+    recipe.write_text("{name: one, sources: [{source: okvqa}]}")
+    arguments = [
+        "build",
+        str(recipe),
+        "--raw",
+        str(raw),
+        "--out",
+        str(tmp_path / "out"),
+        "--images",
+        str(raw / "images"),
+    ]
+    assert RUNNER.invoke(mix, arguments).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--scale", "0"], "--scale 0.0: expected a number above 0"),
+        (["--scale", "1", "--only", "vqa"], "--only vqa: no such source; did you mean 'vqav2'"),
+    ],
+)
+def test_synth_refuses_what_cannot_be(tmp_path: Path, arguments: list[str], message: str) -> None:
+    shown = RUNNER.invoke(mix, ["synth", "--out", str(tmp_path / "raw"), *arguments])
+    assert shown.exit_code == 1
+    assert message in shown.stderr
+
+
+def test_synth_never_writes_over_real_files(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text("real")
+    shown = RUNNER.invoke(mix, ["synth", "--out", str(tmp_path), "--scale", "0.0005"])
+    assert shown.exit_code == 1
+    assert "not empty and not made up, it may hold real files" in shown.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset.json"]

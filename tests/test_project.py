@@ -1,0 +1,62 @@
+"""The project keeps its own rules."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import builders  # noqa: F401, registers sources and steps
+from builders.registry import SOURCES
+from mixtures.recipes import shipped
+
+ROOT = Path(__file__).parent.parent
+CODE = sorted(
+    path for folder in ("schemas", "builders", "mixtures", "trainer") for path in (ROOT / folder).rglob("*.py")
+)
+BANNED = ("utils", "helpers", "common", "base", "manager")
+
+
+def test_imports_go_one_way() -> None:
+    command = Path(sys.executable).with_name("lint-imports")
+    shown = subprocess.run([command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stdout
+
+
+@pytest.mark.parametrize("path", [*CODE, ROOT / "cli.py"], ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_are_short(path: Path) -> None:
+    text = path.read_text()
+    assert path.stem not in BANNED
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and path.name != "cli.py":
+            assert (node.end_lineno or 0) - node.lineno < 40, node.name
+
+
+def test_every_source_states_its_licence_and_where_its_files_are() -> None:
+    for source in SOURCES.values():
+        assert all([source.about.title, source.about.licence, source.about.image_licence, source.about.counts])
+        assert all(file.url for file in source.about.files)
+
+
+def test_the_readme_names_every_command_recipe_and_raw_folder() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for command in ("build", "inspect", "export", "sources", "steps", "synth"):
+        assert f"mix {command}" in readme or f"`mix {command}`" in readme, command
+    for name in shipped():
+        assert name in readme
+    for source in SOURCES.values():
+        for file in source.about.files:
+            if source.name != "llava_json":
+                assert f"raw/{file.path.split('/')[0]}/" in readme, file.path
+
+
+def test_the_makefile_has_what_the_readme_promises() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("demo", "test", "lint", "bench"):
+        assert f"\n{target}: " in makefile
+
+
+def test_torch_is_pinned_in_the_constraints() -> None:
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().splitlines()
