@@ -19,13 +19,17 @@ class Draw:
 
     def rank(self, identifier: str) -> int:
         """A number in [0, 2**64), uniform over ids."""
-        state = self._seeded.copy()
-        state.update(identifier.encode())
-        return int.from_bytes(state.digest(), "big")
+        return int.from_bytes(self._digest(identifier), "big")
 
     def order(self, items: Iterable[T], *, key: Callable[[T], str]) -> list[T]:
         """The items by rank: a shuffle that does not depend on the order they come in.
 
         Items of equal ids keep their order.
         """
-        return sorted(items, key=lambda item: self.rank(key(item)))
+        return sorted(items, key=lambda item: self._digest(key(item)))
+
+    def _digest(self, identifier: str) -> bytes:
+        """Eight bytes that sort as the rank does."""
+        state = self._seeded.copy()
+        state.update(identifier.encode())
+        return state.digest()

@@ -6,7 +6,8 @@ import jsonschema
 import jsonschema_rs
 
 from mixtures.contracts import conversation_schema
-from schemas.conversation import Conversation, fault, values
+from mixtures.store import Named
+from schemas.conversation import fault
 
 
 class RecordCheck:
@@ -15,16 +16,17 @@ class RecordCheck:
     def __init__(self) -> None:
         self._fast = jsonschema_rs.validator_for(conversation_schema())
 
-    def conversation(self, conversation: Conversation, *, identifier: str, source: str) -> str | None:
-        """The fault of a conversation as it would stand in the mixture."""
-        turns = list(values(conversation))
-        roles = ("human", "gpt")
+    def record(self, record: Named, *, source: str) -> str | None:
+        """The fault of a conversation as it will stand in the mixture."""
+        conversation = record.conversation
         return self.row(
             {
-                "id": identifier,
+                "id": record.id,
                 "source": source,
                 "image": conversation.image,
-                "conversations": [{"from": roles[i % 2], "value": value} for i, value in enumerate(turns)],
+                "conversations": [
+                    {"from": "gpt" if i % 2 else "human", "value": value} for i, value in enumerate(record.turns)
+                ],
                 "origins": [pair.origin for pair in conversation.pairs],
                 "steps": list(conversation.history),
                 "reference_id": conversation.reference_id,

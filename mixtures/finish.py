@@ -2,20 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from builders.raw import OnBadRecord
 from builders.tally import Tally
 from mixtures.check import RecordCheck
+from mixtures.store import Named, name
 from schemas.conversation import Conversation
 from schemas.errors import MixtureError
-
-
-class Named(NamedTuple):
-    """A conversation under its id in the mixture."""
-
-    id: str
-    conversation: Conversation
 
 
 def with_images(
@@ -58,7 +51,7 @@ def named(conversations: Iterable[Conversation], *, label: str) -> Iterator[Name
         if identifier in seen:
             raise MixtureError(f"{label}: id {identifier!r} occurs twice, expected once; is a raw file repeated?")
         seen.add(identifier)
-        yield Named(identifier, conversation)
+        yield name(identifier, conversation)
 
 
 def valid(records: Iterable[Named], tally: Tally, *, label: str, on_bad_record: OnBadRecord) -> Iterator[Named]:
@@ -68,16 +61,17 @@ def valid(records: Iterable[Named], tally: Tally, *, label: str, on_bad_record: 
         MixtureError: for one that does not, unless bad records are dropped.
     """
     check = RecordCheck()
-    for identifier, conversation in records:
-        why = check.conversation(conversation, identifier=identifier, source=label)
+    for record in records:
+        why = check.record(record, source=label)
+        pairs = record.conversation.pairs
         if why is None:
-            yield Named(identifier, conversation)
+            yield record
         elif on_bad_record == "drop":
-            tally.drop("bad record", f"{identifier}: {why}", pairs=len(conversation.pairs))
+            tally.drop("bad record", f"{record.id}: {why}", pairs=len(pairs))
         else:
-            origins = ", ".join(pair.origin for pair in conversation.pairs[:3])
+            origins = ", ".join(pair.origin for pair in pairs[:3])
             raise MixtureError(
-                f"{label}: {identifier} (from {origins}): {why}; mend the raw record or pass --on-bad-record drop"
+                f"{label}: {record.id} (from {origins}): {why}; mend the raw record or pass --on-bad-record drop"
             )
 
 

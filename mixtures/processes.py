@@ -11,7 +11,7 @@ from queue import Empty
 from typing import Any, NamedTuple, Protocol
 
 from builders.bind import BoundSource
-from mixtures.plan import Options, Plan
+from mixtures.plan import Options, Plan, named_by
 from mixtures.worker import build_source
 from schemas.errors import MixtureError, UserError
 from schemas.manifest import SourceEntry
@@ -50,14 +50,14 @@ class _Failed(NamedTuple):
 
 
 def run_sources(plan: Plan, *, jobs: int, watcher: Watcher) -> dict[str, Result]:
-    """Build every source of a plan, the largest first, `jobs` at a time.
+    """Build every source of a plan, the longest first, `jobs` at a time.
 
     Raises:
         UserError: as soon as one of them fails; the others are stopped.
     """
     context = _context()
     messages = context.Queue()
-    waiting = sorted(plan.sources, key=_num_bytes)
+    waiting = sorted(plan.sources, key=_cost)
     running: dict[str, BaseProcess] = {}
     results: dict[str, Result] = {}
     try:
@@ -94,8 +94,10 @@ def _context() -> SpawnContext | ForkServerContext:
     return context
 
 
-def _num_bytes(bound: BoundSource) -> int:
-    return sum(path.stat().st_size for path in set(bound.files.values()))
+def _cost(bound: BoundSource) -> tuple[bool, int]:
+    """What tells how long a source takes: whether it is tokenised, and the size of its files."""
+    num_bytes = sum(path.stat().st_size for path in set(bound.files.values()))
+    return bool(named_by(bound.steps, "tokenizer")), num_bytes
 
 
 def _next(messages: Any, running: dict[str, BaseProcess]) -> Any:

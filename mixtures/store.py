@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -77,17 +77,31 @@ def _offsets(array: pa.Array) -> Any:
     return np.frombuffer(raw, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
 
 
-def to_rows(source: str, conversations: Sequence[Conversation], ids: Sequence[str]) -> pa.RecordBatch:
-    """Conversations as the columns of a mixture; `ids` are theirs in it."""
-    turns = [value for conversation in conversations for value in values(conversation)]
+class Named(NamedTuple):
+    """A conversation under its id in the mixture, with the texts of its turns as they will stand there."""
+
+    id: str
+    conversation: Conversation
+    turns: list[str]
+
+
+def name(identifier: str, conversation: Conversation) -> Named:
+    """The conversation under this id."""
+    return Named(identifier, conversation, list(values(conversation)))
+
+
+def to_rows(source: str, records: Sequence[Named]) -> pa.RecordBatch:
+    """Conversations of one source as the columns of a mixture."""
+    conversations = [record.conversation for record in records]
+    turns = [value for record in records for value in record.turns]
     num_pairs = [len(conversation.pairs) for conversation in conversations]
     roles = pa.DictionaryArray.from_arrays(np.arange(len(turns), dtype=np.int8) % 2, pa.array(["human", "gpt"]))
     structs = pa.StructArray.from_arrays([roles.cast(pa.string()), pa.array(turns, pa.string())], fields=list(_TURN))
     origins = [pair.origin for conversation in conversations for pair in conversation.pairs]
     steps = [step for conversation in conversations for step in conversation.history]
     columns = [
-        pa.array(ids, pa.string()),
-        pa.array([source] * len(ids), pa.string()),
+        pa.array([record.id for record in records], pa.string()),
+        pa.array([source] * len(records), pa.string()),
         pa.array([conversation.image for conversation in conversations], pa.string()),
         _lists([2 * n for n in num_pairs], structs),
         _lists(num_pairs, pa.array(origins, pa.string())),
@@ -131,7 +145,7 @@ class ShardWriter:
     def finish(self) -> list[Shard]:
         """Close and name the shards."""
         if self._writer is None and not self._parts:
-            self.write(to_rows(self._name, [], []))
+            self.write(to_rows(self._name, []))
         self._close()
         shards = []
         for i, (part, rows, row_hash) in enumerate(self._parts):

@@ -12,11 +12,11 @@ import msgspec
 
 from builders.bind import BoundSource
 from builders.pipeline import Run
-from mixtures.finish import Named, counted, named, valid, with_images
+from mixtures.finish import counted, named, valid, with_images
 from mixtures.keys import hash_inputs, key_of
 from mixtures.manifests import write_whole
 from mixtures.plan import Options, params_of
-from mixtures.store import ROWS_PER_GROUP, ShardWriter, file_hash, to_rows
+from mixtures.store import ROWS_PER_GROUP, Named, ShardWriter, file_hash, to_rows
 from schemas.errors import MixtureError
 from schemas.manifest import FunnelStep, InputFile, Shard, SourceEntry
 
@@ -53,7 +53,7 @@ def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
     writer = ShardWriter(work, label)
     records = _finish(run, label, options)
     while batch := list(islice(records, ROWS_PER_GROUP)):
-        writer.write(to_rows(label, [record.conversation for record in batch], [record.id for record in batch]))
+        writer.write(to_rows(label, batch))
         report(0, len(batch))
     funnel = run.funnel()
     _require_sum(label, funnel)

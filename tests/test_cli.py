@@ -69,10 +69,11 @@ def test_a_users_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
 
 def test_steps_lists_every_source_and_step_with_its_parameters() -> None:
     from builders.bind import parameters
-    from builders.registry import SOURCES, STEPS
+    from builders.registry import SOURCES, STEPS, Source, Step
 
     shown = RUNNER.invoke(mix, ["steps"]).stdout
-    for one in [*SOURCES.values(), *STEPS.values()]:
+    known: list[Source | Step] = [*SOURCES.values(), *STEPS.values()]
+    for one in known:
         assert one.name in shown
         for parameter in parameters(one.function):
             assert f"    {parameter}: " in shown

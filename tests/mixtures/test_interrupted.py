@@ -20,7 +20,7 @@ PATIENCE_S = 120
 
 
 def start(raw: Path, out: Path, *options: str) -> subprocess.Popen[str]:
-    command = [MIX, "build", "tiny", "--raw", raw, "--out", out, *options]
+    command = [str(MIX), "build", "tiny", "--raw", str(raw), "--out", str(out), *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

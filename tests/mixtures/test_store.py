@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixtures.store import RowHash, ShardWriter, read_shard, to_rows
+from mixtures.store import RowHash, ShardWriter, name, read_shard, to_rows
 from schemas.conversation import Conversation, Pair
 from schemas.errors import MixtureError
 
@@ -24,7 +24,7 @@ CONVERSATION = st.builds(
 
 
 def rows(conversations: list[Conversation]) -> pa.RecordBatch:
-    return to_rows("made_up", conversations, [f"made_up/{c.id}" for c in conversations])
+    return to_rows("made_up", [name(f"made_up/{c.id}", c) for c in conversations])
 
 
 def hash_of(*batches: pa.RecordBatch) -> str:
