@@ -81,12 +81,12 @@ def build(
         typer.echo(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
         return
     from mixtures.build import build as build_mixture
-    from mixtures.watch import BuildProgress, build_table
+    from mixtures.watch import BuildProgress, show_result
 
     with BuildProgress(plan, console=Console(stderr=True)) as progress:
         manifest, results = build_mixture(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, watcher=progress)
-    Console().print(build_table(manifest, results))
-    typer.echo(f"wrote {out}")
+    show_result(Console(), manifest, results)
+    typer.echo(f"wrote {out}, row hash {manifest.row_hash[:16]}")
 
 
 @mix.command()
@@ -140,3 +140,67 @@ def synth(
         console=Console(stderr=True),
     )
     typer.echo(f"wrote {out}")
+
+
+@mix.command("inspect")
+@one_line
+def inspect_(
+    mixture: Annotated[Path, typer.Argument(help="A mixture's folder, or a JSON file in LLaVA's own form.")],
+    source: Annotated[list[str] | None, typer.Option(help="Look at this source only; may be repeated.")] = None,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Print N records of each source, always the same ones (a draw of seed 0).")
+    ] = 0,
+    output: Annotated[
+        Literal["table", "json"], typer.Option("--format", help="Tables to read, or one JSON document.")
+    ] = "table",
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Hub name or folder: count tokens too, 576 per image, template v1.")
+    ] = None,
+) -> None:
+    """Check every record, then show counts, lengths, prompts, what was left out, and how it compares with the paper."""
+    from mixtures.inspector import Request, inspect, require_sound
+    from mixtures.progress import progress_bar
+
+    with progress_bar(Console(stderr=True), what="looking") as advance:
+        found = inspect(mixture, Request(tuple(source or ()), sample, tokenizer), advance=advance)
+    if output == "json":
+        from mixtures.inspection import to_json
+
+        typer.echo(to_json(found))
+    else:
+        from mixtures.report import print_inspection
+
+        print_inspection(Console(), found)
+    require_sound(found)
+
+
+@mix.command()
+@one_line
+def export(
+    mixture: Annotated[Path, typer.Argument(help="A mixture's folder.")],
+    form: Annotated[
+        Literal["llava", "messages"],
+        typer.Option(
+            "--format", help="`llava`: LLaVA's own JSON list. `messages`: `messages` and `images`, as TRL has."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="File to write: .json for llava, .parquet or .jsonl for messages.")],
+    source: Annotated[list[str] | None, typer.Option(help="Export this source only; may be repeated.")] = None,
+    image_token: Annotated[
+        Literal["keep", "drop"],
+        typer.Option(
+            help="With messages: keep `<image>` where it stands in the text, or drop it, "
+            "for trainers that put a placeholder of their own in front, as TRL does."
+        ),
+    ] = "drop",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a mixture as one file for another trainer."""
+    from mixtures.export import Export
+    from mixtures.export import export as export_mixture
+    from mixtures.progress import progress_bar
+
+    request = Export(form, out, tuple(source or ()), image_token, overwrite)
+    with progress_bar(Console(stderr=True), what="writing") as advance:
+        written = export_mixture(mixture, request, advance=advance)
+    typer.echo(f"wrote {out}, {written:,} records")

@@ -1,4 +1,4 @@
-"""Shards: the only file that knows Parquet, and the hash of rows that does not."""
+"""Shards: how a mixture stands in Parquet, and the hash of rows that does not know it."""
 
 import hashlib
 from collections.abc import Iterator, Sequence

@@ -18,7 +18,7 @@ from mixtures.manifests import write_whole
 from mixtures.plan import Options, params_of
 from mixtures.store import ROWS_PER_GROUP, Named, ShardWriter, file_hash, to_rows
 from schemas.errors import MixtureError
-from schemas.manifest import FunnelStep, InputFile, Shard, SourceEntry
+from schemas.manifest import FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 
 STATE = ".build"
 """Folder of a mixture for the state of finished sources and for unfinished work."""
@@ -55,10 +55,9 @@ def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
     while batch := list(islice(records, ROWS_PER_GROUP)):
         writer.write(to_rows(label, batch))
         report(0, len(batch))
-    funnel = run.funnel()
-    _require_sum(label, funnel)
-    shards = _move(writer.finish(), work, options.out)
-    entry = _entry(bound, key, inputs, funnel, shards)
+    entry = _entry(bound, key, inputs, run.funnel(), _move(writer.finish(), work, options.out))
+    if why := funnel_fault(entry):
+        raise MixtureError(f"{label}: {why}")
     write_whole(options.out / STATE / f"{label}.json", msgspec.json.encode(entry))
     return Built(entry, reused=False)
 
@@ -84,17 +83,6 @@ def _finished(out: Path, label: str, key: str) -> SourceEntry | None:
         return None
     whole = all((out / s.path).is_file() and file_hash(out / s.path) == s.sha256 for s in entry.shards)
     return entry if entry.key == key and whole else None
-
-
-def _require_sum(label: str, funnel: list[FunnelStep]) -> None:
-    for step, following in zip(funnel, [*funnel[1:], None], strict=True):
-        for unit in ("conversations", "pairs"):
-            flow = getattr(step, unit)
-            enters = getattr(following, unit).entered if following else flow.left
-            if not flow.adds_up() or enters != flow.left:
-                raise MixtureError(
-                    f"{label}: the funnel of {step.step} does not add up in {unit}: {flow}, then {enters}"
-                )
 
 
 def _move(shards: list[Shard], work: Path, out: Path) -> list[Shard]:

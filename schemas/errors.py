@@ -22,3 +22,15 @@ class TokenizerError(UserError):
 
 class MixtureError(UserError):
     """A mixture cannot be built as asked, or the one at hand is damaged."""
+
+
+class StageError(UserError):
+    """A stage names something that does not exist, or its numbers do not come out."""
+
+
+class ModelError(UserError):
+    """A model cannot be found, loaded or put together."""
+
+
+class TrainingError(UserError):
+    """A run cannot start, go on or be exported as asked."""

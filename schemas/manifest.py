@@ -1,5 +1,6 @@
 """The manifest: what a mixture is made of, how, and what was left out; written last."""
 
+from itertools import pairwise
 from typing import Annotated, Any
 
 import msgspec
@@ -70,6 +71,23 @@ class SourceEntry(msgspec.Struct, forbid_unknown_fields=True):
     not_found: Annotated[
         list[str], msgspec.Meta(description="ids of ids_from that did not survive or are not there")
     ] = []
+
+
+def funnel_fault(entry: SourceEntry) -> str | None:
+    """Where the funnel does not add up, or None."""
+    for unit in ("conversations", "pairs"):
+        flows = [(step.step, getattr(step, unit)) for step in entry.funnel]
+        for name, flow in flows:
+            if not flow.adds_up():
+                changes = f"{flow.entered:,} {sum(flow.changes.values()):+,}"
+                return f"the funnel does not add up at {name}: {changes} {unit} are not {flow.left:,}"
+        for (name, flow), (following, after) in pairwise(flows):
+            if flow.left != after.entered:
+                return f"the funnel breaks: {flow.left:,} {unit} leave {name}, {after.entered:,} enter {following}"
+        counted = getattr(entry, unit)
+        if not flows or flows[-1][1].left != counted:
+            return f"the funnel does not end at the {counted:,} {unit} of the source"
+    return None
 
 
 class Manifest(msgspec.Struct, forbid_unknown_fields=True):

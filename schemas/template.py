@@ -35,7 +35,7 @@ class Template(NamedTuple):
 
     start question reply lead answer end, then for each later pair: human question reply lead answer end. An empty
     answer, as in a prompt to be answered, drops `lead` and `end`. Where `keeps_question` is off, only the image token
-    of a question is rendered.
+    of a question is rendered. `image` is what `place_image` writes for an image.
     """
 
     start: str
@@ -44,6 +44,7 @@ class Template(NamedTuple):
     lead: str
     end: str
     keeps_question: bool = True
+    image: str = IMAGE_TOKEN
 
 
 class Span(NamedTuple):
@@ -66,6 +67,10 @@ def _words(system: str, *, human: str = "USER") -> Template:
 
 def _hashes(system: str) -> Template:
     return Template(f"{system}###Human: ", "Human: ", "###Assistant:", " ", "###")
+
+
+def _tagged(template: Template) -> Template:
+    return template._replace(image=f"<Image>{IMAGE_TOKEN}</Image>")
 
 
 def _chatml(system: str) -> Template:
@@ -97,12 +102,23 @@ TEMPLATES: dict[str, Template] = {
     "plain": _PLAIN,
     "v0_plain": _PLAIN,
     "llava_v0": _V0,
-    "v0_mmtag": _hashes(_CURIOUS.format(who="user") + _TAGGED),
+    "v0_mmtag": _tagged(_hashes(_CURIOUS.format(who="user") + _TAGGED)),
     "llava_v1": _words((_CURIOUS + _POLITE).format(who="human")),
-    "v1_mmtag": _words(_CURIOUS.format(who="user") + _TAGGED),
+    "v1_mmtag": _tagged(_words(_CURIOUS.format(who="user") + _TAGGED)),
     "llava_llama_2": _instruct(_LLAVA_LLAMA_2, bos="<s>"),
     "mpt": _chatml(_MPT),
 }
+
+
+def place_image(text: str, *, image: str = IMAGE_TOKEN) -> str:
+    """A question with its image in front, on a line of its own; a text without image as it is.
+
+    So LLaVA's `preprocess_multimodal` (train.py) changes a turn before it is rendered; builders keep it as it stands.
+    """
+    if IMAGE_TOKEN not in text:
+        return text
+    rest = text.replace(IMAGE_TOKEN, "").strip()
+    return f"{image}\n{rest}" if rest else image
 
 
 def render(template: Template, pairs: Iterable[tuple[str, str]]) -> Rendered:

@@ -1,0 +1,58 @@
+"""The stage: how to train on a mixture."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Part = Literal["projector", "language_model", "vision_tower"]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Rate = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+
+
+class Lora(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Low-rank adapters in the language model instead of training all of it; the values are LLaVA's."""
+
+    r: Positive = 128
+    alpha: Positive = 256
+    dropout: Share = 0.05
+
+
+class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One training run; `trainer/stages/` holds the paper's two."""
+
+    name: str
+    trains: list[Part]
+    template: Annotated[str, msgspec.Meta(description="of schemas/template.py, or `chat` for the tokenizer's own")]
+    lr: Rate
+    global_batch: Positive
+    per_device_batch: Positive
+    image: Annotated[
+        Literal["pad", "crop"], msgspec.Meta(description="padded to a square with the mean colour, or cropped")
+    ]
+    zero: Annotated[Literal[0, 2, 3], msgspec.Meta(description="DeepSpeed ZeRO stage; 0 keeps all on each rank")]
+    seed: int
+    projector_lr: Rate | None = None
+    vision_tower_lr: Rate | None = None
+    epochs: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    max_steps: Positive | None = None
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_ratio: Share = 0.03
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    max_tokens: Positive = 2048
+    bf16: bool = True
+    gradient_checkpointing: bool = True
+    batching: Literal["grouped"] = "grouped"
+    window: Annotated[int, msgspec.Meta(ge=1, description="global batches among which lengths are sorted")] = 50
+    remainder: Annotated[
+        Literal["drop", "repeat", "short"],
+        msgspec.Meta(description="what becomes of a modality's last, incomplete batch"),
+    ] = "repeat"
+    save_steps: Positive = 500
+    keep_checkpoints: Positive = 2
+    log_steps: Positive = 1
+    eval_fraction: Share = 0.0
+    eval_steps: Positive = 500
+    workers: Annotated[int, msgspec.Meta(ge=0)] = 4
+    lora: Lora | None = None
