@@ -138,11 +138,14 @@ def _pairs(identifier: str, turns: list[Said]) -> list[Pair]:
 
 
 def _text(value: str) -> str:
-    """HTML as Markdown, code between fences as it is."""
+    """HTML as Markdown, code between fences as it is, and the white space that keeps it apart."""
     from markdownify import markdownify
 
     parts = _FENCE.split(value)
     for i in range(0, len(parts), 2):
         if "<" in parts[i]:
-            parts[i] = markdownify(parts[i], escape_asterisks=False, escape_underscores=False, escape_misc=False)
+            inner = parts[i].strip()
+            before, after = parts[i].split(inner, 1)
+            text = markdownify(inner, escape_asterisks=False, escape_underscores=False, escape_misc=False)
+            parts[i] = f"{before}{text.strip()}{after}"
     return "".join(parts)

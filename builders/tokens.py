@@ -27,6 +27,7 @@ TINY = Path(__file__).parent / "tokenizers" / "tiny"
 _BATCH = 512
 _CHARS_PER_TOKEN = 4
 _FILES = ("tokenizer.json", "tokenizer.model")
+_UNLOADABLE = (OSError, ValueError, AttributeError, LookupError, TypeError)
 
 
 def tokenizer_folder(name: str) -> Path:
@@ -85,10 +86,15 @@ def load_tokenizer(name: str) -> "Tokenizer":
 
     folder = tokenizer_folder(name)
     try:
-        return AutoTokenizer.from_pretrained(folder).backend_tokenizer
-    except (OSError, ValueError, AttributeError, KeyError) as error:
+        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
+    except Exception as error:
+        if type(error) is not Exception and not isinstance(error, _UNLOADABLE):  # tokenizers raises the bare class
+            raise
         why = str(error).strip().splitlines()[0]
         raise TokenizerError(f"tokenizer {folder}: cannot be loaded: {why}; name another with --tokenizer") from None
+    tokenizer.no_truncation()  # a tokenizer.json may ask for both, and its count would be wrong
+    tokenizer.no_padding()
+    return tokenizer
 
 
 class Counter:

@@ -123,7 +123,7 @@ def row(conversation: Conversation) -> dict[str, Any]:
     }
 
 
-def flow(left: int, entered: int, **changes: int) -> Flow:
+def flow(entered: int, left: int, **changes: int) -> Flow:
     """A flow; an underscore in a reason stands for a space."""
     return Flow(entered, left, {reason.replace("_", " "): change for reason, change in changes.items()})
 

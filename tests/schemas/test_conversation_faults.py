@@ -1,0 +1,51 @@
+"""What a JSON Schema cannot say about a conversation, and how its texts are given."""
+
+import pytest
+
+from schemas.conversation import Conversation, Pair, fault, values
+
+BOX = "Where is it? [0.1, 0.2, 0.3, 1.0]"
+
+
+@pytest.mark.parametrize(
+    ("turns", "has_image", "expected"),
+    [
+        (["<image>\nWho?", "Odo."], True, None),
+        (["Who?\n<image>", "Odo.", "When?", "Now."], True, None),
+        (["Who?", "Odo."], False, None),
+        (["<image>\n" + BOX, "[0.0, 0.0, 1.0, 1.0]"], True, None),
+        (["Why?", "[1.5, 2.0, 0.0, 7.0]"], False, None),
+        ([], False, "0 turns, expected human and gpt in turn"),
+        (["Who?"], False, "1 turns, expected human and gpt in turn"),
+        (["Who?", "Odo.", "When?"], False, "3 turns, expected human and gpt in turn"),
+        (["", "Odo."], False, "turn 0 is empty"),
+        (["Who?", ""], False, "turn 1 is empty"),
+        (["Who?", " \n\u00a0"], False, "turn 1 is empty"),
+        (["Who?", "Odo."], True, "0 <image> in the first human turn, expected 1"),
+        (["<image>\n<image>\nWho?", "Odo."], True, "2 <image> in the first human turn, expected 1"),
+        (["<image>\nWho?", "Odo."], False, "1 <image> in the first human turn, expected 0"),
+        (["<image>\nWho?", "An <image>."], True, "1 <image> in turn 1, expected 0"),
+        (["<image>\nWho?", "Odo.", "<image>\nWhen?", "Now."], True, "1 <image> in turn 2, expected 0"),
+        (["<image>\nA?", "[0.1, 0.2, 1.01, 0.3]"], True, "turn 1 holds a box outside 0..1: '[0.1, 0.2, 1.01, 0.3]'"),
+        (["<image>\nA?", "[-0.1, 0.2, 0.3, 0.4]"], True, "turn 1 holds a box outside 0..1: '[-0.1, 0.2, 0.3, 0.4]'"),
+    ],
+)
+def test_the_fault_of_a_conversation(turns: list[str], has_image: bool, expected: str | None) -> None:
+    assert fault(turns, has_image=has_image) == expected
+
+
+def _talk(*questions: str, image: str | None) -> Conversation:
+    return Conversation("1", image, [Pair(question, "a", f"1/{i}") for i, question in enumerate(questions)], "1")
+
+
+@pytest.mark.parametrize(
+    ("question", "image", "first"),
+    [
+        ("Who?", "x.jpg", "<image>\nWho?"),
+        ("Who?\n<image>", "x.jpg", "Who?\n<image>"),
+        ("<image>\nWho?", "x.jpg", "<image>\nWho?"),
+        ("Who?", None, "Who?"),
+    ],
+)
+def test_the_image_token_stands_in_front_where_none_stands_yet(question: str, image: str | None, first: str) -> None:
+    assert list(values(_talk(question, "When?", image=image))) == [first, "a", "When?", "a"]
