@@ -1,39 +1,24 @@
-"""The commands `mix` and `train`: parse, call one function, turn a user's error into one line and exit code 1."""
+"""The commands `mix` and `train`, and what becomes of an error: one line for a user's, exit codes 0, 1, 2."""
 
-import functools
 import os
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Literal, ParamSpec
+from typing import Any
 
 import typer
-from rich.console import Console
+from typer.core import TyperGroup
 
+from mixtures import commands as mixing
 from schemas.errors import UserError
-
-P = ParamSpec("P")
-mix = typer.Typer(
-    name="mix",
-    help="Rebuild LLaVA-1.5's instruction mixture from the raw datasets, and look at what came out.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-train = typer.Typer(name="train", help="Train on a mixture.", no_args_is_help=True, pretty_exceptions_enable=False)
-
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes to use; all cores by default.")]
-Out = Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)]
-Raw = Annotated[Path, typer.Option(help="Folder with the raw files.")]
+from trainer import commands as training
 
 
-def one_line(command: Callable[P, None]) -> Callable[P, None]:
-    """A command whose user errors are one line on stderr and exit code 1."""
+class OneLine(TyperGroup):
+    """Commands whose user errors are one line on stderr and exit code 1."""
 
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
         try:
-            command(*args, **kwargs)
+            return super().invoke(ctx)
         except UserError as error:
             typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
             raise typer.Exit(1) from None
@@ -44,163 +29,29 @@ def one_line(command: Callable[P, None]) -> Callable[P, None]:
             typer.secho("interrupted", err=True)
             raise typer.Exit(130) from None
 
-    return run
 
-
-@mix.command()
-@one_line
-def build(
-    recipe: Annotated[str, typer.Argument(help="A recipe's path, or the name of a shipped one.")],
-    raw: Raw,
-    out: Out,
-    only: Annotated[list[str] | None, typer.Option(help="Build this source only; may be repeated.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Take the first N conversations of each source, before its steps.")
-    ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Resolve and check everything, build nothing.")] = False,
-    jobs: Jobs = None,
-    tokenizer: Annotated[str | None, typer.Option(help="Hub name or folder, instead of the recipe's.")] = None,
-    ids_from: Annotated[
-        Path | None,
-        typer.Option(help="Take the ids of this file in LLaVA's form instead of drawing them.", dir_okay=False),
-    ] = None,
-    images: Annotated[Path | None, typer.Option(help="Check that every image is there.")] = None,
-    on_missing_image: Annotated[Literal["fail", "drop"], typer.Option(help="With --images.")] = "fail",
-    on_bad_record: Annotated[Literal["fail", "drop"], typer.Option(help="What to do with a bad raw record.")] = "fail",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Build into a folder that holds something else.")
-    ] = False,
-) -> None:
-    """Build a mixture from raw annotation files."""
-    import builders  # noqa: F401, registers sources and steps
-    from mixtures.plan import Options, make_plan
-
-    options = Options(raw, out, tuple(only or ()), limit, tokenizer, ids_from, images, on_missing_image, on_bad_record)
-    plan = make_plan(recipe, options)
-    if check:
-        typer.echo(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
-        return
-    from mixtures.build import build as build_mixture
-    from mixtures.watch import BuildProgress, show_result
-
-    with BuildProgress(plan, console=Console(stderr=True)) as progress:
-        manifest, results = build_mixture(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, watcher=progress)
-    show_result(Console(), manifest, results)
-    typer.echo(f"wrote {out}, row hash {manifest.row_hash[:16]}")
-
-
-@mix.command()
-@one_line
-def steps(name: Annotated[str | None, typer.Argument(help="One source or step.")] = None) -> None:
-    """List sources and steps with their parameters, as a recipe can use them."""
-    from mixtures.describe import describe_functions
-
-    describe_functions(Console(), name)
-
-
-@mix.command()
-@one_line
-def sources(
-    name: Annotated[str | None, typer.Argument(help="One source.")] = None,
-    raw: Annotated[
-        Path | None, typer.Option(help="Read what is there of its files, and say if it looks right.")
-    ] = None,
-) -> None:
-    """List the sources: their files, where to get them, licences and counts."""
-    from mixtures.sources import describe_sources
-
-    if describe_sources(Console(), name, raw):
-        raise typer.Exit(1)
-
-
-@mix.command()
-@one_line
-def synth(
-    out: Out,
-    scale: Annotated[float, typer.Option(help="Size, as a share of the real data sets.")],
-    seed: Annotated[int, typer.Option(help="Other seeds give other words.")] = 0,
-    only: Annotated[list[str] | None, typer.Option(help="This source only; may be repeated.")] = None,
-    images: Annotated[bool, typer.Option("--images", help="Draw a small JPEG for each image named.")] = False,
-    jobs: Jobs = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write into a folder that holds something else.")
-    ] = False,
-) -> None:
-    """Make up raw files of every source, in their publishers' exact form, to try things on."""
-    from mixtures.synthesize import synthesize
-
-    synthesize(
-        out,
-        scale=scale,
-        seed=seed,
-        only=only or (),
-        images=images,
-        jobs=jobs or os.cpu_count() or 1,
-        overwrite=overwrite,
-        console=Console(stderr=True),
+def _app(name: str, text: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        help=text,
+        cls=OneLine,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
-    typer.echo(f"wrote {out}")
 
 
-@mix.command("inspect")
-@one_line
-def inspect_(
-    mixture: Annotated[Path, typer.Argument(help="A mixture's folder, or a JSON file in LLaVA's own form.")],
-    source: Annotated[list[str] | None, typer.Option(help="Look at this source only; may be repeated.")] = None,
-    sample: Annotated[
-        int, typer.Option(min=0, help="Print N records of each source, always the same ones (a draw of seed 0).")
-    ] = 0,
-    output: Annotated[
-        Literal["table", "json"], typer.Option("--format", help="Tables to read, or one JSON document.")
-    ] = "table",
-    tokenizer: Annotated[
-        str | None, typer.Option(help="Hub name or folder: count tokens too, 576 per image, template v1.")
-    ] = None,
-) -> None:
-    """Check every record, then show counts, lengths, prompts, what was left out, and how it compares with the paper."""
-    from mixtures.inspector import Request, inspect, require_sound
-    from mixtures.progress import progress_bar
+mix = _app("mix", "Rebuild LLaVA-1.5's instruction mixture from the raw datasets, and look at what came out.")
+mix.command()(mixing.build)
+mix.command("inspect")(mixing.inspect_)
+mix.command()(mixing.export)
+mix.command()(mixing.sources)
+mix.command()(mixing.steps)
+mix.command()(mixing.synth)
 
-    with progress_bar(Console(stderr=True), what="looking") as advance:
-        found = inspect(mixture, Request(tuple(source or ()), sample, tokenizer), advance=advance)
-    if output == "json":
-        from mixtures.inspection import to_json
-
-        typer.echo(to_json(found))
-    else:
-        from mixtures.report import print_inspection
-
-        print_inspection(Console(), found)
-    require_sound(found)
-
-
-@mix.command()
-@one_line
-def export(
-    mixture: Annotated[Path, typer.Argument(help="A mixture's folder.")],
-    form: Annotated[
-        Literal["llava", "messages"],
-        typer.Option(
-            "--format", help="`llava`: LLaVA's own JSON list. `messages`: `messages` and `images`, as TRL has."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="File to write: .json for llava, .parquet or .jsonl for messages.")],
-    source: Annotated[list[str] | None, typer.Option(help="Export this source only; may be repeated.")] = None,
-    image_token: Annotated[
-        Literal["keep", "drop"],
-        typer.Option(
-            help="With messages: keep `<image>` where it stands in the text, or drop it, "
-            "for trainers that put a placeholder of their own in front, as TRL does."
-        ),
-    ] = "drop",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a file that is there.")] = False,
-) -> None:
-    """Write a mixture as one file for another trainer."""
-    from mixtures.export import Export
-    from mixtures.export import export as export_mixture
-    from mixtures.progress import progress_bar
-
-    request = Export(form, out, tuple(source or ()), image_token, overwrite)
-    with progress_bar(Console(stderr=True), what="writing") as advance:
-        written = export_mixture(mixture, request, advance=advance)
-    typer.echo(f"wrote {out}, {written:,} records")
+train = _app("train", "Train LLaVA-1.5's two stages on a mixture.")
+train.command()(training.pretrain)
+train.command()(training.finetune)
+train.command("check")(training.check_run)
+train.command("export")(training.export_run)
+train.command("generate")(training.generate_answer)

@@ -9,8 +9,6 @@ from schemas.conversation import Pair
 
 Convention = Literal["square", "plain"]
 Outside = Literal["clip", "drop"]
-_TOUCHES_PX = 1e-6
-"""A box this little over the edge only touches it: COCO's decimals do not add up exactly in binary."""
 
 
 class Box(NamedTuple):
@@ -31,8 +29,7 @@ class Size(NamedTuple):
 
 def leaves(box: Box, size: Size) -> bool:
     """Whether a part of the box lies outside the image."""
-    over = max(-box.x, -box.y, box.x + box.width - size.width, box.y + box.height - size.height)
-    return over > _TOUCHES_PX
+    return box.x < 0 or box.y < 0 or box.x + box.width > size.width or box.y + box.height > size.height
 
 
 def clipped(box: Box, size: Size) -> Box | None:

@@ -34,3 +34,7 @@ class ModelError(UserError):
 
 class TrainingError(UserError):
     """A run cannot start, go on or be exported as asked."""
+
+
+class ImageFileError(UserError):
+    """An image that a record names is missing or cannot be decoded."""

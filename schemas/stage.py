@@ -48,7 +48,10 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     remainder: Annotated[
         Literal["drop", "repeat", "short"],
         msgspec.Meta(description="what becomes of a modality's last, incomplete batch"),
-    ] = "repeat"
+    ] = "short"
+    on_unlabelled: Annotated[
+        Literal["fail", "drop"], msgspec.Meta(description="rows that truncation leaves without any label")
+    ] = "fail"
     save_steps: Positive = 500
     keep_checkpoints: Positive = 2
     log_steps: Positive = 1

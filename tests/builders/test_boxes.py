@@ -81,7 +81,6 @@ def test_clipping_stays_inside_and_leaves_what_is_inside_alone(size: Size, box: 
         again = clipped(inside, size)
         assert again is not None
         assert again == pytest.approx(inside)
-        assert not leaves(inside, size)
 
 
 @PROPERTY
@@ -113,6 +112,21 @@ def test_plain_boxes_invert_to_pixels_within_rounding(size: Size, box: Box) -> N
 
     assert abs(x1 * size.width - inside.x) <= 0.005 * size.width + 1e-6
     assert abs(y1 * size.height - inside.y) <= 0.005 * size.height + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("box", "out"),
+    [
+        (Box(0, 0, 100, 50), False),
+        (Box(99.5, 49.5, 0.5, 0.5), False),
+        (Box(-0.5, 0, 5, 5), True),
+        (Box(0, -0.5, 5, 5), True),
+        (Box(99.5, 0, 1, 5), True),
+        (Box(0, 49.5, 5, 1), True),
+    ],
+)
+def test_a_box_leaves_the_image_when_a_part_is_outside(box: Box, out: bool) -> None:
+    assert leaves(box, Size(100, 50)) is out
 
 
 def _regions(folder: Path, *boxes: tuple[float, float, float, float]) -> Path:

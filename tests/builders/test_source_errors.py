@@ -24,6 +24,10 @@ def _fixture(source: str, folder: Path) -> dict[str, Any]:
     return contents
 
 
+_OTHER = {"id": 13, "image_id": 581001, "bbox": [0.0, 0.0, 9.0, 9.0]}
+"""The annotation that a ref of the fixtures asks for, but of another image."""
+
+
 @pytest.mark.parametrize("source", ["vqav2", "okvqa"])
 def test_a_question_without_annotation_is_an_error(tmp_path: Path, source: str) -> None:
     contents = _fixture(source, tmp_path)
@@ -164,15 +168,15 @@ def test_a_region_without_area_in_its_image_is_dropped_and_counted(tmp_path: Pat
     assert result.funnel[0].conversations.changes == {"no usable region": -1}
 
 
-@pytest.mark.parametrize("part", ["annotations", "images"])
-def test_a_ref_without_its_instance_is_an_error(tmp_path: Path, part: str) -> None:
+@pytest.mark.parametrize("change", [{"annotations": []}, {"images": []}, {"annotations": [_OTHER]}])
+def test_a_ref_without_its_instance_is_an_error(tmp_path: Path, change: dict[str, Any]) -> None:
     folder = tmp_path / "refcoco"
     for path in (FIXTURES / "refcoco").rglob("*.*"):
         target = folder / path.relative_to(FIXTURES / "refcoco")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     instances = folder / "refcocog/instances.json"
-    instances.write_text(json.dumps(json.loads(instances.read_text(encoding="utf-8")) | {part: []}))
+    instances.write_text(json.dumps(json.loads(instances.read_text(encoding="utf-8")) | change))
     message = r"refs\(umd\)\.p: ann_id 13 of image_id 7007 is not in instances\.json, expected it there"
 
     with pytest.raises(RawDataError, match=rf"{message} \(id 'refcocog/50'\)"):

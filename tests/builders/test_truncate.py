@@ -1,13 +1,14 @@
 """Truncation: counted in words by a tokenizer made for it, and as properties with the shipped one."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.pre_tokenizers import Split, Whitespace
 
 from builders.tokens import Counter, load_tokenizer, texts
 from schemas.conversation import Conversation
@@ -114,6 +115,28 @@ def test_a_long_conversation_that_still_fits_is_left_whole(words: str) -> None:
     long = talk("a", *[("x" * 9000, "y" * 9000)] * 50)
 
     assert _cut(long, words, 2048).conversations == [long]
+
+
+def test_a_long_conversation_is_cut_where_it_grows_too_long(words: str) -> None:
+    long = talk("a", ("x" * 99_000, "y" * 99_000), *[("q", "word " * 1200)] * 3)
+
+    [cut] = _cut(long, words, 2048).conversations
+
+    assert len(cut.pairs) == 2
+
+
+def test_a_pair_that_counts_more_at_the_end_than_in_the_middle_is_cut(tmp_path: Path) -> None:
+    tokenizer = Tokenizer(WordLevel({"<unk>": 0}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Split(Regex("###H|[^#]|#"), "isolated")  # a pair's end runs into the next question
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    counter = Counter(str(tmp_path), "v0")
+    pairs = talk("a", ("q", "answer"), ("q", "answer"))
+    [[middle, _]], [[end]] = counter.count([texts(pairs)]), counter.count([texts(pairs)[:1]])
+
+    [cut] = _cut(pairs, str(tmp_path), middle, template="v0").conversations
+
+    assert (middle, end) == (185, 187)
+    assert [pair.answer for pair in cut.pairs] == ["answ"]
 
 
 def test_truncation_needs_a_tokenizer_and_a_known_template() -> None:

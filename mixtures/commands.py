@@ -1,0 +1,159 @@
+"""The commands of `mix`: each parses and calls one function. Heavy libraries are imported inside."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes to use; all cores by default.")]
+Out = Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)]
+Raw = Annotated[Path, typer.Option(help="Folder with the raw files.")]
+
+
+def build(
+    recipe: Annotated[str, typer.Argument(help="A recipe's path, or the name of a shipped one.")],
+    raw: Raw,
+    out: Out,
+    only: Annotated[list[str] | None, typer.Option(help="Build this source only; may be repeated.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Take the first N conversations of each source, before its steps.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Resolve and check everything, build nothing.")] = False,
+    jobs: Jobs = None,
+    tokenizer: Annotated[str | None, typer.Option(help="Hub name or folder, instead of the recipe's.")] = None,
+    ids_from: Annotated[
+        Path | None,
+        typer.Option(help="Take the ids of this file in LLaVA's form instead of drawing them.", dir_okay=False),
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Check that every image is there.")] = None,
+    on_missing_image: Annotated[Literal["fail", "drop"], typer.Option(help="With --images.")] = "fail",
+    on_bad_record: Annotated[Literal["fail", "drop"], typer.Option(help="What to do with a bad raw record.")] = "fail",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Build into a folder that holds something else.")
+    ] = False,
+) -> None:
+    """Build a mixture from raw annotation files."""
+    import builders  # noqa: F401, registers sources and steps
+    from mixtures.plan import Options, make_plan
+
+    options = Options(raw, out, tuple(only or ()), limit, tokenizer, ids_from, images, on_missing_image, on_bad_record)
+    plan = make_plan(recipe, options)
+    if check:
+        typer.echo(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
+        return
+    from mixtures.build import build as build_mixture
+    from mixtures.watch import BuildProgress, show_result
+
+    with BuildProgress(plan, console=Console(stderr=True)) as progress:
+        manifest, results = build_mixture(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, watcher=progress)
+    show_result(Console(), manifest, results)
+    typer.echo(f"wrote {out}, row hash {manifest.row_hash[:16]}")
+
+
+def steps(name: Annotated[str | None, typer.Argument(help="One source or step.")] = None) -> None:
+    """List sources and steps with their parameters, as a recipe can use them."""
+    from mixtures.describe import describe_functions
+
+    describe_functions(Console(), name)
+
+
+def sources(
+    name: Annotated[str | None, typer.Argument(help="One source.")] = None,
+    raw: Annotated[
+        Path | None, typer.Option(help="Read what is there of its files, and say if it looks right.")
+    ] = None,
+) -> None:
+    """List the sources: their files, where to get them, licences and counts."""
+    from mixtures.sources import describe_sources
+
+    if describe_sources(Console(), name, raw):
+        raise typer.Exit(1)
+
+
+def synth(
+    out: Out,
+    scale: Annotated[float, typer.Option(help="Size, as a share of the real data sets.")],
+    seed: Annotated[int, typer.Option(help="Other seeds give other words.")] = 0,
+    only: Annotated[list[str] | None, typer.Option(help="This source only; may be repeated.")] = None,
+    images: Annotated[bool, typer.Option("--images", help="Draw a small JPEG for each image named.")] = False,
+    jobs: Jobs = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write into a folder that holds something else.")
+    ] = False,
+) -> None:
+    """Make up raw files of every source, in their publishers' exact form, to try things on."""
+    from mixtures.synthesize import synthesize
+
+    synthesize(
+        out,
+        scale=scale,
+        seed=seed,
+        only=only or (),
+        images=images,
+        jobs=jobs or os.cpu_count() or 1,
+        overwrite=overwrite,
+        console=Console(stderr=True),
+    )
+    typer.echo(f"wrote {out}")
+
+
+def inspect_(
+    mixture: Annotated[Path, typer.Argument(help="A mixture's folder, or a JSON file in LLaVA's own form.")],
+    source: Annotated[list[str] | None, typer.Option(help="Look at this source only; may be repeated.")] = None,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Print N records of each source, always the same ones (a draw of seed 0).")
+    ] = 0,
+    output: Annotated[
+        Literal["table", "json"], typer.Option("--format", help="Tables to read, or one JSON document.")
+    ] = "table",
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Hub name or folder: count tokens too, 576 per image, template v1.")
+    ] = None,
+) -> None:
+    """Check every record, then show counts, lengths, prompts, what was left out, and how it compares with the paper."""
+    from mixtures.inspector import Request, inspect, require_sound
+    from mixtures.progress import progress_bar
+
+    with progress_bar(Console(stderr=True), what="looking") as advance:
+        found = inspect(mixture, Request(tuple(source or ()), sample, tokenizer), advance=advance)
+    if output == "json":
+        from mixtures.inspection import to_json
+
+        typer.echo(to_json(found))
+    else:
+        from mixtures.report import print_inspection
+
+        print_inspection(Console(), found)
+    require_sound(found)
+
+
+def export(
+    mixture: Annotated[Path, typer.Argument(help="A mixture's folder.")],
+    form: Annotated[
+        Literal["llava", "messages"],
+        typer.Option(
+            "--format", help="`llava`: LLaVA's own JSON list. `messages`: `messages` and `images`, as TRL has."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="File to write: .json for llava, .parquet or .jsonl for messages.")],
+    source: Annotated[list[str] | None, typer.Option(help="Export this source only; may be repeated.")] = None,
+    image_token: Annotated[
+        Literal["keep", "drop"],
+        typer.Option(
+            help="With messages: keep `<image>` where it stands in the text, or drop it, "
+            "for trainers that put a placeholder of their own in front, as TRL does."
+        ),
+    ] = "drop",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a mixture as one file for another trainer."""
+    from mixtures.export import Export
+    from mixtures.export import export as export_mixture
+    from mixtures.progress import progress_bar
+
+    request = Export(form, out, tuple(source or ()), image_token, overwrite)
+    with progress_bar(Console(stderr=True), what="writing") as advance:
+        written = export_mixture(mixture, request, advance=advance)
+    typer.echo(f"wrote {out}, {written:,} records")

@@ -1,0 +1,31 @@
+"""Low-rank adapters in the language model, put in and merged again."""
+
+from typing import Any
+
+from schemas.stage import Lora
+
+TARGETS = r"model\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+"""The linear layers of the language model, as LLaVA's `find_all_linear_names`; not those of tower, projector, head."""
+
+
+def add_adapters(model: Any, lora: Lora) -> None:
+    """Put adapters into a model in place and freeze what they adapt; the model stays of its own class."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    for name, parameter in model.named_parameters():
+        if name.startswith(("model.language_model.", "lm_head.")):
+            parameter.requires_grad_(False)
+    config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, bias="none", target_modules=TARGETS)
+    inject_adapter_in_model(config, model)
+
+
+def merge_adapters(model: Any) -> None:
+    """Add what the adapters learned to the weights, and take the adapters out."""
+    from peft.tuners.lora import LoraLayer
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, LoraLayer):
+            layer: Any = module
+            layer.merge(safe_merge=True)
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, layer.get_base_layer())

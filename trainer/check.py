@@ -1,0 +1,104 @@
+"""Everything that can be known of a run without a GPU: `train check`."""
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from trainer.batches import Examples, Layout, Order, Plan, measure, plan_epoch
+from trainer.data import make_encoder, measured, split_rows
+from trainer.job import Job
+from trainer.lengths import Lengths
+from trainer.memory import estimate
+from trainer.mixture import Mixture
+from trainer.model import describe
+from trainer.stage_files import accumulation
+
+Rows = list[tuple[str, str]]
+SHOWN_FAULTS = 10
+
+
+def check(job: Job, *, ranks: int, console: Console) -> int:
+    """Print the audit of a run and give the number of images that cannot be used.
+
+    Raises:
+        UserError: for a mixture, stage or rows that cannot be trained on.
+    """
+    stage = job.stage
+    layout = Layout(ranks, accumulation(stage, ranks=ranks), stage.per_device_batch)
+    processor, config = describe(job.llm, job.vision, stage.template)
+    mixture = Mixture(job.mixture_folder)
+    found = measured(mixture, make_encoder(processor.tokenizer, config, job))
+    train, held_out = split_rows(found, job, ids=mixture)
+    order = Order(stage.batching, stage.window, stage.remainder, stage.seed)
+    lengths = found.tokens[train]
+    plan = plan_epoch(Examples(lengths, found.has_image[train]), layout=layout, order=order, epoch=0)
+    memory = estimate(config, stage, ranks=ranks, tokens=_largest(plan, lengths))
+    parts = ", ".join(f"{name} {value / 1e9:,.1f}" for name, value in memory._asdict().items())
+    rows = _data_rows(mixture, found, job)
+    rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]
+    rows += _plan_rows(plan, lengths, layout, job)
+    rows += [("memory of a rank", f"about {memory.total / 1e9:,.1f} GB ({parts})")]
+    faults = _image_faults(mixture, job, console)
+    rows += [("images", f"{len({path for path in mixture.images if path}):,}, {len(faults):,} of them unusable")]
+    _show(console, rows, faults)
+    return len(faults)
+
+
+def _data_rows(mixture: Mixture, found: Lengths, job: Job) -> Rows:
+    tokens, learned = int(found.tokens.sum()), int(found.supervised.sum())
+    cut = int((found.tokens_cut > 0).sum())
+    return [
+        ("mixture", f"{mixture.manifest.name}, {len(mixture):,} records, row hash {mixture.row_hash[:16]}"),
+        ("tokens", f"{tokens:,}, {learned / tokens:.1%} of them learned"),
+        ("longest", f"{found.tokens.max():,} of {job.stage.max_tokens:,} tokens, mean {found.tokens.mean():,.0f}"),
+        ("cut by max_tokens", f"{cut:,} records, {int(found.answers_cut.sum()):,} answers"),
+        ("without a label", f"{int((found.supervised == 0).sum()):,} records"),
+    ]
+
+
+def _plan_rows(plan: Plan, lengths: Any, layout: Layout, job: Job) -> Rows:
+    cost = measure(plan, lengths=lengths)
+    steps = math.ceil(len(plan.steps) * job.stage.epochs)
+    if job.stage.max_steps is not None:
+        steps = min(steps, job.stage.max_steps)
+    numbers = f"{layout.per_device_batch} each x {layout.accumulation} x {layout.ranks} ranks"
+    return [
+        ("global batch", f"{layout.global_batch} = {numbers}"),
+        ("steps", f"{steps:,}; an epoch has {len(plan.steps):,}"),
+        ("padding", f"{1 - cost.real / cost.padded:.1%}; cost {cost.ratio:.3f} of the ideal"),
+    ]
+
+
+def _largest(plan: Plan, lengths: Any) -> int:
+    """Padded tokens of the largest micro-batch."""
+    tokens = np.where(plan.steps >= 0, lengths[plan.steps], 0)
+    return int((tokens.max(axis=-1) * (tokens > 0).sum(axis=-1)).max())
+
+
+def _image_faults(mixture: Mixture, job: Job, console: Console) -> list[tuple[str, str]]:
+    """All images of the mixture that are missing or do not decode."""
+    from trainer.images import find_faults
+
+    names = sorted({path for path in mixture.images if path})
+    with Progress(console=Console(stderr=True), disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("decoding images", total=len(names))
+        jobs = os.cpu_count() or 1
+        found = find_faults(job.images_folder, names, decode=True, jobs=jobs, on_done=lambda: progress.advance(task))
+        return list(found)
+
+
+def _show(console: Console, rows: Rows, faults: list[tuple[str, str]]) -> None:
+    table = Table(box=SIMPLE_HEAD, show_header=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    for name, why in faults[:SHOWN_FAULTS]:
+        console.print(f"  {name}: {why}", highlight=False, markup=False, soft_wrap=True)
+    if len(faults) > SHOWN_FAULTS:
+        console.print(f"  … and {len(faults) - SHOWN_FAULTS:,} more", highlight=False)

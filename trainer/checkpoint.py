@@ -1,0 +1,99 @@
+"""Checkpoints: complete ones only, of this mixture only."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from schemas.errors import TrainingError
+from trainer.devices import Ranks
+
+COMPLETE = "complete.json"
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+class Complete(msgspec.Struct, forbid_unknown_fields=True):
+    """Written into a checkpoint last: what it belongs to."""
+
+    step: int
+    ranks: int
+    mixture: str
+    stage: str
+
+
+def mark_complete(folder: Path, complete: Complete) -> None:
+    """Say that all ranks have written their part of a checkpoint."""
+    part = folder / f".{COMPLETE}.part"
+    part.write_bytes(msgspec.json.encode(complete))
+    part.replace(folder / COMPLETE)
+
+
+def read_complete(folder: Path) -> Complete | None:
+    """What a checkpoint belongs to; None when it was not finished."""
+    try:
+        return msgspec.json.decode((folder / COMPLETE).read_bytes(), type=Complete)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def checkpoints(run: Path) -> list[tuple[Path, Complete]]:
+    """The complete checkpoints of a run, the oldest first."""
+    found = [(path, read_complete(path)) for path in run.glob("checkpoint-*") if _NAME.fullmatch(path.name)]
+    return sorted(((path, done) for path, done in found if done), key=lambda pair: pair[1].step)
+
+
+def choose(run: Path, *, resume: str, mixture: str) -> tuple[Path, Complete] | None:
+    """The checkpoint to go on from: the newest complete one (`auto`), the one named, or none (`no`).
+
+    Raises:
+        TrainingError: when it is half-written, belongs to another mixture, or a new run would mix with an old one.
+    """
+    there = checkpoints(run)
+    if resume == "no":
+        if there:
+            raise TrainingError(
+                f"{run}: holds checkpoints up to step {there[-1][1].step}; name another --out or --resume auto"
+            )
+        return None
+    if resume == "auto":
+        chosen = there[-1] if there else None
+    else:
+        done = read_complete(Path(resume))
+        if done is None:
+            complete = ", ".join(path.name for path, _ in there) or "none"
+            raise TrainingError(
+                f"--resume {resume}: expected auto, no or a complete checkpoint; complete are {complete}"
+            )
+        chosen = (Path(resume), done)
+    if chosen and chosen[1].mixture != mixture:
+        raise TrainingError(
+            f"{chosen[0]}: was trained on the mixture {chosen[1].mixture[:16]}, this one is {mixture[:16]}; "
+            "name that mixture, or another --out"
+        )
+    return chosen
+
+
+def universal_form(checkpoint: Path, ranks: Ranks) -> None:
+    """Convert a checkpoint in place, once, so that another number of ranks can load it."""
+    import torch.distributed as dist
+
+    tag = (checkpoint / "latest").read_text().strip()
+    target = checkpoint / f"{tag}_universal"
+    if ranks.rank == 0 and not (target / COMPLETE).is_file():
+        shutil.rmtree(target, ignore_errors=True)
+        _convert(checkpoint / tag, target)
+        (target / COMPLETE).touch()
+        (checkpoint / "latest_universal").write_text(target.name)
+    dist.barrier()
+
+
+def _convert(source: Path, target: Path) -> None:
+    command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal"]
+    command += ["--input_folder", str(source), "--output_folder", str(target), "--inject_missing_state"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise TrainingError(f"{source}: cannot be converted for another number of ranks: {why}")

@@ -1,0 +1,195 @@
+"""The commands of `train`: each parses and calls one function. Heavy libraries are imported inside."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from schemas.stage import Stage
+    from trainer.job import Job
+
+VICUNA, CLIP = "lmsys/vicuna-7b-v1.5", "openai/clip-vit-large-patch14-336"
+Out = Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)]
+Mixture = Annotated[Path, typer.Option(help="The mixture to train on: a folder that `mix build` wrote.")]
+Images = Annotated[Path, typer.Option(help="Folder with the images that the mixture names.")]
+Llm = Annotated[str, typer.Option(help="Bare language model: hub name or folder.")]
+Vision = Annotated[str, typer.Option(help="CLIP vision tower: hub name or folder.")]
+StageFile = Annotated[str | None, typer.Option("--stage", help="A stage of your own (YAML) instead of the paper's.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a value, such as lr=1e-3 or lora.r=64; repeat.")
+]
+Nproc = Annotated[int, typer.Option(min=1, help="Ranks to start on this machine.")]
+Resume = Annotated[str, typer.Option(help="auto: from the newest complete checkpoint; no; or a checkpoint's path.")]
+Report = Annotated[
+    Literal["none", "tensorboard", "wandb", "trackio"], typer.Option(help="Where numbers go besides log.jsonl.")
+]
+Seed = Annotated[int | None, typer.Option(help="Instead of the stage's.")]
+MaxSteps = Annotated[int | None, typer.Option(min=1, help="Stop after so many optimizer steps.")]
+BadImage = Annotated[
+    Literal["fail", "blank", "drop"],
+    typer.Option(help="A missing or broken image: stop, a blank one, or leave the record out."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything as `train check` does, train nothing.")]
+
+
+def pretrain(
+    mixture: Mixture,
+    images: Images,
+    out: Out,
+    llm: Llm = VICUNA,
+    vision: Vision = CLIP,
+    stage: StageFile = None,
+    sets: Sets = None,
+    nproc: Nproc = 1,
+    resume: Resume = "auto",
+    report_to: Report = "tensorboard",
+    seed: Seed = None,
+    max_steps: MaxSteps = None,
+    on_bad_image: BadImage = "fail",
+    dry_run: DryRun = False,
+) -> None:
+    """Stage 1: align the projector of a new model, everything else frozen."""
+    chosen = _stage(stage or "pretrain", sets, seed, max_steps)
+    _train(_job(chosen, mixture, images, out, llm, vision, None, resume, report_to, on_bad_image), nproc, dry_run)
+
+
+def finetune(
+    mixture: Mixture,
+    images: Images,
+    out: Out,
+    from_: Annotated[Path | None, typer.Option("--from", help="The folder of stage 1's run.")] = None,
+    projector: Annotated[
+        Path | None, typer.Option(help="A projector file instead; LLaVA's mm_projector.bin too.", dir_okay=False)
+    ] = None,
+    llm: Llm = VICUNA,
+    vision: Vision = CLIP,
+    stage: StageFile = None,
+    sets: Sets = None,
+    nproc: Nproc = 1,
+    resume: Resume = "auto",
+    report_to: Report = "tensorboard",
+    seed: Seed = None,
+    max_steps: MaxSteps = None,
+    on_bad_image: BadImage = "fail",
+    dry_run: DryRun = False,
+) -> None:
+    """Stage 2: train projector and language model on instructions, from stage 1's projector."""
+    from schemas.errors import TrainingError
+    from trainer.devices import quieten
+    from trainer.export import find_checkpoint, job_of, write_projector
+
+    quieten()
+    if (from_ is None) == (projector is None):
+        raise TrainingError("give either --from, the folder of stage 1's run, or --projector, a file")
+    if from_ is not None:
+        before = job_of(find_checkpoint(from_)[0])
+        llm, vision = before.llm, before.vision
+        projector = write_projector(from_, out / "projector.safetensors")
+    chosen = _stage(stage or "finetune", sets, seed, max_steps)
+    _train(_job(chosen, mixture, images, out, llm, vision, projector, resume, report_to, on_bad_image), nproc, dry_run)
+
+
+def check_run(
+    mixture: Mixture,
+    images: Images,
+    stage: Annotated[str, typer.Option(help="pretrain, finetune, or a YAML file.")] = "finetune",
+    llm: Llm = VICUNA,
+    vision: Vision = CLIP,
+    sets: Sets = None,
+    nproc: Annotated[int, typer.Option(min=1, help="Ranks to plan for, on all machines.")] = 1,
+) -> None:
+    """Tell what can be known of a run without a GPU: labels, lengths, images, batches, memory."""
+    _check(
+        _job(_stage(stage, sets, None, None), mixture, images, Path(), llm, vision, None, "no", "none", "fail"), nproc
+    )
+
+
+def export_run(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint, or a run: its newest complete checkpoint.")],
+    out: Out,
+    push: Annotated[str | None, typer.Option(help="Push the model to this hub repository too.")] = None,
+) -> None:
+    """Write a checkpoint as a model that `AutoModelForImageTextToText` loads."""
+    from trainer.devices import quieten
+    from trainer.export import export as export_checkpoint
+    from trainer.export import push_to_hub
+
+    quieten()
+    typer.echo(f"wrote {out} from {export_checkpoint(checkpoint, out)}")
+    if push is not None:
+        typer.echo(f"pushed to {push_to_hub(out, push)}")
+
+
+def generate_answer(
+    model: Annotated[str, typer.Argument(help="An exported model: folder or hub name.")],
+    prompt: Annotated[str, typer.Option(help="The question.")],
+    image: Annotated[Path | None, typer.Option(help="The picture asked about.", dir_okay=False)] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Stop after so many tokens.")] = 128,
+) -> None:
+    """Ask a model one question."""
+    from trainer.devices import quieten
+    from trainer.generate import generate
+
+    quieten()
+    typer.echo(generate(model, prompt=prompt, image=image, max_new_tokens=max_new_tokens))
+
+
+def _stage(name: str, sets: list[str] | None, seed: int | None, max_steps: int | None) -> "Stage":
+    from trainer.stage_files import load_stage
+
+    given = {"seed": seed, "max_steps": max_steps}
+    return load_stage(name, [*(sets or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)])
+
+
+def _job(
+    stage: "Stage",
+    mixture: Path,
+    images: Path,
+    out: Path,
+    llm: str,
+    vision: str,
+    projector: Path | None,
+    resume: str,
+    report_to: Literal["none", "tensorboard", "wandb", "trackio"],
+    on_bad_image: Literal["fail", "blank", "drop"],
+) -> "Job":
+    from trainer.job import Job
+
+    mixture, images, out = (path.resolve() for path in (mixture, images, out))
+    llm, vision = (str(Path(name).resolve()) if Path(name).is_dir() else name for name in (llm, vision))
+    return Job(
+        stage=stage,
+        mixture=str(mixture),
+        images=str(images),
+        llm=llm,
+        vision=vision,
+        out=str(out),
+        projector=str(projector.resolve()) if projector else None,
+        resume=resume,
+        report_to=report_to,
+        on_bad_image=on_bad_image,
+    )
+
+
+def _train(job: "Job", nproc: int, dry_run: bool) -> None:
+    if dry_run:
+        _check(job, nproc)
+        return
+    from trainer.devices import quieten
+    from trainer.launch import launch
+
+    quieten()
+
+    if code := launch(job, nproc=nproc):
+        raise typer.Exit(code)
+
+
+def _check(job: "Job", nproc: int) -> None:
+    from trainer.check import check
+    from trainer.devices import quieten
+
+    quieten()
+    if check(job, ranks=nproc, console=Console()):
+        raise typer.Exit(1)

@@ -1,0 +1,68 @@
+"""Starting the ranks of a run, with a GPU each or none at all."""
+
+import logging
+import os
+import warnings
+from typing import Any, NamedTuple
+
+from schemas.errors import TrainingError
+
+ALONE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+_SLURM = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "WORLD_SIZE": "SLURM_NTASKS"}
+
+
+class Ranks(NamedTuple):
+    """This process among all of a run."""
+
+    rank: int
+    world: int
+    on_gpu: bool
+
+
+def is_started_by_a_launcher() -> bool:
+    """Whether torchrun, deepspeed or SLURM started this process as one of several ranks."""
+    return "RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1
+
+
+def quieten() -> None:
+    """Keep the libraries' own bars, remarks and deprecations off the terminal; errors stay."""
+    import torch
+
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="OMP_NUM_THREADS/MKL_NUM_THREADS unset")
+    logging.getLogger("accelerate").setLevel(logging.ERROR)
+    import transformers
+
+    quiet: Any = transformers.utils.logging
+    quiet.disable_progress_bar()
+    quiet.set_verbosity_error()
+
+
+def start_ranks() -> Ranks:
+    """Join the other ranks; must come before TrainingArguments and the model, so that ZeRO-3 can partition it.
+
+    Without a GPU the collectives are gloo's: DeepSpeed's own for shared memory would be compiled.
+    """
+    import torch
+
+    quieten()
+    import deepspeed
+
+    on_gpu = torch.cuda.is_available()
+    deepspeed.utils.logger.setLevel("ERROR")
+    for name, value in ALONE.items():
+        os.environ.setdefault(name, os.environ.get(_SLURM.get(name, ""), value))
+    if torch.distributed.is_initialized():
+        return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), on_gpu)
+    if not on_gpu:
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    try:
+        deepspeed.init_distributed("nccl" if on_gpu else "gloo", auto_mpi_discovery=False)
+    except (RuntimeError, ValueError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise TrainingError(
+            f"the ranks cannot find each other: {why}; is MASTER_PORT {os.environ['MASTER_PORT']} free?"
+        ) from None
+    return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), on_gpu)

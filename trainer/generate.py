@@ -1,0 +1,44 @@
+"""Trying an exported model."""
+
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import ModelError
+from trainer.images import open_rgb, pad_to_square
+from trainer.model import load, load_weights
+
+
+def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_tokens: int) -> str:
+    """The model's answer to one question, the most likely token each time.
+
+    Raises:
+        ModelError: when the folder holds no model, or the image cannot be opened.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model = load_weights(AutoModelForImageTextToText, model_folder, "an image-text-to-text model")
+    processor = load(AutoProcessor.from_pretrained, model_folder, "a processor")
+    content: list[dict[str, str]] = [{"type": "text", "text": prompt}]
+    picture = None
+    if image is not None:
+        picture = _open(image, processor)
+        content.insert(0, {"type": "image"})
+    text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    inputs = processor(images=picture, text=text, return_tensors="pt")
+    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    inputs = inputs.to(model.device, model.dtype)
+    with torch.no_grad():
+        output = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+    answer: str = processor.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return answer.strip()
+
+
+def _open(path: Path, processor: Any) -> Any:
+    """The picture padded to a square, as stage 2 sees them."""
+    try:
+        picture = open_rgb(path)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ModelError(f"{path}: cannot be opened as a picture: {' '.join(str(error).split())}") from None
+    red, green, blue = (int(channel * 255) for channel in processor.image_processor.image_mean)
+    return pad_to_square(picture, (red, green, blue))

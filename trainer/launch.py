@@ -1,0 +1,104 @@
+"""Starting a run: everything that can be wrong is found before the first rank starts."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from schemas.errors import TrainingError, UserError
+from trainer.job import Job, write_job
+from trainer.stage_files import accumulation
+
+_READY = "start.done"
+
+
+def launch(job: Job, *, nproc: int) -> int:
+    """Run a job on `nproc` ranks of this machine, or as the one rank that a launcher started; gives the exit code.
+
+    Raises:
+        UserError: for whatever the user can mend.
+    """
+    from trainer.devices import is_started_by_a_launcher
+
+    launched = is_started_by_a_launcher()
+    ranks = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) if launched else nproc
+    accumulation(job.stage, ranks=ranks)
+    if launched:
+        _as_one_rank(job)
+        return 0
+    prepare(job)
+    if nproc == 1:
+        from trainer.run import run
+
+        run(job)
+        return 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(nproc)]
+    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // nproc))} | dict(os.environ)
+    return subprocess.run([*command, "-m", "trainer.run", str(write_job(job))], env=environment, check=False).returncode
+
+
+def prepare(job: Job) -> None:
+    """Put the start model together if it is not there, check the images, measure the mixture.
+
+    Raises:
+        UserError: for whatever the user can mend.
+    """
+    from trainer.data import open_data
+    from trainer.model import compose
+
+    require_images(job)
+    if not (job.folder / _READY).is_file():
+        compose(
+            job.llm,
+            job.vision,
+            job.start,
+            projector=Path(job.projector) if job.projector else None,
+            template=job.stage.template,
+            seed=job.stage.seed,
+        )
+        (job.folder / _READY).touch()
+    open_data(job)
+    write_job(job)
+
+
+def require_images(job: Job) -> None:
+    """Refuse a run whose images are not all there; `train check` also decodes them.
+
+    Raises:
+        TrainingError: with their number and the first, unless bad images are blanked or dropped.
+    """
+    from trainer.images import find_faults
+    from trainer.mixture import Mixture
+
+    if job.on_bad_image != "fail":
+        return
+    names = sorted({path for path in Mixture(job.mixture_folder).images if path})
+    faults = list(find_faults(job.images_folder, names, decode=False, jobs=1, on_done=lambda: None))
+    if faults:
+        raise TrainingError(
+            f"{job.images}: {len(faults):,} of {len(names):,} images are not there, the first is {faults[0][0]}; "
+            "get them, or pass --on-bad-image blank|drop"
+        )
+
+
+def _as_one_rank(job: Job) -> None:
+    """Rank 0 prepares while the others wait for it, on as many machines as the launcher uses.
+
+    Raises:
+        UserError: on all ranks alike, so that none waits for ever.
+    """
+    import torch.distributed as dist
+
+    from trainer.devices import start_ranks
+    from trainer.run import run
+
+    failure: list[str | None] = [None]
+    if start_ranks().rank == 0:
+        try:
+            prepare(job)
+        except UserError as error:
+            failure = [str(error)]
+    dist.broadcast_object_list(failure)
+    if failure[0] is not None:
+        raise TrainingError(failure[0])
+    run(job)

@@ -1,0 +1,164 @@
+"""Hugging Face's Trainer with this project's batches, loss and logs; it brings DeepSpeed, accumulation and resume."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer
+
+from schemas.stage import Stage
+from trainer.checkpoint import Complete, mark_complete
+from trainer.meters import Meters
+from trainer.model import PARTS
+from trainer.sampler import MicroBatches
+
+FOR_MODEL = ("input_ids", "attention_mask", "pixel_values")
+
+
+class StageTrainer(Trainer):
+    """Trains one stage; a subclass of the trainer, never of the model, whose class names decide how weights load."""
+
+    def __init__(
+        self,
+        *,
+        stage: Stage,
+        batches: MicroBatches,
+        meters: Meters,
+        mixture_hash: str,
+        model: Any,
+        args: Any,
+        train_dataset: Any,
+        eval_dataset: Any,
+        data_collator: Any,
+        callbacks: list[Any],
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            data_collator=data_collator,
+            callbacks=callbacks,
+        )
+        self.remove_callback(PrinterCallback)
+        self.stage = stage
+        self.meters = meters
+        self._batches = batches
+        self._mixture_hash = mixture_hash
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The batches of this rank; not prepared by accelerate, which would deal them out once more."""
+        assert self.train_dataset is not None
+        return DataLoader(
+            self.train_dataset,
+            batch_sampler=self._batches,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=False,
+        )
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """The mean over the labelled tokens of the global batch, whatever ranks and micro-batches they are on."""
+        outputs = model(**{name: inputs[name] for name in FOR_MODEL})
+        labels = inputs["labels"][:, 1:]
+        losses = token_losses(outputs.logits[:, :-1], labels)
+        if model.training:
+            self.meters.add(losses, labels, inputs)
+        if num_items_in_batch is None:
+            loss = losses.sum() / max(len(losses), 1)
+        else:
+            loss = losses.sum() / num_items_in_batch * self.accelerator.num_processes  # ranks' gradients are averaged
+        return (loss, outputs) if return_outputs else loss
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW with the stage's learning rate for each part; no decay of biases and norms."""
+        if self.optimizer is None:
+            chosen: Any = self.model if model is None else model
+            groups = _parameter_groups(chosen, self.stage)
+            self.optimizer = torch.optim.AdamW(groups, lr=self.stage.lr, betas=(0.9, 0.999), eps=1e-8)
+        return self.optimizer
+
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """Add what was counted since the last line."""
+        if "loss" in logs:
+            logs |= self.meters.drain(_gather)
+        super().log(logs, start_time)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
+        """The held-out examples of this rank, in order; a last micro-batch may be shorter."""
+        held_out: Any = self.eval_dataset
+        size, world = self.args.per_device_eval_batch_size, self.args.world_size
+        rows = list(range(self.args.process_index, len(held_out), world))
+        most = -(-len(held_out) // (size * world))
+        batches = [rows[k * size : (k + 1) * size] for k in range(most)]
+        return DataLoader(held_out, batch_sampler=batches, collate_fn=self.data_collator)
+
+    def evaluate(  # the arguments are Trainer's
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """The mean loss over the labelled tokens of all held-out examples."""
+        self.model_wrapped.eval()
+        total, count = 0.0, 0
+        with torch.no_grad():
+            for batch in self.get_eval_dataloader():
+                inputs = self._prepare_inputs(batch)
+                outputs = self.model_wrapped(**{name: inputs[name] for name in FOR_MODEL})
+                losses = token_losses(outputs.logits[:, :-1], inputs["labels"][:, 1:])
+                total, count = total + float(losses.double().sum()), count + len(losses)
+        self.model_wrapped.train()
+        ranks = _gather((total, count))
+        metrics = {f"{metric_key_prefix}_loss": sum(t for t, _ in ranks) / max(sum(c for _, c in ranks), 1)}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Nothing under DeepSpeed, whose checkpoint holds all weights; `train export` reads it."""
+        if not self.is_deepspeed_enabled:
+            super().save_model(output_dir, _internal_call)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if dist.is_initialized():
+            dist.barrier()
+        if self.is_world_process_zero():
+            step = self.state.global_step
+            done = Complete(step, self.args.world_size, self._mixture_hash, self.stage.name)
+            mark_complete(Path(str(self.args.output_dir)) / f"checkpoint-{step}", done)
+
+
+def token_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """float32 [labelled]: the cross entropy at each labelled position, in reading order, from [B, T, V] and [B, T]."""
+    labelled = labels != -100
+    return functional.cross_entropy(logits[labelled].float(), labels[labelled], reduction="none")
+
+
+def _parameter_groups(model: nn.Module, stage: Stage) -> list[dict[str, Any]]:
+    rates = {"projector": stage.projector_lr, "vision_tower": stage.vision_tower_lr}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = next((part for part, prefix in PARTS.items() if prefix in f".{name}"), "language_model")
+            decays = not (name.endswith("bias") or "norm" in name)
+            key = (rates.get(part) or stage.lr, stage.weight_decay if decays else 0.0)
+            groups.setdefault(key, []).append(parameter)
+    return [{"params": params, "lr": lr, "weight_decay": decay} for (lr, decay), params in groups.items()]
+
+
+def _gather(mine: Any) -> list[Any]:
+    if not dist.is_initialized():
+        return [mine]
+    everyone: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, mine)
+    return everyone

@@ -1,0 +1,76 @@
+"""One rank of a run: `python -m trainer.run OUT/job.json`, started by `train`, torchrun, deepspeed or SLURM."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from schemas.errors import UserError
+from trainer.arguments import training_arguments
+from trainer.batches import Layout
+from trainer.checkpoint import choose, universal_form
+from trainer.data import TrainingData, open_data
+from trainer.devices import Ranks, start_ranks
+from trainer.job import Job, read_job
+from trainer.stage_files import accumulation
+
+if TYPE_CHECKING:
+    from trainer.loop import StageTrainer
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the job of a file; a user's error is one line, of rank 0 only."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        run(read_job(Path(given[0])))
+    except UserError as error:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(job: Job) -> None:
+    """Train the stage of a job, from a complete checkpoint if it is to go on from one.
+
+    Raises:
+        UserError: for whatever the user can mend.
+    """
+    ranks = start_ranks()
+    layout = Layout(ranks.world, accumulation(job.stage, ranks=ranks.world), job.stage.per_device_batch)
+    data = open_data(job)
+    chosen = choose(job.folder, resume=job.resume, mixture=data.mixture_hash)
+    other_ranks = chosen is not None and chosen[1].ranks != ranks.world
+    if chosen and other_ranks:
+        universal_form(chosen[0], ranks)
+    arguments = training_arguments(job, layout, universal=other_ranks)
+    trainer = _trainer(job, data, layout, ranks, arguments)
+    trainer.train(resume_from_checkpoint=str(chosen[0]) if chosen else None)
+
+
+def _trainer(job: Job, data: TrainingData, layout: Layout, ranks: Ranks, arguments: object) -> "StageTrainer":
+    """The trainer with its model; the model is loaded last, so that ZeRO-3 can partition it."""
+    from trainer.loop import StageTrainer
+    from trainer.meters import Meters
+    from trainer.model import flops_per_token, load_model
+    from trainer.sampler import MicroBatches
+    from trainer.watch import callbacks
+
+    model = load_model(job.start, job.stage)
+    batches = MicroBatches(data.examples, layout=layout, order=data.order, rank=ranks.rank)
+    return StageTrainer(
+        stage=job.stage,
+        batches=batches,
+        meters=Meters(data.sources, flops_per_token=flops_per_token(model)),
+        mixture_hash=data.mixture_hash,
+        model=model,
+        args=arguments,
+        train_dataset=data.train,
+        eval_dataset=data.held_out,
+        data_collator=data.collator,
+        callbacks=callbacks(job, batches),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""A tiny random language model and vision tower, for the demo and the tests.
+
+`python -m trainer.tiny OUT --tokenizer DIR` writes `OUT/llm` and `OUT/vision`.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def write_tiny(out: Path, *, tokenizer: str, seed: int = 0, image_px: int = 56, hidden: int = 64) -> None:
+    """Two random models that load as any others; an image is (image_px / 14) squared tokens."""
+    import torch
+
+    torch.manual_seed(seed)
+    _write_llm(out / "llm", tokenizer, hidden)
+    _write_vision(out / "vision", image_px, hidden)
+
+
+def _write_llm(out: Path, tokenizer: str, hidden: int) -> None:
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    words = AutoTokenizer.from_pretrained(tokenizer)
+    config = LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=4096,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(out)
+    words.save_pretrained(out)
+
+
+def _write_vision(out: Path, image_px: int, hidden: int) -> None:
+    from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel
+
+    config = CLIPVisionConfig(
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        image_size=image_px,
+        patch_size=14,
+    )
+    CLIPVisionModel(config).save_pretrained(out)
+    square = {"height": image_px, "width": image_px}
+    CLIPImageProcessorPil(size={"shortest_edge": image_px}, crop_size=square).save_pretrained(out)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--tokenizer", required=True)
+    given = parser.parse_args()
+    write_tiny(given.out, tokenizer=given.tokenizer)
