@@ -124,9 +124,8 @@ def _write(rows: list[Row], wholes: dict[str, Cost]) -> None:
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
-        lines.append(
-            f"| {row.name} | {row.num_bytes / 1e6:,.0f} | {row.read_s:.1f} {_cells(row.built, row.read_s, row.num_bytes)}"
-        )
+        cells = _cells(row.built, row.read_s, row.num_bytes)
+        lines.append(f"| {row.name} | {row.num_bytes / 1e6:,.0f} | {row.read_s:.1f} {cells}")
     lines += ["", f"The slowest source is {slowest.name}. {_BOUND.get(slowest.name, '')}", ""]
     (HERE / "RESULTS.md").write_text("\n".join(lines))
     print("\n".join(lines))
