@@ -43,6 +43,9 @@ def gqa(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation]:
     """One conversation per question, with the short answer, its first letter upper-cased ("yes" becomes "Yes")."""
     for identifier, question in raw.entries("questions", counted=True):
         raw.tally.enter()
+        if not question.answer.strip():
+            raw.tally.drop("empty answer", identifier)
+            continue
         image = question.imageId
         answer = upper_first(question.answer) if capitalize else question.answer
         pair = Pair(question.question, answer, identifier)

@@ -56,5 +56,10 @@ def ocrvqa(raw: RawFiles, *, splits: list[int] = [1]) -> Iterator[Conversation]:
         pairs = [
             Pair(question, answer, f"{key}/{i}")
             for i, (question, answer) in enumerate(zip(book.questions, book.answers, strict=True))
+            if answer.strip()
         ]
+        if empty := num_pairs - len(pairs):
+            raw.tally.drop("empty answer", key, conversations=int(not pairs), pairs=empty)
+        if not pairs:
+            continue
         yield Conversation(key, f"ocr_vqa/images/{key}.jpg", pairs, key)

@@ -70,7 +70,7 @@ def okvqa(
     """
     annotations = raw.index("annotations")
     for identifier, question in raw.entries("questions", counted=True):
-        annotation = annotations.get(identifier)
+        annotation = annotations.pop(identifier, None)
         if annotation is None or annotation.image_id != question.image_id:
             why = "no annotation" if annotation is None else f"annotation of image {annotation.image_id}"
             raw.reject("questions", identifier, f"{why}, expected one of image {question.image_id}", counted=True)
@@ -83,6 +83,8 @@ def okvqa(
         yield coco_question(
             question.image_id, Pair(question.question, upper_first(text) if capitalize else text, identifier)
         )
+    for identifier in annotations:
+        raw.tally.note("annotation without a question", identifier)
 
 
 def most_common(answers: list[str]) -> str | None:

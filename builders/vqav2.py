@@ -65,13 +65,18 @@ def vqav2(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation]:
     """
     annotations = raw.index("annotations")
     for identifier, question in raw.entries("questions", counted=True):
-        annotation = annotations.get(identifier)
+        annotation = annotations.pop(identifier, None)
         if annotation is None or annotation.image_id != question.image_id:
             why = "no annotation" if annotation is None else f"annotation of image {annotation.image_id}"
             raw.reject("questions", identifier, f"{why}, expected one of image {question.image_id}", counted=True)
             continue
         raw.tally.enter()
         answer = annotation.multiple_choice_answer
+        if not answer.strip():
+            raw.tally.drop("empty answer", identifier)
+            continue
         yield coco_question(
             question.image_id, Pair(question.question, upper_first(answer) if capitalize else answer, identifier)
         )
+    for identifier in annotations:
+        raw.tally.note("annotation without a question", identifier)

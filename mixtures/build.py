@@ -92,11 +92,15 @@ def _prepare(plan: Plan, *, overwrite: bool) -> None:
             path.unlink()
         for path in (out / STATE).glob("*.json"):
             path.unlink()
+    _clear_work(out)
+    (out / "data").mkdir(exist_ok=True)
+    write_whole(marker, plan.recipe.name)
+
+
+def _clear_work(out: Path) -> None:
     for folder in (out / STATE).iterdir():
         if folder.is_dir():
             shutil.rmtree(folder)
-    (out / "data").mkdir(exist_ok=True)
-    write_whole(marker, plan.recipe.name)
 
 
 def _require_count(entry: SourceEntry, options: Options) -> None:
@@ -135,7 +139,8 @@ def _manifest(plan: Plan, entries: list[SourceEntry]) -> Manifest:
 
 
 def _sweep(out: Path, manifest: Manifest) -> None:
-    """Remove shards that this mixture does not name."""
+    """Remove shards that this mixture does not name, and what killed builds left."""
+    _clear_work(out)
     named = {shard.path for entry in manifest.sources for shard in entry.shards}
     for path in (out / "data").glob("*.parquet"):
         if f"data/{path.name}" not in named:

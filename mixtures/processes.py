@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import sys
+import threading
 import time
 import traceback
+from multiprocessing import connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from queue import Empty
@@ -64,9 +66,7 @@ def run_sources(plan: Plan, *, jobs: int, watcher: Watcher) -> dict[str, Result]
         while waiting or running:
             while waiting and len(running) < jobs:
                 bound = waiting.pop()
-                process: BaseProcess = context.Process(
-                    target=_work, args=(bound, plan.options, messages, os.getpid()), daemon=True
-                )
+                process: BaseProcess = context.Process(target=_work, args=(bound, plan.options, messages), daemon=True)
                 process.start()
                 running[bound.block.label] = process
             message = _next(messages, running)
@@ -113,15 +113,14 @@ def _next(messages: Any, running: dict[str, BaseProcess]) -> Any:
         return None
 
 
-def _work(bound: BoundSource, options: Options, messages: Any, parent: int) -> None:
+def _work(bound: BoundSource, options: Options, messages: Any) -> None:
     label = bound.block.label
     begun = time.perf_counter()
 
     def report(num_bytes: int, records: int) -> None:
-        if os.getppid() != parent and not _is_alive(parent):
-            os._exit(1)  # the build was killed, and the next one may already be writing here
         messages.put(_Moved(label, num_bytes, records))
 
+    threading.Thread(target=_die_with_build, daemon=True).start()
     try:
         entry, reused = build_source(bound, options, report)
         messages.put(Result(entry, reused, time.perf_counter() - begun))
@@ -134,11 +133,9 @@ def _work(bound: BoundSource, options: Options, messages: Any, parent: int) -> N
         messages.put(_Failed(label, None, traceback.format_exc()))
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _die_with_build() -> None:
+    """End this process when the build is killed: the next one may already be writing here."""
+    build = multiprocessing.parent_process()
+    assert build is not None
+    connection.wait([build.sentinel])
+    os._exit(1)

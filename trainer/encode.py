@@ -159,10 +159,7 @@ def _render_placed(
 
 
 def _bare(tokenizer: "PreTrainedTokenizerBase") -> tuple[Tokenizer, list[int]]:
-    """A copy without padding, truncation and post-processing, and the ids that this put before every text.
-
-    They are `<s>` for Llama. Some post-processors also take the white space at a token's ends out of its offsets.
-    """
+    """A copy without padding and truncation, and the ids that it puts before every text: `<s>` for Llama."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise TokenizerError(f"{tokenizer.name_or_path}: a slow tokenizer, expected one with a tokenizer.json")
@@ -171,5 +168,4 @@ def _bare(tokenizer: "PreTrainedTokenizerBase") -> tuple[Tokenizer, list[int]]:
     copy.no_truncation()
     encoding = copy.encode("a", add_special_tokens=True)
     count = next(i for i, special in enumerate(encoding.special_tokens_mask) if not special)
-    copy.post_processor = None
     return copy, list(encoding.ids[:count])

@@ -21,6 +21,7 @@ class Meters:
         self._by_source: torch.Tensor | None = None
         self._tokens = self._padded = 0
         self._seen: list[str] = []
+        self._bad_images: list[str] = []
         self._begun = time.perf_counter()
 
     def add(self, losses: "torch.Tensor", labels: "torch.Tensor", batch: dict[str, Any]) -> None:
@@ -40,6 +41,7 @@ class Meters:
         self._by_source = sums if self._by_source is None else self._by_source + sums
         self._tokens += int(batch["attention_mask"].sum())
         self._padded += batch["attention_mask"].numel()
+        self._bad_images += batch["bad_images"]
         self._seen += [identifier for identifier in batch["ids"] if identifier]
 
     def drain(self, gather: Any) -> dict[str, float | str]:
@@ -49,6 +51,7 @@ class Meters:
             "tokens": self._tokens,
             "padded": self._padded,
             "seen": self._seen,
+            "bad_images": self._bad_images,
         }
         seconds = time.perf_counter() - self._begun
         ranks = gather(mine)
@@ -60,6 +63,8 @@ class Meters:
             "padding": 1 - tokens / padded if padded else 0.0,
             "samples": hashlib.sha256("\n".join(sorted(seen)).encode()).hexdigest()[:16],
         }
+        if bad := [text for rank in ranks for text in rank["bad_images"]]:
+            numbers |= {"bad_images": len(bad), "bad_image_texts": "; ".join(bad)}
         if peak := _peak_flops():
             numbers["mfu"] = tokens * self._flops_per_token / seconds / (peak * len(ranks))
         for k, source in enumerate(self._sources):
@@ -67,7 +72,7 @@ class Meters:
             if count:
                 numbers[f"loss/{source}"] = loss / count
                 numbers[f"labels/{source}"] = count
-        self._by_source, self._tokens, self._padded, self._seen = None, 0, 0, []
+        self._by_source, self._tokens, self._padded, self._seen, self._bad_images = None, 0, 0, [], []
         self._begun = time.perf_counter()
         return numbers
 

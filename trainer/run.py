@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.errors import UserError
+from schemas.errors import TrainingError, UserError
 from trainer.arguments import training_arguments
 from trainer.batches import Layout
 from trainer.checkpoint import choose, universal_form
@@ -45,7 +45,11 @@ def run(job: Job) -> None:
         universal_form(chosen[0], ranks)
     arguments = training_arguments(job, layout, universal=other_ranks)
     trainer = _trainer(job, data, layout, ranks, arguments)
-    trainer.train(resume_from_checkpoint=str(chosen[0]) if chosen else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(chosen[0]) if chosen else None)
+    except UserError as error:  # of a loader's worker: PyTorch wraps the message into a traceback
+        last = str(error).strip().splitlines()[-1]
+        raise TrainingError(last.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")) from None
 
 
 def _trainer(job: Job, data: TrainingData, layout: Layout, ranks: Ranks, arguments: object) -> "StageTrainer":

@@ -38,7 +38,9 @@ def make(folder: Path) -> None:
     )
     with tempfile.TemporaryDirectory() as work:
         (Path(work) / "tokenizer.model").write_bytes(model.getvalue())
-        tokenizer = LlamaTokenizer.from_pretrained(work, legacy=False, pad_token="<unk>", model_max_length=2048)
+        tokenizer = LlamaTokenizer.from_pretrained(
+            work, legacy=False, add_bos_token=True, pad_token="<unk>", model_max_length=2048
+        )
         tokenizer.save_pretrained(folder)
 
 

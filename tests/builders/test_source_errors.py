@@ -17,7 +17,7 @@ def _content(source: str, role: str) -> Any:
     return json.loads((FIXTURES / file.path).read_text(encoding="utf-8"))
 
 
-def _fixture(source: str, folder: Path) -> dict[str, Any]:
+def fixture_of(source: str, folder: Path) -> dict[str, Any]:
     """The fixture's files by role, copied into the folder."""
     contents = {file.role: _content(source, file.role) for file in SOURCES[source].about.files}
     write_raw(folder, source, **contents)
@@ -30,7 +30,7 @@ _OTHER = {"id": 13, "image_id": 581001, "bbox": [0.0, 0.0, 9.0, 9.0]}
 
 @pytest.mark.parametrize("source", ["vqav2", "okvqa"])
 def test_a_question_without_annotation_is_an_error(tmp_path: Path, source: str) -> None:
-    contents = _fixture(source, tmp_path)
+    contents = fixture_of(source, tmp_path)
     gone = contents["annotations"]["annotations"].pop()
     raw = write_raw(tmp_path, source, **contents)
     message = (
@@ -45,7 +45,7 @@ def test_a_question_without_annotation_is_an_error(tmp_path: Path, source: str) 
 
 @pytest.mark.parametrize("source", ["vqav2", "okvqa"])
 def test_an_annotation_of_another_image_is_an_error(tmp_path: Path, source: str) -> None:
-    contents = _fixture(source, tmp_path)
+    contents = fixture_of(source, tmp_path)
     contents["annotations"]["annotations"][0]["image_id"] = 5
     raw = write_raw(tmp_path, source, **contents)
 
@@ -56,7 +56,7 @@ def test_an_annotation_of_another_image_is_an_error(tmp_path: Path, source: str)
 
 @pytest.mark.parametrize("role", ["questions", "annotations"])
 def test_vqav2_question_ids_are_unique_in_both_files(tmp_path: Path, role: str) -> None:
-    contents = _fixture("vqav2", tmp_path)
+    contents = fixture_of("vqav2", tmp_path)
     contents[role][role].append(contents[role][role][0])
     raw = write_raw(tmp_path, "vqav2", **contents)
 
@@ -66,7 +66,7 @@ def test_vqav2_question_ids_are_unique_in_both_files(tmp_path: Path, role: str) 
 
 
 def test_a_bad_annotation_shows_where_its_question_misses_it(tmp_path: Path) -> None:
-    contents = _fixture("vqav2", tmp_path)
+    contents = fixture_of("vqav2", tmp_path)
     del contents["annotations"]["annotations"][0]["multiple_choice_answer"]
     raw = write_raw(tmp_path, "vqav2", **contents)
 
@@ -114,7 +114,7 @@ def test_ocrvqa_lists_of_unequal_length_are_an_error(
 
 
 def test_a_vg_image_without_size_and_url_is_an_error(tmp_path: Path) -> None:
-    contents = _fixture("vg", tmp_path)
+    contents = fixture_of("vg", tmp_path)
     contents["images"] = [image for image in contents["images"] if image["image_id"] != 2412]
     raw = write_raw(tmp_path, "vg", **contents)
 
@@ -127,7 +127,7 @@ def test_a_vg_image_without_size_and_url_is_an_error(tmp_path: Path) -> None:
     "url", ["", "2412.jpg", "https://pictures.invalid/2412.jpg", "https://x.invalid/VG_100K_3/2.jpg"]
 )
 def test_a_vg_url_that_does_not_tell_the_folder_is_an_error(tmp_path: Path, url: str) -> None:
-    contents = _fixture("vg", tmp_path)
+    contents = fixture_of("vg", tmp_path)
     contents["images"][1]["url"] = url
     raw = write_raw(tmp_path, "vg", **contents)
 
@@ -138,7 +138,7 @@ def test_a_vg_url_that_does_not_tell_the_folder_is_an_error(tmp_path: Path, url:
 
 @pytest.mark.parametrize(("width", "height"), [(0, 0), (0, 500), (250, 0), (-250, -500)])
 def test_no_region_lies_in_an_image_without_area(tmp_path: Path, width: int, height: int) -> None:
-    contents = _fixture("vg", tmp_path)
+    contents = fixture_of("vg", tmp_path)
     contents["images"][1] |= {"width": width, "height": height}
 
     result = build("vg", raw=write_raw(tmp_path, "vg", **contents), params={"convention": "plain"})
@@ -158,7 +158,7 @@ def test_no_region_lies_in_an_image_without_area(tmp_path: Path, width: int, hei
     ],
 )
 def test_a_region_without_area_in_its_image_is_dropped_and_counted(tmp_path: Path, box: dict[str, float]) -> None:
-    contents = _fixture("vg", tmp_path)
+    contents = fixture_of("vg", tmp_path)
     contents["regions"] = [{"id": 2412, "regions": [contents["regions"][1]["regions"][0] | box]}]
 
     result = build("vg", raw=write_raw(tmp_path, "vg", **contents))

@@ -191,10 +191,11 @@ def _made_up(backend: Tokenizer, template: str) -> Encoder:
     return Encoder(some, template, image_token_id=999, tokens_per_image=1, max_tokens=99)
 
 
-def test_a_space_before_an_answer_is_not_learned_where_a_tokenizer_leaves_spaces_out_of_its_offsets(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("reply", "lead"), [(": ", ""), (":", " ")])
+def test_a_space_is_learned_with_its_answer_only_where_a_tokenizer_leaves_spaces_out_of_its_offsets(
+    monkeypatch: pytest.MonkeyPatch, reply: str, lead: str
 ) -> None:
-    monkeypatch.setitem(TEMPLATES, "spaced", Template("", "", ": ", "", "\n"))
+    monkeypatch.setitem(TEMPLATES, "spaced", Template("", "", reply, lead, "\n"))
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     backend = Tokenizer(models.BPE({piece: i for i, piece in enumerate(alphabet)}, []))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -202,7 +203,7 @@ def test_a_space_before_an_answer_is_not_learned_where_a_tokenizer_leaves_spaces
 
     encoded = _made_up(backend, "spaced").encode(row(("Q", "a cat")))
 
-    assert (encoded.labels == IGNORED).tolist() == [True] * len("Q: ") + [False] * len("a cat\n")
+    assert (encoded.labels == IGNORED).tolist() == [True] * len(f"Q{reply}") + [False] * len(f"{lead}a cat\n")
 
 
 def test_a_token_over_the_edge_of_an_answer_is_learned_but_not_one_over_an_empty_answer() -> None:
