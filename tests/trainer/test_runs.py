@@ -1,0 +1,157 @@
+"""Real runs: stages, ranks, ZeRO, precision, resume."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.trainer.running import SMALL, Inputs, command, finetune, pretrain, run, steps_of, told
+from trainer.checkpoint import checkpoints
+from trainer.export import load_trained
+from trainer.model import PARTS
+
+pytestmark = pytest.mark.slow
+SHORT = ("--max-steps", "4")
+
+
+@pytest.fixture(scope="module")
+def plain(inputs: Inputs, projector: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stage 2 on one rank without DeepSpeed: what all others must equal."""
+    out = tmp_path_factory.mktemp("plain") / "run"
+    finetune(inputs, projector, out, *SHORT, sets=("zero=0", "save_steps=2", "eval_fraction=0.1", "eval_steps=2"))
+    return out
+
+
+def test_stage_1_changes_the_projector_and_nothing_else(first_stage: Path) -> None:
+    assert _changed(first_stage) == {"projector"}
+
+
+def test_stage_2_leaves_the_vision_tower_alone_bit_for_bit(plain: Path) -> None:
+    assert _changed(plain) == {"projector", "language_model"}
+
+
+def _changed(out: Path) -> set[str]:
+    """The parts of which any weight differs from the run's start."""
+    from transformers import LlavaForConditionalGeneration
+
+    start = LlavaForConditionalGeneration.from_pretrained(out / "start", dtype=torch.float32).state_dict()
+    trained = load_trained(checkpoints(out)[-1][0]).state_dict()
+    names = [name for name, value in trained.items() if not torch.equal(value, start[name])]
+    prefixes = PARTS | {"language_model": ("model.language_model.", "lm_head.")}
+    return {part for part, prefix in prefixes.items() if any(name.startswith(prefix) for name in names)}
+
+
+@pytest.mark.parametrize(("zero", "ranks"), [(2, 1), (2, 2), (3, 2)])
+def test_deepspeed_gives_the_losses_of_plain_training(
+    inputs: Inputs, projector: Path, plain: Path, tmp_path: Path, zero: int, ranks: int
+) -> None:
+    sets = (f"zero={zero}", "eval_fraction=0.1", "eval_steps=2")
+    lines = finetune(inputs, projector, tmp_path / "run", *SHORT, "--nproc", str(ranks), sets=sets)
+    expected = steps_of(plain)
+    assert [line["samples"] for line in lines] == [line["samples"] for line in expected]
+    assert [line["loss"] for line in lines] == pytest.approx([line["loss"] for line in expected], rel=1e-5)
+    assert [line["grad_norm"] for line in lines] == pytest.approx([line["grad_norm"] for line in expected], rel=1e-3)
+
+
+def test_half_precision_trains(inputs: Inputs, projector: Path, plain: Path, tmp_path: Path) -> None:
+    sets = ("bf16=true", "eval_fraction=0.1")
+    lines = finetune(inputs, projector, tmp_path / "run", *SHORT, "--nproc", "2", sets=sets)
+    assert [line["loss"] for line in lines] == pytest.approx([line["loss"] for line in steps_of(plain)], rel=0.02)
+
+
+def test_a_run_killed_and_run_again_equals_one_that_was_not(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
+    sets = ("zero=2", "save_steps=2")
+    whole = finetune(inputs, projector, tmp_path / "whole", "--max-steps", "6", sets=sets)
+    given = [*inputs.options(), *inputs.models(), "--projector", str(projector), "--out", str(tmp_path / "killed")]
+    line = command("finetune", *given, "--max-steps", "6", sets=(*SMALL, *sets))
+    process = subprocess.Popen(line, stderr=subprocess.DEVNULL, env=dict(os.environ) | {"OMP_NUM_THREADS": "1"})
+    while not (tmp_path / "killed" / "checkpoint-2" / "complete.json").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    half = tmp_path / "killed" / "checkpoint-99"
+    shutil.copytree(tmp_path / "killed" / "checkpoint-2", half)
+    (half / "complete.json").unlink()
+    again = finetune(inputs, projector, tmp_path / "killed", "--max-steps", "6", sets=sets)
+    assert told(again) == told(whole)
+
+
+def test_another_number_of_ranks_goes_on(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
+    whole = finetune(inputs, projector, tmp_path / "run", *SHORT, "--nproc", "2", sets=("save_steps=2",))
+    shutil.rmtree(tmp_path / "run" / "checkpoint-4")
+    again = finetune(inputs, projector, tmp_path / "run", *SHORT, sets=("save_steps=2",))
+    assert [line["samples"] for line in again] == [line["samples"] for line in whole]
+    assert [line["loss"] for line in again] == pytest.approx([line["loss"] for line in whole], rel=1e-5)
+
+
+def test_held_out_loss_is_measured_and_logged(plain: Path) -> None:
+    text = (plain / "log.jsonl").read_text()
+    assert text.count('"eval_loss"') == 2
+
+
+def test_a_run_leaves_a_log_a_curve_and_loss_by_source(first_stage: Path) -> None:
+    lines = steps_of(first_stage)
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    for line in lines:
+        parts = [(line[f"loss/{name[7:]}"], count) for name, count in line.items() if name.startswith("labels/")]
+        assert sum(loss * count for loss, count in parts) / sum(count for _, count in parts) == pytest.approx(
+            line["loss"], rel=1e-4
+        )
+    assert (first_stage / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_another_mixture_is_refused(inputs: Inputs, first_stage: Path, tmp_path: Path) -> None:
+    shutil.copytree(first_stage, tmp_path / "run")
+    for folder in (tmp_path / "run").glob("checkpoint-*"):
+        marker = folder / "complete.json"
+        marker.write_text(marker.read_text().replace('"mixture":"', '"mixture":"0'))
+    done = run(
+        "pretrain", *inputs.options(), *inputs.models(), "--out", tmp_path / "run", "--nproc", "2", sets=SMALL
+    )
+    assert done.returncode == 1
+    assert "was trained on the mixture 0" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_adapters_train_and_are_merged_on_export(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
+    from transformers import LlavaForConditionalGeneration
+
+    sets = ("lora.r=4", "lora.alpha=8", "lora.dropout=0", "zero=2", "lr=1e-2")
+    lines = finetune(inputs, projector, tmp_path / "run", *SHORT, sets=sets)
+    assert run("export", tmp_path / "run", "--out", tmp_path / "model").returncode == 0
+    model = LlavaForConditionalGeneration.from_pretrained(tmp_path / "model").state_dict()
+    start = LlavaForConditionalGeneration.from_pretrained(tmp_path / "run" / "start").state_dict()
+    changed = {name for name in start if not torch.equal(model[name], start[name])}
+    assert len(lines) == 4
+    assert set(model) == set(start)
+    assert any("q_proj" in name for name in changed)
+    assert not any("vision_tower" in name or "embed_tokens" in name or "lm_head" in name for name in changed)
+
+
+@pytest.mark.parametrize("choice", ["blank", "drop"])
+def test_a_broken_image_is_told_by_id_and_counted(
+    inputs: Inputs, tmp_path: Path, choice: str, first_stage: Path
+) -> None:
+    images = tmp_path / "images"
+    shutil.copytree(inputs.images, images)
+    for path in (images / "gqa").rglob("*.jpg"):
+        path.write_bytes(b"GIF89a")
+    own = inputs._replace(images=images)
+    lines = pretrain(own, tmp_path / "run", "--max-steps", "12", "--on-bad-image", choice, sets=("save_steps=50",))
+    assert sum(line.get("bad_images", 0) for line in lines) > 0
+    assert any("gqa/" in line.get("bad_image_texts", "") for line in lines)
+    assert steps_of(first_stage)[0]["samples"] == lines[0]["samples"]
+
+
+def test_a_missing_image_stops_the_run_before_it_starts(inputs: Inputs, tmp_path: Path) -> None:
+    own = inputs._replace(images=tmp_path)
+    done = run("pretrain", *own.options(), *own.models(), "--out", tmp_path / "run", sets=SMALL)
+    assert done.returncode == 1
+    assert "images are not there, the first is coco/" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,93 @@
+"""Stages and checkpoints on disk."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import StageError, TrainingError
+from trainer.checkpoint import Complete, checkpoints, choose, mark_complete
+from trainer.stage_files import accumulation, load_stage
+
+
+def test_values_are_overridden_by_dotted_names() -> None:
+    stage = load_stage("finetune", ["lr=1e-3", "lora.r=64", "trains=[projector]", "bf16=false", "max_steps=7"])
+    assert (stage.lr, stage.trains, stage.bf16, stage.max_steps) == (1e-3, ["projector"], False, 7)
+    assert stage.lora is not None
+    assert stage.lora.r == 64
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("lrr=1", "unknown field lrr; did you mean 'lr'"),
+        ("lr=fast", r"\$.lr: expected float"),
+        ("lr=-1", r"\$.lr: expected float > 0"),
+        ("zero=1", r"\$.zero: invalid enum value 1"),
+        ("template=vicuna", "no template 'vicuna', expected chat or one of default"),
+        ("lr", "--set lr: expected NAME=VALUE"),
+    ],
+)
+def test_a_wrong_value_is_an_error(override: str, message: str) -> None:
+    with pytest.raises(StageError, match=message):
+        load_stage("pretrain", [override])
+
+
+def test_a_stage_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="no such file or directory; shipped are finetune, pretrain"):
+        load_stage("finetun")
+    (tmp_path / "bad.yaml").write_text("name: [")
+    with pytest.raises(StageError, match="bad.yaml: not YAML"):
+        load_stage(str(tmp_path / "bad.yaml"))
+
+
+def test_the_global_batch_comes_out_or_is_refused_with_the_numbers() -> None:
+    stage = load_stage("finetune")
+    assert accumulation(stage, ranks=8) == 1
+    assert accumulation(stage, ranks=2) == 4
+    with pytest.raises(
+        StageError, match=r"global_batch 128 is no multiple of per_device_batch 16 x 3 ranks = 48; try --set another|--nproc"
+    ):
+        accumulation(stage, ranks=3)
+    with pytest.raises(StageError, match="per_device_batch 10 x 8 ranks = 80; try --set per_device_batch=8"):
+        accumulation(load_stage("finetune", ["per_device_batch=10"]), ranks=8)
+
+
+def checkpoint(run: Path, step: int, *, complete: bool = True, mixture: str = "a" * 64) -> Path:
+    folder = run / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    if complete:
+        mark_complete(folder, Complete(step, 1, mixture, "finetune"))
+    return folder
+
+
+def test_the_newest_complete_checkpoint_is_chosen(tmp_path: Path) -> None:
+    checkpoint(tmp_path, 5)
+    newest = checkpoint(tmp_path, 10)
+    checkpoint(tmp_path, 15, complete=False)
+    assert [done.step for _, done in checkpoints(tmp_path)] == [5, 10]
+    chosen = choose(tmp_path, resume="auto", mixture="a" * 64)
+    assert chosen is not None
+    assert chosen[0] == newest
+
+
+def test_a_named_checkpoint_is_taken_and_a_half_written_one_refused(tmp_path: Path) -> None:
+    first = checkpoint(tmp_path, 5)
+    half = checkpoint(tmp_path, 10, complete=False)
+    chosen = choose(tmp_path, resume=str(first), mixture="a" * 64)
+    assert chosen is not None
+    assert chosen[1].step == 5
+    with pytest.raises(TrainingError, match="expected auto, no or a complete checkpoint; complete are checkpoint-5"):
+        choose(tmp_path, resume=str(half), mixture="a" * 64)
+
+
+def test_a_new_run_does_not_mix_with_an_old_one(tmp_path: Path) -> None:
+    assert choose(tmp_path, resume="no", mixture="a" * 64) is None
+    checkpoint(tmp_path, 5)
+    with pytest.raises(TrainingError, match="holds checkpoints up to step 5; name another --out"):
+        choose(tmp_path, resume="no", mixture="a" * 64)
+
+
+def test_a_checkpoint_of_another_mixture_is_refused(tmp_path: Path) -> None:
+    checkpoint(tmp_path, 5)
+    with pytest.raises(TrainingError, match="was trained on the mixture aaaaaaaaaaaaaaaa, this one is bbbbbbbbbbbbbbbb"):
+        choose(tmp_path, resume="auto", mixture="b" * 64)
