@@ -66,3 +66,12 @@ def start_ranks() -> Ranks:
             f"the ranks cannot find each other: {why}; is MASTER_PORT {os.environ['MASTER_PORT']} free?"
         ) from None
     return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), on_gpu)
+
+
+def end_ranks() -> None:
+    """Part from the other ranks once all are done: one that ends alone takes the others' connections with it."""
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()

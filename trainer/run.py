@@ -10,7 +10,7 @@ from trainer.arguments import training_arguments
 from trainer.batches import Layout
 from trainer.checkpoint import choose, universal_form
 from trainer.data import TrainingData, open_data
-from trainer.devices import Ranks, start_ranks
+from trainer.devices import Ranks, end_ranks, start_ranks
 from trainer.job import Job, read_job
 from trainer.stage_files import accumulation
 
@@ -50,6 +50,7 @@ def run(job: Job) -> None:
     except UserError as error:  # of a loader's worker: PyTorch wraps the message into a traceback
         last = str(error).strip().splitlines()[-1]
         raise TrainingError(last.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")) from None
+    end_ranks()
 
 
 def _trainer(job: Job, data: TrainingData, layout: Layout, ranks: Ranks, arguments: object) -> "StageTrainer":

@@ -53,7 +53,7 @@ def run(name: str, *options: str | Path, sets: tuple[str, ...] = ()) -> "subproc
 def pretrain(inputs: Inputs, out: Path, *options: str | Path, sets: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """Run stage 1; the lines of its log."""
     done = run("pretrain", *inputs.options(), *inputs.models(), "--out", out, *options, sets=(*SMALL, *sets))
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[:6000]
     return steps_of(out)
 
 
@@ -63,7 +63,7 @@ def finetune(
     """Run stage 2 from a projector file; the lines of its log."""
     given = [*inputs.options(), *inputs.models(), "--projector", str(projector), "--out", str(out)]
     done = run("finetune", *given, *options, sets=(*SMALL, *sets))
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[:6000]
     return steps_of(out)
 
 
