@@ -1,5 +1,9 @@
-"""COCO's image names, which six sources of the mixture share."""
+"""COCO's image names, which six sources of the mixture share, and the two-file layout of VQA's questions."""
 
+from collections.abc import Iterator
+from typing import Any
+
+from builders.raw import RawFiles
 from schemas.conversation import Conversation, Pair
 
 
@@ -17,3 +21,21 @@ def coco_question(image_id: int, pair: Pair) -> Conversation:
     """One question about a COCO image, not merged with others yet."""
     name = coco_id(image_id)
     return Conversation(name, coco_image(image_id), [pair], name, several=True)
+
+
+def annotated_questions(raw: RawFiles) -> Iterator[tuple[str, Any, Any]]:
+    """(id, question, annotation) of the files `questions` and `annotations`, joined on `question_id`.
+
+    A question without an annotation of its image is a bad record; an annotation that no question asks for is noted.
+    """
+    annotations = raw.index("annotations")
+    for identifier, question in raw.entries("questions", counted=True):
+        annotation = annotations.pop(identifier, None)
+        if annotation is None or annotation.image_id != question.image_id:
+            why = "no annotation" if annotation is None else f"annotation of image {annotation.image_id}"
+            raw.reject("questions", identifier, f"{why}, expected one of image {question.image_id}", counted=True)
+            continue
+        raw.tally.enter()
+        yield identifier, question, annotation
+    for identifier in annotations:
+        raw.tally.note("annotation without a question", identifier)

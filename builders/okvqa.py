@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from builders.coco import coco_question
+from builders.coco import annotated_questions, coco_question
 from builders.raw import RawFiles
 from builders.registry import About, RawFile, source
 from builders.sentences import upper_first
@@ -68,23 +68,13 @@ def okvqa(
     Ties go to the earlier answer. `answer` is the field to take: `raw_answer` as people wrote it, `answer` its stemmed
     form ("cars" becomes "car"); which of them the authors took is not known.
     """
-    annotations = raw.index("annotations")
-    for identifier, question in raw.entries("questions", counted=True):
-        annotation = annotations.pop(identifier, None)
-        if annotation is None or annotation.image_id != question.image_id:
-            why = "no annotation" if annotation is None else f"annotation of image {annotation.image_id}"
-            raw.reject("questions", identifier, f"{why}, expected one of image {question.image_id}", counted=True)
-            continue
-        raw.tally.enter()
+    for identifier, question, annotation in annotated_questions(raw):
         text = most_common([getattr(given, answer) for given in annotation.answers])
         if text is None:
             raw.tally.drop("all answers empty", identifier)
             continue
-        yield coco_question(
-            question.image_id, Pair(question.question, upper_first(text) if capitalize else text, identifier)
-        )
-    for identifier in annotations:
-        raw.tally.note("annotation without a question", identifier)
+        text = upper_first(text) if capitalize else text
+        yield coco_question(question.image_id, Pair(question.question, text, identifier))
 
 
 def most_common(answers: list[str]) -> str | None:

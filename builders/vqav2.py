@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from builders.coco import coco_question
+from builders.coco import annotated_questions, coco_question
 from builders.raw import RawFiles
 from builders.registry import About, RawFile, source
 from builders.sentences import upper_first
@@ -63,20 +63,10 @@ def vqav2(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation]:
 
     `capitalize` upper-cases the answer's first letter, as GQA's records of the reference file show it.
     """
-    annotations = raw.index("annotations")
-    for identifier, question in raw.entries("questions", counted=True):
-        annotation = annotations.pop(identifier, None)
-        if annotation is None or annotation.image_id != question.image_id:
-            why = "no annotation" if annotation is None else f"annotation of image {annotation.image_id}"
-            raw.reject("questions", identifier, f"{why}, expected one of image {question.image_id}", counted=True)
-            continue
-        raw.tally.enter()
+    for identifier, question, annotation in annotated_questions(raw):
         answer = annotation.multiple_choice_answer
         if not answer.strip():
             raw.tally.drop("empty answer", identifier)
             continue
-        yield coco_question(
-            question.image_id, Pair(question.question, upper_first(answer) if capitalize else answer, identifier)
-        )
-    for identifier in annotations:
-        raw.tally.note("annotation without a question", identifier)
+        answer = upper_first(answer) if capitalize else answer
+        yield coco_question(question.image_id, Pair(question.question, answer, identifier))

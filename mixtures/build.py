@@ -11,12 +11,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mixtures.card import write_card
-from mixtures.manifests import MANIFEST, read_manifest, write_manifest, write_whole
+from mixtures.manifests import write_manifest, write_whole
 from mixtures.plan import Options, Plan
 from mixtures.processes import Result, Watcher, run_sources
 from mixtures.worker import STATE
 from schemas.errors import MixtureError
-from schemas.manifest import FORMAT, Manifest, SourceEntry
+from schemas.manifest import FORMAT, MANIFEST, Manifest, SourceEntry, load_manifest
 
 _CARD = "README.md"
 
@@ -58,7 +58,7 @@ def _require_room(plan: Plan, *, overwrite: bool) -> None:
         raise MixtureError(f"{out}: holds a mixture of recipe {held!r}; name another --out or pass --overwrite")
     if (out / MANIFEST).is_file():
         labels = {bound.block.label for bound in plan.sources}
-        lost = [entry.name for entry in read_manifest(out).sources if entry.name not in labels]
+        lost = [entry.name for entry in load_manifest(out).sources if entry.name not in labels]
         if lost:
             raise MixtureError(
                 f"{out}: holds {', '.join(lost)}, which this build leaves out; name another --out or pass --overwrite"

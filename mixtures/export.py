@@ -10,11 +10,11 @@ import msgspec
 import pyarrow as pa
 
 from mixtures.inspector import Advance, selected
-from mixtures.manifests import read_manifest
 from mixtures.messages import ImageToken, to_messages, write_jsonl, write_parquet
 from mixtures.rows import to_dicts
 from mixtures.verify import require_sums, whole_rows
 from schemas.errors import MixtureError
+from schemas.manifest import load_manifest
 
 Form = Literal["llava", "messages"]
 _SUFFIXES: dict[Form, tuple[str, ...]] = {"llava": (".json",), "messages": (".parquet", ".jsonl")}
@@ -73,7 +73,7 @@ def _require_out(request: Export) -> None:
 
 def _rows(folder: Path, sources: tuple[str, ...], advance: Advance) -> Iterator[Rows]:
     """The rows of a mixture, each shard checked against the manifest."""
-    manifest = read_manifest(folder)
+    manifest = load_manifest(folder)
     require_sums(folder, manifest)
     entries = selected(manifest, sources, folder=folder)
     whole = max(sum(entry.conversations for entry in entries), 1)

@@ -13,7 +13,6 @@ from mixtures.check import RecordCheck
 from mixtures.forms import SOURCES
 from mixtures.inspection import Inspection, Loss
 from mixtures.llava_records import Faults, measure_records, sound_records
-from mixtures.manifests import read_manifest
 from mixtures.measure import count_image_names, measure, measure_tokens, numbers, total
 from mixtures.paper import audit_image_names
 from mixtures.rows import from_dicts, to_dicts
@@ -21,7 +20,7 @@ from mixtures.sampling import Sampler
 from mixtures.store import ROWS_PER_GROUP
 from mixtures.verify import require_sums, require_unique, require_valid, whole_rows
 from schemas.errors import MixtureError
-from schemas.manifest import Manifest, SourceEntry
+from schemas.manifest import Manifest, SourceEntry, load_manifest
 
 Advance = Callable[[float], None]
 """Hears which part of the work, of 1, was done since its last call."""
@@ -84,7 +83,7 @@ def _require_known(path: Path, names: tuple[str, ...], known: list[str]) -> None
 
 
 def _inspect_mixture(folder: Path, request: Request, advance: Advance) -> Inspection:
-    manifest = read_manifest(folder)
+    manifest = load_manifest(folder)
     require_sums(folder, manifest)
     entries = selected(manifest, request.sources, folder=folder)
     counter, sampler = request.counter(), Sampler(request.sample)

@@ -9,10 +9,9 @@ import polars as pl
 import pyarrow as pa
 
 from mixtures.check import RecordCheck
-from mixtures.manifests import MANIFEST
 from mixtures.store import RowHash, file_hash, read_shard
 from schemas.errors import MixtureError
-from schemas.manifest import Manifest, Shard, SourceEntry, funnel_fault
+from schemas.manifest import MANIFEST, Manifest, Shard, SourceEntry, funnel_fault
 
 _AGAIN = "build the mixture again"
 

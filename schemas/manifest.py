@@ -1,14 +1,17 @@
 """The manifest: what a mixture is made of, how, and what was left out; written last."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
+from schemas.errors import MixtureError
 from schemas.recipe import Expect
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+MANIFEST = "manifest.json"
 FORMAT = 1
 """Raised when a manifest of this version can no longer be read by the previous one's reader."""
 
@@ -103,3 +106,22 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     pairs: Count
     row_hash: str
     sources: list[SourceEntry]
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """The manifest of a mixture.
+
+    Raises:
+        MixtureError: when the folder is no mixture, an unfinished one, or one of another version.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        state = "holds an unfinished build; run `mix build` again" if (folder / "data").is_dir() else "is no mixture"
+        raise MixtureError(f"{folder}: {state if folder.is_dir() else 'no such folder'}, expected {MANIFEST} in it")
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MixtureError(f"{path}: damaged: {str(error).replace('`', '')}; build the mixture again") from None
+    if manifest.format != FORMAT:
+        raise MixtureError(f"{path}: format {manifest.format}, expected {FORMAT}; use the version that wrote it")
+    return manifest

@@ -12,6 +12,8 @@ from schemas.errors import TrainingError
 from trainer.devices import Ranks
 
 COMPLETE = "complete.json"
+WEIGHTS = "weights.safetensors"
+"""All weights of a run without DeepSpeed."""
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.errors import TrainingError
 from trainer.adapters import add_adapters, merge_adapters
-from trainer.checkpoint import Complete, checkpoints, read_complete
+from trainer.checkpoint import WEIGHTS, Complete, checkpoints, read_complete
 from trainer.job import JOB, Job, read_job
 from trainer.model import PARTS, load
 
@@ -41,10 +41,8 @@ def trained_weights(checkpoint: Path, job: Job) -> "dict[str, Tensor]":
     from safetensors.torch import load_file
 
     if job.stage.zero == 0:
-        weights: dict[str, Tensor] = {}
-        for file in sorted(checkpoint.glob("*.safetensors")):
-            weights |= load_file(file)
-        return weights
+        plain: dict[str, Tensor] = load_file(checkpoint / WEIGHTS)
+        return {name: value.float() for name, value in plain.items()}
     from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
 
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # it tells each file it opens

@@ -1,9 +1,10 @@
 """Starting a run: everything that can be wrong is found before the first rank starts."""
 
+import importlib.util
+import logging
 import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 from schemas.errors import TrainingError, UserError
 from trainer.job import Job, write_job
@@ -32,9 +33,28 @@ def launch(job: Job, *, nproc: int) -> int:
 
         run(job)
         return 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(nproc)]
-    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // nproc))} | dict(os.environ)
-    return subprocess.run([*command, "-m", "trainer.run", str(write_job(job))], env=environment, check=False).returncode
+    return _start_ranks(write_job(job), nproc)
+
+
+def _start_ranks(job: Path, nproc: int) -> int:
+    """Start `nproc` ranks through torchrun's launcher and wait for them; a rank tells its own error."""
+    import torch.distributed.run
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // nproc)))
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    line = ["--standalone", "--nproc_per_node", str(nproc), "-m", "trainer.run", str(job)]
+    launcher: Any = torch.distributed.run
+    try:
+        launcher.run(launcher.parse_args(line))
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0:
+            raise TrainingError(
+                f"rank {rank} was killed by signal {-failure.exitcode}; out of memory? the same command goes on"
+            ) from None
+        return 1
+    return 0
 
 
 def prepare(job: Job) -> None:
@@ -43,9 +63,11 @@ def prepare(job: Job) -> None:
     Raises:
         UserError: for whatever the user can mend.
     """
+    from trainer.checkpoint import choose
     from trainer.data import open_data
     from trainer.model import compose
 
+    require_reporter(job.report_to)
     require_images(job)
     if not (job.folder / _READY).is_file():
         compose(
@@ -57,8 +79,18 @@ def prepare(job: Job) -> None:
             seed=job.stage.seed,
         )
         (job.folder / _READY).touch()
-    open_data(job)
+    choose(job.folder, resume=job.resume, mixture=open_data(job).mixture_hash)
     write_job(job)
+
+
+def require_reporter(name: str) -> None:
+    """Refuse a run whose reporter is not installed.
+
+    Raises:
+        TrainingError: with what to install.
+    """
+    if name != "none" and importlib.util.find_spec(name) is None:
+        raise TrainingError(f"--report-to {name}: not installed; pip install {name}, or --report-to none")
 
 
 def require_images(job: Job) -> None:

@@ -5,13 +5,14 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer
 
 from schemas.stage import Stage
-from trainer.checkpoint import Complete, mark_complete
+from trainer.checkpoint import WEIGHTS, Complete, mark_complete
 from trainer.meters import Meters
 from trainer.model import PARTS
 from trainer.sampler import MicroBatches
@@ -124,9 +125,16 @@ class StageTrainer(Trainer):
         return metrics
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Nothing under DeepSpeed, whose checkpoint holds all weights; `train export` reads it."""
-        if not self.is_deepspeed_enabled:
-            super().save_model(output_dir, _internal_call)
+        """All weights under the names of the model that is trained; DeepSpeed's own checkpoint holds them already."""
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        if not self.is_deepspeed_enabled and self.is_world_process_zero():
+            weights = self.accelerator.unwrap_model(self.model).state_dict()
+            save_file({name: value.clone().contiguous() for name, value in weights.items()}, folder / WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        trained: Any = model or self.model
+        trained.load_state_dict(load_file(Path(resume_from_checkpoint) / WEIGHTS), strict=True)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

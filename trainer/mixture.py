@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,10 +14,9 @@ import pyarrow.parquet as pq
 
 from schemas.conversation import IMAGE_TOKEN
 from schemas.errors import MixtureError
-from schemas.manifest import FORMAT, Manifest, Shard
+from schemas.manifest import MANIFEST, Manifest, Shard, load_manifest
 from trainer.cache import cached
 
-_MANIFEST = "manifest.json"
 _AGAIN = "build the mixture again"
 _ROWS_PER_BATCH = 8_192
 _READ = ["id", "source", "image", "conversations"]
@@ -48,22 +46,13 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         MixtureError: when the folder is no mixture, an unfinished one, one of another version, or lacks shards.
     """
-    path = folder / _MANIFEST
-    if not path.is_file():
-        state = "holds an unfinished build; run `mix build` again" if (folder / "data").is_dir() else "is no mixture"
-        raise MixtureError(f"{folder}: {state if folder.is_dir() else 'no such folder'}, expected {_MANIFEST} in it")
-    try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MixtureError(f"{path}: damaged: {str(error).replace('`', '')}; {_AGAIN}") from None
-    if manifest.format != FORMAT:
-        raise MixtureError(f"{path}: format {manifest.format}, expected {FORMAT}; use the version that wrote it")
+    manifest = load_manifest(folder)
     for shard in _shards(manifest):
         file = folder / shard.path
         if not file.is_file():
-            raise MixtureError(f"{file}: no such file, expected it as {_MANIFEST} says; {_AGAIN}")
+            raise MixtureError(f"{file}: no such file, expected it as {MANIFEST} says; {_AGAIN}")
         if (size := file.stat().st_size) != shard.bytes:
-            raise MixtureError(f"{file}: {size:,} bytes, expected {shard.bytes:,} as {_MANIFEST} says; {_AGAIN}")
+            raise MixtureError(f"{file}: {size:,} bytes, expected {shard.bytes:,} as {MANIFEST} says; {_AGAIN}")
     return manifest
 
 
@@ -153,13 +142,13 @@ def _unpack(part: Path, *, folder: Path, manifest: Manifest) -> None:
                 writer.write_batch(_checked(rows, path))
                 count += len(rows)
             if count != shard.rows:
-                raise MixtureError(f"{path}: {count:,} rows, expected {shard.rows:,} as {_MANIFEST} says; {_AGAIN}")
+                raise MixtureError(f"{path}: {count:,} rows, expected {shard.rows:,} as {MANIFEST} says; {_AGAIN}")
 
 
 def _read(path: Path, sha256: str) -> Iterator[pa.RecordBatch]:
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise MixtureError(f"{path}: changed since it was written, its hash is not that of {_MANIFEST}; {_AGAIN}")
+            raise MixtureError(f"{path}: changed since it was written, its hash is not that of {MANIFEST}; {_AGAIN}")
     try:
         with pq.ParquetFile(path) as shard:
             yield from shard.iter_batches(batch_size=_ROWS_PER_BATCH, columns=_READ)

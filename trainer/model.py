@@ -44,7 +44,9 @@ def compose(llm: str, vision: str, out: Path, *, projector: Path | None, templat
     processor, config = describe(llm, vision, template)
     language = load_weights(AutoModelForCausalLM, llm, "a causal language model")
     tower = load_weights(CLIPVisionModel, vision, "a CLIP vision tower")
-    language.resize_token_embeddings(config.text_config.vocab_size)
+    with torch.random.fork_rng(devices=[]):  # the new rows are drawn
+        torch.manual_seed(seed)
+        language.resize_token_embeddings(config.text_config.vocab_size)
     with torch.device("meta"):  # the parts are put in, not copied: a 7B model is in memory once
         model = LlavaForConditionalGeneration(config)
     model.model.vision_tower.load_state_dict(tower.state_dict(), assign=True)

@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the job of a file; a user's error is one line, of rank 0 only."""
+    """Run the job of a file; a user's error is one line."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         run(read_job(Path(given[0])))
     except UserError as error:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"error: {error}", file=sys.stderr)
+        print(f"error: rank {os.environ.get('RANK', '0')}: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -15,11 +15,11 @@ from cli import mix
 from mixtures.build import build
 from mixtures.inspection import Inspection
 from mixtures.inspector import Request, inspect
-from mixtures.manifests import read_manifest, write_manifest
+from mixtures.manifests import write_manifest
 from mixtures.plan import Options, make_plan
 from mixtures.rows import from_dicts, to_dicts
 from mixtures.store import RowHash, file_hash, read_shard
-from schemas.manifest import Manifest
+from schemas.manifest import Manifest, load_manifest
 from tests.conftest import SilentWatcher
 
 SHORT = "Answer the question using a single word or phrase."
@@ -70,14 +70,14 @@ def build_small(folder: Path) -> Path:
 
 def change_manifest(mixture: Path, change: Callable[[Manifest], None]) -> None:
     """Write the manifest anew after a change."""
-    manifest = read_manifest(mixture)
+    manifest = load_manifest(mixture)
     change(manifest)
     write_manifest(mixture, manifest)
 
 
 def change_rows(mixture: Path, name: str, change: Callable[[list[dict[str, Any]]], Any], *, hashes: str) -> None:
     """Write a source's rows anew after a change; `hashes` says which hashes of the manifest follow: files or all."""
-    manifest = read_manifest(mixture)
+    manifest = load_manifest(mixture)
     shard = next(entry for entry in manifest.sources if entry.name == name).shards[0]
     rows = [row for batch in read_shard(mixture / shard.path) for row in to_dicts(batch)]
     change(rows)

@@ -8,12 +8,11 @@ import pytest
 from filelock import FileLock
 
 from mixtures.build import build
-from mixtures.manifests import read_manifest
 from mixtures.plan import Options, make_plan
 from mixtures.store import SCHEMA
 from mixtures.worker import STATE
 from schemas.errors import MixtureError
-from schemas.manifest import Manifest
+from schemas.manifest import Manifest, load_manifest
 from tests.conftest import SilentWatcher
 
 TINY_ROW_HASH = "1b8aec2097961735069d696b15dbb868fe3fdf7d01c457035950367d787983f7"
@@ -43,7 +42,7 @@ def written(folder: Path, text: str, name: str = "recipe.yaml") -> Path:
 
 
 def test_the_tiny_mixture_has_the_recorded_row_hash(tiny_mixture: Path) -> None:
-    assert read_manifest(tiny_mixture).row_hash == TINY_ROW_HASH
+    assert load_manifest(tiny_mixture).row_hash == TINY_ROW_HASH
 
 
 def test_one_process_and_four_give_the_same_rows(made_up_raw: Path, tmp_path: Path) -> None:
@@ -88,7 +87,7 @@ def test_a_damaged_shard_is_built_anew(made_up_raw: Path, tmp_path: Path) -> Non
 def test_datasets_loads_a_mixture_as_it_is(tiny_mixture: Path, tmp_path: Path) -> None:
     vqav2 = datasets.load_dataset(str(tiny_mixture), "vqav2", split="train", cache_dir=str(tmp_path))
     everything = datasets.load_dataset(str(tiny_mixture), "all", split="train", cache_dir=str(tmp_path))
-    manifest = read_manifest(tiny_mixture)
+    manifest = load_manifest(tiny_mixture)
     assert set(vqav2["source"]) == {"vqav2"}
     assert len(vqav2) == next(entry.conversations for entry in manifest.sources if entry.name == "vqav2")
     assert len(everything) == manifest.conversations
@@ -143,7 +142,7 @@ def test_leaving_a_built_source_out_is_refused(made_up_raw: Path, tmp_path: Path
     run(recipe, Options(made_up_raw, tmp_path / "out"))
     with pytest.raises(MixtureError, match="holds ocrvqa, aokvqa, which this build leaves out"):
         run(recipe, Options(made_up_raw, tmp_path / "out", only=("okvqa",)))
-    assert read_manifest(tmp_path / "out").name == "fast"
+    assert load_manifest(tmp_path / "out").name == "fast"
 
 
 def test_a_folder_with_other_files_is_refused_and_keeps_them(made_up_raw: Path, tmp_path: Path) -> None:
@@ -166,7 +165,7 @@ def test_two_builds_into_one_folder_cannot_run_at_once(made_up_raw: Path, tmp_pa
         pytest.raises(MixtureError, match="another build is running into this folder"),
     ):
         run(recipe, Options(made_up_raw, tmp_path / "out"))
-    assert read_manifest(tmp_path / "out").name == "fast"
+    assert load_manifest(tmp_path / "out").name == "fast"
 
 
 def test_an_out_that_is_a_file_is_an_error(made_up_raw: Path, tmp_path: Path) -> None:

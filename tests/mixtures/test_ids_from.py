@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from mixtures.manifests import read_manifest
 from mixtures.plan import Options
+from schemas.manifest import load_manifest
 from tests.mixtures.test_build import run, written
 
 RECIPE = """
@@ -23,7 +23,7 @@ def test_the_ids_of_a_file_are_taken_and_missing_ones_listed(made_up_raw: Path, 
     books = json.loads((made_up_raw / "ocrvqa" / "dataset.json").read_text())
     chosen = [key for key, book in books.items() if book["split"] == 1][3:5]
     drawn, _ = run(written(tmp_path, RECIPE), Options(made_up_raw, tmp_path / "drawn"))
-    shared = read_manifest(tmp_path / "drawn").sources[1].funnel[0].conversations.left
+    shared = load_manifest(tmp_path / "drawn").sources[1].funnel[0].conversations.left
     turns = [{"from": "human", "value": "<image>\nq"}, {"from": "gpt", "value": "a"}]
     published = [{"id": key, "image": f"ocr_vqa/images/{key}.jpg", "conversations": turns} for key in chosen]
     published += [{"id": "gone", "image": "ocr_vqa/images/gone.jpg", "conversations": turns}]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from builders.synthetic import draw_images
-from mixtures.manifests import read_manifest
 from mixtures.plan import Options
 from schemas.errors import MixtureError
+from schemas.manifest import load_manifest
 from tests.mixtures.test_build import run, written
 
 RECIPE = "{name: one, sources: [{source: okvqa, steps: [merge_by_image]}]}"
@@ -37,7 +37,7 @@ def test_missing_images_are_dropped_with_their_ids(raw_and_images: tuple[Path, P
     whole, _ = run(written(tmp_path, RECIPE), Options(raw, tmp_path / "whole"))
     options = Options(raw, tmp_path / "out", images=images, on_missing_image="drop")
     run(written(tmp_path, RECIPE), options)
-    manifest = read_manifest(tmp_path / "out")
+    manifest = load_manifest(tmp_path / "out")
     step = next(step for step in manifest.sources[0].funnel if step.step == "images")
     assert manifest.conversations == whole.conversations - 1
     assert step.conversations.changes == {"image missing": -1}

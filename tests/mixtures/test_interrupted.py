@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mixtures.manifests import read_manifest
 from mixtures.plan import Options
 from mixtures.worker import STATE
+from schemas.manifest import load_manifest
 from tests.mixtures.test_build import run
 
 MIX = Path(sys.executable).with_name("mix")
@@ -42,7 +42,7 @@ def test_a_killed_build_looks_unfinished_and_goes_on(made_up_raw: Path, tiny_mix
     assert not (out / "manifest.json").exists()
     manifest, reused = run("tiny", Options(made_up_raw, out))
     assert "vqav2" in reused
-    assert manifest == read_manifest(tiny_mixture)
+    assert manifest == load_manifest(tiny_mixture)
     assert [path.name for path in (out / STATE).iterdir() if path.is_dir()] == []
 
 

@@ -1,6 +1,7 @@
 """Proof that the right tokens are learned, and a run on real pictures."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,8 +10,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from builders.tokens import TINY
 from mixtures.build import build
-from mixtures.manifests import read_manifest
 from mixtures.plan import Options, make_plan
+from schemas.manifest import load_manifest
 from tests.conftest import SilentWatcher
 from tests.trainer.mixtures import record, write_mixture
 from tests.trainer.running import SMALL, Inputs, finetune, pretrain, run
@@ -44,8 +45,10 @@ def test_overfitting_a_few_examples_makes_generation_repeat_their_answers(
 
 def _answer(folder: Path, question: str, image: int | None) -> str:
     """What the exported model says, until it ends by itself."""
-    model = AutoModelForImageTextToText.from_pretrained(folder / "model", dtype=torch.float32).eval()
-    processor = AutoProcessor.from_pretrained(folder / "model")
+    model_kind: Any = AutoModelForImageTextToText
+    processor_kind: Any = AutoProcessor
+    model = model_kind.from_pretrained(folder / "model", dtype=torch.float32).eval()
+    processor = processor_kind.from_pretrained(folder / "model")
     content = [{"type": "image"}] * (image is not None) + [{"type": "text", "text": question}]
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     picture = None
@@ -64,13 +67,13 @@ def _answer(folder: Path, question: str, image: int | None) -> str:
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real excerpts are not beside the project")
 def test_both_stages_run_on_the_real_excerpts_and_their_pictures(tmp_path: Path) -> None:
     recipe = str(Path(__file__).parents[1] / "recipes" / "excerpt.yaml")
-    only = ("vqav2", "gqa", "okvqa", "textcaps", "vg", "refcoco", "llava_instruct")
+    only = ("vqav2", "gqa", "okvqa", "aokvqa", "vg", "refcoco", "llava_instruct")
     options = Options(
         SHARED / "raw", tmp_path / "mixture", only=only, images=SHARED / "images", on_missing_image="drop"
     )
     build(make_plan(recipe, options), jobs=2, overwrite=False, watcher=SilentWatcher())
     named = {path.relative_to(SHARED / "images").as_posix() for path in (SHARED / "images").rglob("*.jpg")}
-    manifest = read_manifest(tmp_path / "mixture")
+    manifest = load_manifest(tmp_path / "mixture")
     assert 12 <= manifest.conversations < 100
     write_tiny(tmp_path, tokenizer=str(TINY))
     inputs = Inputs(tmp_path / "mixture", SHARED / "images", tmp_path / "llm", tmp_path / "vision")

@@ -1,11 +1,13 @@
 """Putting a model together, and giving it away."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForConditionalGeneration
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, CLIPVisionModel
+from transformers import LlavaForConditionalGeneration as Llava
 
 from schemas.errors import ModelError, TrainingError
 from schemas.stage import Lora
@@ -17,6 +19,12 @@ from trainer.export import export, find_checkpoint, load_trained, write_projecto
 from trainer.model import compose, describe
 from trainer.stage_files import load_stage
 
+LLAVA: Any = Llava
+PROCESSOR: Any = AutoProcessor
+LANGUAGE: Any = AutoModelForCausalLM
+TOWER: Any = CLIPVisionModel
+MODEL: Any = AutoModelForImageTextToText
+
 
 @pytest.fixture(scope="module")
 def start(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -27,11 +35,9 @@ def start(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_composed_model_holds_its_parts_unchanged(inputs: Inputs, start: Path) -> None:
-    from transformers import AutoModelForCausalLM, CLIPVisionModel
-
-    model = LlavaForConditionalGeneration.from_pretrained(start)
-    language = AutoModelForCausalLM.from_pretrained(inputs.llm)
-    tower = CLIPVisionModel.from_pretrained(inputs.vision)
+    model = LLAVA.from_pretrained(start)
+    language = LANGUAGE.from_pretrained(inputs.llm)
+    tower = TOWER.from_pretrained(inputs.vision)
     words = language.get_input_embeddings().weight
     assert torch.equal(model.get_input_embeddings().weight[: len(words)], words)
     for name, value in tower.state_dict().items():
@@ -45,7 +51,7 @@ def test_the_projector_depends_on_the_seed_alone(inputs: Inputs, start: Path, tm
     compose(str(inputs.llm), str(inputs.vision), tmp_path / "same", projector=None, template="v1", seed=3)
     compose(str(inputs.llm), str(inputs.vision), tmp_path / "other", projector=None, template="v1", seed=4)
     first, same, other = (
-        LlavaForConditionalGeneration.from_pretrained(path).model.multi_modal_projector.linear_1.weight
+        LLAVA.from_pretrained(path).model.multi_modal_projector.linear_1.weight
         for path in (start, tmp_path / "same", tmp_path / "other")
     )
     assert torch.equal(first, same)
@@ -53,7 +59,7 @@ def test_the_projector_depends_on_the_seed_alone(inputs: Inputs, start: Path, tm
 
 
 def test_llavas_projector_file_is_read(inputs: Inputs, start: Path, tmp_path: Path) -> None:
-    model = LlavaForConditionalGeneration.from_pretrained(start)
+    model = LLAVA.from_pretrained(start)
     weights = model.model.multi_modal_projector.state_dict()
     names = {"linear_1": "0", "linear_2": "2"}
     theirs = {
@@ -63,7 +69,7 @@ def test_llavas_projector_file_is_read(inputs: Inputs, start: Path, tmp_path: Pa
     torch.save(theirs, tmp_path / "mm_projector.bin")
     out = tmp_path / "out"
     compose(str(inputs.llm), str(inputs.vision), out, projector=tmp_path / "mm_projector.bin", template="v1", seed=0)
-    read = LlavaForConditionalGeneration.from_pretrained(out).model.multi_modal_projector.state_dict()
+    read = LLAVA.from_pretrained(out).model.multi_modal_projector.state_dict()
     assert all(torch.equal(read[name], weights[name] + 1) for name in weights)
 
 
@@ -82,7 +88,7 @@ def test_a_projector_of_another_size_is_refused(inputs: Inputs, tmp_path: Path) 
 
 def test_a_projector_that_is_no_file_of_weights_is_refused(inputs: Inputs, tmp_path: Path) -> None:
     (tmp_path / "x.bin").write_bytes(b"no")
-    with pytest.raises(ModelError, match="projector .*x.bin: cannot be read"):
+    with pytest.raises(ModelError, match=r"projector .*x.bin: cannot be read"):
         compose(
             str(inputs.llm), str(inputs.vision), tmp_path / "out", projector=tmp_path / "x.bin", template="v1", seed=0
         )
@@ -97,7 +103,7 @@ def test_a_part_that_is_not_there_is_an_error(inputs: Inputs, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", [name for name, template in TEMPLATES.items() if template.keeps_question])
 def test_the_chat_template_renders_as_the_trainer_does(name: str, start: Path) -> None:
-    processor = AutoProcessor.from_pretrained(start)
+    processor = PROCESSOR.from_pretrained(start)
     pairs = [("What is this?", "A mill.\n\nIt turns."), ("And “that”?", "{{ no }} code")]
     messages = [
         {"role": role, "content": [{"type": "text", "text": text}]}
@@ -111,8 +117,8 @@ def test_the_chat_template_renders_as_the_trainer_does(name: str, start: Path) -
 def test_an_exported_model_gives_the_logits_of_the_trained_one(first_stage: Path, tmp_path: Path) -> None:
     export(first_stage, tmp_path / "model")
     trained = load_trained(find_checkpoint(first_stage)[0]).eval()
-    model = AutoModelForImageTextToText.from_pretrained(tmp_path / "model").eval()
-    processor = AutoProcessor.from_pretrained(tmp_path / "model")
+    model = MODEL.from_pretrained(tmp_path / "model").eval()
+    processor = PROCESSOR.from_pretrained(tmp_path / "model")
     text = processor.apply_chat_template(
         [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is this?"}]}],
         add_generation_prompt=True,
@@ -136,7 +142,7 @@ def test_no_checkpoint_is_an_error(tmp_path: Path) -> None:
 
 def test_merged_adapters_change_no_logit(start: Path) -> None:
     torch.manual_seed(0)
-    model = LlavaForConditionalGeneration.from_pretrained(start).eval()
+    model = LLAVA.from_pretrained(start).eval()
     names = set(model.state_dict())
     add_adapters(model, Lora(r=4, alpha=8, dropout=0.0))
     for name, parameter in model.named_parameters():
@@ -154,7 +160,9 @@ def test_merged_adapters_change_no_logit(start: Path) -> None:
 def test_generate_answers_on_stdout(first_stage: Path, tmp_path: Path) -> None:
     export(first_stage, tmp_path / "model")
     Image.new("RGB", (30, 50)).save(tmp_path / "a.png")
-    done = run("generate", tmp_path / "model", "--prompt", "What?", "--image", tmp_path / "a.png", "--max-new-tokens", "3")
+    done = run(
+        "generate", tmp_path / "model", "--prompt", "What?", "--image", tmp_path / "a.png", "--max-new-tokens", "3"
+    )
     assert done.returncode == 0
     assert len(done.stdout.strip("\n").splitlines()) <= 1
     wrong = run("generate", tmp_path / "model", "--prompt", "What?", "--image", tmp_path / "model" / "config.json")
@@ -164,7 +172,13 @@ def test_generate_answers_on_stdout(first_stage: Path, tmp_path: Path) -> None:
 
 def test_the_two_stages_are_the_papers() -> None:
     first, second = load_stage("pretrain"), load_stage("finetune")
-    assert (first.lr, first.global_batch, first.trains, first.template, first.zero) == (1e-3, 256, ["projector"], "plain", 2)
+    assert (first.lr, first.global_batch, first.trains, first.template, first.zero) == (
+        1e-3,
+        256,
+        ["projector"],
+        "plain",
+        2,
+    )
     assert (second.lr, second.global_batch, second.template, second.zero) == (2e-5, 128, "v1", 3)
     assert second.trains == ["projector", "language_model"]
     for stage in (first, second):

@@ -111,9 +111,7 @@ def test_another_mixture_is_refused(inputs: Inputs, first_stage: Path, tmp_path:
     for folder in (tmp_path / "run").glob("checkpoint-*"):
         marker = folder / "complete.json"
         marker.write_text(marker.read_text().replace('"mixture":"', '"mixture":"0'))
-    done = run(
-        "pretrain", *inputs.options(), *inputs.models(), "--out", tmp_path / "run", "--nproc", "2", sets=SMALL
-    )
+    done = run("pretrain", *inputs.options(), *inputs.models(), "--out", tmp_path / "run", "--nproc", "2", sets=SMALL)
     assert done.returncode == 1
     assert "was trained on the mixture 0" in done.stderr
     assert "Traceback" not in done.stderr

@@ -36,7 +36,7 @@ def test_a_stage_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> Non
     with pytest.raises(StageError, match="no such file or directory; shipped are finetune, pretrain"):
         load_stage("finetun")
     (tmp_path / "bad.yaml").write_text("name: [")
-    with pytest.raises(StageError, match="bad.yaml: not YAML"):
+    with pytest.raises(StageError, match=r"bad.yaml: not YAML"):
         load_stage(str(tmp_path / "bad.yaml"))
 
 
@@ -45,7 +45,8 @@ def test_the_global_batch_comes_out_or_is_refused_with_the_numbers() -> None:
     assert accumulation(stage, ranks=8) == 1
     assert accumulation(stage, ranks=2) == 4
     with pytest.raises(
-        StageError, match=r"global_batch 128 is no multiple of per_device_batch 16 x 3 ranks = 48; try --set another|--nproc"
+        StageError,
+        match=r"global_batch 128 is no multiple of per_device_batch 16 x 3 ranks = 48; try --set another|--nproc",
     ):
         accumulation(stage, ranks=3)
     with pytest.raises(StageError, match="per_device_batch 10 x 8 ranks = 80; try --set per_device_batch=8"):
@@ -89,5 +90,7 @@ def test_a_new_run_does_not_mix_with_an_old_one(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_mixture_is_refused(tmp_path: Path) -> None:
     checkpoint(tmp_path, 5)
-    with pytest.raises(TrainingError, match="was trained on the mixture aaaaaaaaaaaaaaaa, this one is bbbbbbbbbbbbbbbb"):
+    with pytest.raises(
+        TrainingError, match="was trained on the mixture aaaaaaaaaaaaaaaa, this one is bbbbbbbbbbbbbbbb"
+    ):
         choose(tmp_path, resume="auto", mixture="b" * 64)
