@@ -63,8 +63,9 @@ def test_plain_is_image_caption_and_newline() -> None:
     encoded = encoder("plain").encode(row((_llava("Describe it."), "a cat"), image="a.jpg"))
 
     caption = tokenizer().encode("a cat\n", add_special_tokens=False)
-    assert encoded.input_ids.tolist() == [IMAGE_TOKEN_ID] * TOKENS_PER_IMAGE + caption
-    assert encoded.labels.tolist() == [IGNORED] * TOKENS_PER_IMAGE + caption
+    bos = tokenizer().bos_token_id
+    assert encoded.input_ids.tolist() == [bos] + [IMAGE_TOKEN_ID] * TOKENS_PER_IMAGE + caption
+    assert encoded.labels.tolist() == [IGNORED] * (1 + TOKENS_PER_IMAGE) + caption
 
 
 def test_mmtag_puts_the_image_between_tags() -> None:
