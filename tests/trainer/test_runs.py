@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -153,3 +154,26 @@ def test_a_missing_image_stops_the_run_before_it_starts(inputs: Inputs, tmp_path
     assert done.returncode == 1
     assert "images are not there, the first is coco/" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_torchrun_starts_the_same_run(inputs: Inputs, projector: Path, plain: Path, tmp_path: Path) -> None:
+    sets = ("zero=2", "eval_fraction=0.1")
+    given = [*inputs.options(), *inputs.models(), "--projector", str(projector), "--out", str(tmp_path / "run")]
+    line = ["torchrun", "--standalone", "--nproc_per_node", "2", "--no-python"]
+    line += command("finetune", *given, *SHORT, sets=(*SMALL, *sets))
+    line[0] = str(Path(sys.executable).with_name("torchrun"))
+    done = subprocess.run(
+        line, capture_output=True, text=True, check=False, env=dict(os.environ) | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr[:4000]
+    losses = [line["loss"] for line in steps_of(tmp_path / "run")]
+    assert losses == pytest.approx([line["loss"] for line in steps_of(plain)], rel=1e-5)
+
+
+def test_stage_1_runs_under_zero_3_where_text_and_images_meet(
+    inputs: Inputs, first_stage: Path, tmp_path: Path
+) -> None:
+    lines = pretrain(inputs, tmp_path / "run", "--nproc", "2", "--max-steps", "4", sets=("zero=3",))
+    expected = steps_of(first_stage)
+    assert [line["loss"] for line in lines] == pytest.approx([line["loss"] for line in expected], rel=1e-5)
+    assert _changed(tmp_path / "run") == {"projector"}
