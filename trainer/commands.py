@@ -1,5 +1,6 @@
 """The commands of `train`: each parses and calls one function. Heavy libraries are imported inside."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -184,6 +185,8 @@ def _train(job: "Job", nproc: int, dry_run: bool) -> None:
 
     if code := launch(job, nproc=nproc):
         raise typer.Exit(code)
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo(f"wrote {job.out}; `train export {job.out} --out DIR` makes a model of it")
 
 
 def _check(job: "Job", nproc: int) -> None:

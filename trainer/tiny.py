@@ -6,6 +6,8 @@
 import argparse
 from pathlib import Path
 
+from trainer.devices import quieten
+
 
 def write_tiny(out: Path, *, tokenizer: str, seed: int = 0, image_px: int = 56, hidden: int = 64) -> None:
     """Two random models that load as any others; an image is (image_px / 14) squared tokens."""
@@ -55,4 +57,5 @@ if __name__ == "__main__":
     parser.add_argument("out", type=Path)
     parser.add_argument("--tokenizer", required=True)
     given = parser.parse_args()
+    quieten()
     write_tiny(given.out, tokenizer=given.tokenizer)

@@ -80,7 +80,9 @@ class Bar(TrainerCallback):
         if not state.is_world_process_zero or not logs or not {"loss", "eval_loss"} & logs.keys():
             return
         if self._progress is None:
-            self._console.print(f"step {state.global_step}/{state.max_steps}  {_words(logs)}", highlight=False)
+            self._console.print(
+                f"step {state.global_step}/{state.max_steps}  {_words(logs)}", highlight=False, soft_wrap=True
+            )
         elif "loss" in logs:
             self._progress.update(self._progress.task_ids[0], completed=state.global_step, numbers=_words(logs))
 
