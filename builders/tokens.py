@@ -49,7 +49,9 @@ def _from_hub(name: str) -> Path:
 
     patterns = ["tokenizer*", "special_tokens_map.json", "config.json"]
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=True))
+        cached = Path(snapshot_download(name, allow_patterns=patterns, local_files_only=True))
+        if any((cached / file).is_file() for file in _FILES):
+            return cached
     except (OSError, ValueError):
         pass
     try:

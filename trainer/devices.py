@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from schemas.errors import TrainingError
 
 ALONE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
-_SLURM = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "WORLD_SIZE": "SLURM_NTASKS"}
+_SLURM = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "WORLD_SIZE": "SLURM_STEP_NUM_TASKS"}
+"""What srun sets for each task of a step; a batch script or an allocation's shell has no step."""
 
 
 class Ranks(NamedTuple):
@@ -19,9 +20,20 @@ class Ranks(NamedTuple):
     on_gpu: bool
 
 
-def is_started_by_a_launcher() -> bool:
-    """Whether torchrun, deepspeed or SLURM started this process as one of several ranks."""
-    return "RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1
+def launched_ranks() -> int | None:
+    """How many ranks torchrun, deepspeed or srun started, this process being one of them; None when none did.
+
+    Raises:
+        TrainingError: when srun did, and nobody said where rank 0 is.
+    """
+    if "RANK" in os.environ:
+        return int(os.environ.get("WORLD_SIZE", "1"))
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    if tasks > 1 and "MASTER_ADDR" not in os.environ:
+        raise TrainingError(
+            f"srun started {tasks} ranks; export MASTER_ADDR and MASTER_PORT, the first node and a port"
+        )
+    return tasks if tasks > 1 else None
 
 
 def quieten() -> None:

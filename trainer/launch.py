@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import TrainingError, UserError
+from trainer.devices import launched_ranks
 from trainer.job import Job, write_job
 from trainer.stage_files import accumulation
 
@@ -19,12 +20,9 @@ def launch(job: Job, *, nproc: int) -> int:
     Raises:
         UserError: for whatever the user can mend.
     """
-    from trainer.devices import is_started_by_a_launcher
-
-    launched = is_started_by_a_launcher()
-    ranks = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) if launched else nproc
-    accumulation(job.stage, ranks=ranks)
-    if launched:
+    launched = launched_ranks()
+    accumulation(job.stage, ranks=launched or nproc)
+    if launched is not None:
         _as_one_rank(job)
         return 0
     prepare(job)

@@ -47,8 +47,8 @@ def _changed(out: Path) -> set[str]:
     return {part for part, prefix in prefixes.items() if any(name.startswith(prefix) for name in names)}
 
 
-@pytest.mark.parametrize(("zero", "ranks"), [(2, 1), (2, 2), (3, 2)])
-def test_deepspeed_gives_the_losses_of_plain_training(
+@pytest.mark.parametrize(("zero", "ranks"), [(0, 2), (2, 1), (2, 2), (3, 2)])
+def test_ddp_and_deepspeed_give_the_losses_of_one_plain_rank(
     inputs: Inputs, projector: Path, plain: Path, tmp_path: Path, zero: int, ranks: int
 ) -> None:
     sets = (f"zero={zero}", "eval_fraction=0.1", "eval_steps=2")

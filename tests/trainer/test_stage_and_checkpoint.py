@@ -6,6 +6,8 @@ import pytest
 
 from schemas.errors import StageError, TrainingError
 from trainer.checkpoint import Complete, checkpoints, choose, mark_complete
+from trainer.devices import launched_ranks
+from trainer.launch import require_reporter
 from trainer.stage_files import accumulation, load_stage
 
 
@@ -94,3 +96,23 @@ def test_a_checkpoint_of_another_mixture_is_refused(tmp_path: Path) -> None:
         TrainingError, match="was trained on the mixture aaaaaaaaaaaaaaaa, this one is bbbbbbbbbbbbbbbb"
     ):
         choose(tmp_path, resume="auto", mixture="b" * 64)
+
+
+def test_ranks_of_a_launcher_are_counted_and_srun_needs_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    assert launched_ranks() is None
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "16")
+    with pytest.raises(TrainingError, match="srun started 16 ranks; export MASTER_ADDR and MASTER_PORT"):
+        launched_ranks()
+    monkeypatch.setenv("MASTER_ADDR", "node1")
+    assert launched_ranks() == 16
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert launched_ranks() == 4
+
+
+def test_a_reporter_that_is_not_installed_is_an_error() -> None:
+    require_reporter("none")
+    with pytest.raises(TrainingError, match="--report-to no_such: not installed; pip install no_such"):
+        require_reporter("no_such")
