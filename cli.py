@@ -20,14 +20,19 @@ class OneLine(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
-            raise typer.Exit(1) from None
+            why = str(error)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             typer.secho("interrupted", err=True)
             raise typer.Exit(130) from None
+        except OSError as error:  # a full disk, a folder that cannot be written
+            if error.filename is None:
+                raise
+            why = f"{error.filename}: {(error.strerror or str(error)).lower()}"
+        typer.secho(f"error: {why}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(1)
 
 
 def _app(name: str, text: str) -> typer.Typer:

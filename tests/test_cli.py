@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli import mix
+from cli import mix, train
 
 RUNNER = CliRunner()
 COMMANDS = ("build", "export", "inspect", "sources", "steps", "synth")
@@ -142,3 +142,21 @@ def test_synth_never_writes_over_real_files(tmp_path: Path) -> None:
     assert shown.exit_code == 1
     assert "not empty and not made up, it may hold real files" in shown.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["dataset.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(made_up_raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    shown = RUNNER.invoke(mix, ["synth", "--out", str(tmp_path / "file" / "raw"), "--scale", "0.0005"])
+    assert shown.exit_code == 1
+    assert len(shown.stderr.splitlines()) == 1
+
+
+def test_stage_2_needs_exactly_one_projector(tmp_path: Path) -> None:
+    shown = RUNNER.invoke(train, ["finetune", "--mixture", "m", "--images", "i", "--out", str(tmp_path / "run")])
+    assert shown.exit_code == 2
+    assert "--projector" in shown.stderr
+
+
+@pytest.mark.parametrize("command", ["pretrain", "finetune", "check", "export", "generate"])
+def test_every_training_command_has_help(command: str) -> None:
+    assert RUNNER.invoke(train, [command, "--help"]).exit_code == 0

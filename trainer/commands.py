@@ -77,13 +77,12 @@ def finetune(
     dry_run: DryRun = False,
 ) -> None:
     """Stage 2: train projector and language model on instructions, from stage 1's projector."""
-    from schemas.errors import TrainingError
+    if (from_ is None) == (projector is None):
+        raise typer.BadParameter("give either --from, the folder of stage 1's run, or --projector, a file")
     from trainer.devices import quieten
     from trainer.export import find_checkpoint, job_of, write_projector
 
     quieten()
-    if (from_ is None) == (projector is None):
-        raise TrainingError("give either --from, the folder of stage 1's run, or --projector, a file")
     if from_ is not None:
         before = job_of(find_checkpoint(from_)[0])
         llm, vision = before.llm, before.vision

@@ -211,8 +211,10 @@ def _read_projector(path: Path) -> "dict[str, Tensor]":
 
     try:
         weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        raise ModelError(f"projector {path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+    except OSError as error:
+        raise ModelError(f"projector {path}: {(error.strerror or str(error)).lower()}") from None
+    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError):
+        raise ModelError(f"projector {path}: no file of weights, expected .safetensors or a .bin of tensors") from None
     found = {}
     for name, value in weights.items():
         layer, _, kind = name.rpartition(".")
