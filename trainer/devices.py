@@ -2,12 +2,13 @@
 
 import logging
 import os
+import socket
 import warnings
 from typing import Any, NamedTuple
 
 from schemas.errors import TrainingError
 
-ALONE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+ALONE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
 _SLURM = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "WORLD_SIZE": "SLURM_STEP_NUM_TASKS"}
 """What srun sets for each task of a step; a batch script or an allocation's shell has no step."""
 
@@ -66,6 +67,8 @@ def start_ranks() -> Ranks:
     deepspeed.utils.logger.setLevel("ERROR")
     for name, value in ALONE.items():
         os.environ.setdefault(name, os.environ.get(_SLURM.get(name, ""), value))
+    if os.environ["WORLD_SIZE"] == "1":
+        os.environ.setdefault("MASTER_PORT", str(_free_port()))
     if torch.distributed.is_initialized():
         return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), on_gpu)
     if not on_gpu:
@@ -74,10 +77,16 @@ def start_ranks() -> Ranks:
         deepspeed.init_distributed("nccl" if on_gpu else "gloo", auto_mpi_discovery=False)
     except (RuntimeError, ValueError) as error:
         why = " ".join(str(error).split())[:300]
-        raise TrainingError(
-            f"the ranks cannot find each other: {why}; is MASTER_PORT {os.environ['MASTER_PORT']} free?"
-        ) from None
+        raise TrainingError(f"the ranks cannot find each other: {why}; check MASTER_ADDR and MASTER_PORT") from None
     return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), on_gpu)
+
+
+def _free_port() -> int:
+    """A port that nobody listens on, so that two runs of one rank can go side by side."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def end_ranks() -> None:

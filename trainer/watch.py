@@ -71,7 +71,9 @@ class Bar(TrainerCallback):
         """See TrainerCallback."""
         if state.is_world_process_zero and self._console.is_terminal:
             columns = (BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[numbers]}"))
-            self._progress = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self._console)
+            self._progress = Progress(
+                *columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=self._console
+            )
             self._progress.add_task("steps", total=state.max_steps, completed=state.global_step, numbers="")
             self._progress.start()
 
