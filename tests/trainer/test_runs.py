@@ -177,3 +177,12 @@ def test_stage_1_runs_under_zero_3_where_text_and_images_meet(
     expected = steps_of(first_stage)
     assert [line["loss"] for line in lines] == pytest.approx([line["loss"] for line in expected], rel=1e-5)
     assert _changed(tmp_path / "run") == {"projector"}
+
+
+def test_two_runs_of_one_rank_go_side_by_side(inputs: Inputs, tmp_path: Path) -> None:
+    given = [*inputs.options(), *inputs.models(), "--max-steps", "3"]
+    lines = [command("pretrain", *given, "--out", tmp_path / name, sets=SMALL) for name in ("one", "two")]
+    environment = dict(os.environ) | {"OMP_NUM_THREADS": "1"}
+    runs = [subprocess.Popen(line, stderr=subprocess.DEVNULL, env=environment) for line in lines]
+    assert [process.wait() for process in runs] == [0, 0]
+    assert told(steps_of(tmp_path / "one")) == told(steps_of(tmp_path / "two"))
