@@ -27,7 +27,6 @@ class Run:
         self.read = Tally("read")
         self._tallies = [self.read]
         raw = RawFiles(bound.source.about, bound.files, tally=self.read, on_bad_record=on_bad_record, progress=progress)
-        self.raw = raw
         stream = bound.source.function(raw, **bound.params)
         if limit is not None:
             stream = self._limited(stream, limit)

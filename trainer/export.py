@@ -14,8 +14,6 @@ from trainer.model import PARTS, load
 if TYPE_CHECKING:
     from torch import Tensor
 
-PROJECTOR = "projector.safetensors"
-
 
 def find_checkpoint(path: Path) -> tuple[Path, Complete]:
     """A complete checkpoint: the folder itself, or the newest of a run.
