@@ -14,7 +14,7 @@ demo: $(READY)  ## small made-up raw files, a mixture of them, what it holds, an
 	$(BIN)/mix inspect demo/mixture --tokenizer tiny --sample 1
 	$(BIN)/python -m trainer.tiny demo/models --tokenizer builders/tokenizers/tiny
 	$(BIN)/train pretrain $(DATA) --llm demo/models/llm --vision demo/models/vision --out demo/stage1 $(SMALL)
-	$(BIN)/train finetune $(DATA) --from demo/stage1 --out demo/stage2 $(SMALL) --set lr=2e-3
+	$(BIN)/train finetune $(DATA) --from demo/stage1 --out demo/stage2 $(SMALL)
 	$(BIN)/train export demo/stage2 --out demo/model
 	$(BIN)/train generate demo/model --prompt "What is this?" --image $$(find demo/raw/images -name '*.jpg' | sort | head -1)
 
