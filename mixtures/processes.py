@@ -2,11 +2,14 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 import traceback
-from multiprocessing import connection
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from queue import Empty
@@ -67,8 +70,9 @@ def run_sources(plan: Plan, *, jobs: int, watcher: Watcher) -> dict[str, Result]
             while waiting and len(running) < jobs:
                 bound = waiting.pop()
                 process: BaseProcess = context.Process(target=_work, args=(bound, plan.options, messages), daemon=True)
-                process.start()
-                running[bound.block.label] = process
+                with _interrupt_later():
+                    process.start()
+                    running[bound.block.label] = process
             message = _next(messages, running)
             if isinstance(message, _Moved):
                 watcher.moved(*message)
@@ -91,7 +95,28 @@ def _context() -> SpawnContext | ForkServerContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mixtures.worker"])
+    with _interrupt_later():
+        resource_tracker.ensure_running()  # unblocks signals as it starts
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        forkserver.ensure_running()  # it and its processes inherit this: Ctrl-C is for the build, which ends them
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
+
+
+@contextmanager
+def _interrupt_later() -> Iterator[None]:
+    """Put Ctrl-C off: nobody would end a process that it leaves half started. Only the main thread sees it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if seen:
+        signal.raise_signal(seen[0])
 
 
 def _cost(bound: BoundSource) -> tuple[bool, int]:

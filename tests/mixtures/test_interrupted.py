@@ -1,10 +1,13 @@
 """Builds that are killed, starved of disk, or lose a process; all through the real command."""
 
+import multiprocessing
+import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
@@ -19,9 +22,10 @@ MIX = Path(sys.executable).with_name("mix")
 PATIENCE_S = 120
 
 
-def start(raw: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+def start(raw: Path, out: Path, *options: str, own_group: bool = False) -> subprocess.Popen[str]:
     command = [str(MIX), "build", "tiny", "--raw", str(raw), "--out", str(out), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=own_group)
 
 
 def wait_until(done: "subprocess.Popen[str]", path: Path) -> None:
@@ -54,6 +58,34 @@ def test_an_interrupted_build_says_so(made_up_raw: Path, tmp_path: Path) -> None
     assert build.returncode == 130
     assert errors.splitlines()[-1] == "interrupted"
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("to_all", [False, True])
+def test_an_interrupted_build_ends_its_processes(made_up_raw: Path, tmp_path: Path, to_all: bool) -> None:
+    """A terminal sends Ctrl-C to the processes as well; none of them may answer with a traceback."""
+    build = start(made_up_raw, tmp_path / "out", "--jobs", "4", own_group=True)
+    wait_until(build, tmp_path / "out" / STATE / "recipe")
+    send = os.killpg if to_all else os.kill
+    send(build.pid, signal.SIGINT)
+    _, errors = build.communicate(timeout=PATIENCE_S)
+    assert build.returncode == 130
+    assert errors.splitlines()[-1] == "interrupted"
+    assert "Error" not in errors
+
+
+def test_an_interrupt_waits_for_a_process_to_be_started(
+    made_up_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = BaseProcess.start
+
+    def interrupted(process: BaseProcess) -> None:
+        begin(process)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(BaseProcess, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run("tiny", Options(made_up_raw, tmp_path / "out"))
+    assert multiprocessing.active_children() == []
 
 
 def test_a_process_that_dies_names_its_source(made_up_raw: Path, tmp_path: Path) -> None:
