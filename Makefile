@@ -19,7 +19,7 @@ demo: $(READY)  ## small made-up raw files, a mixture of them, what it holds, an
 	$(BIN)/train generate demo/model --prompt "What is this?" --image $$(find demo/raw/images -name '*.jpg' | sort | head -1)
 
 test: $(READY)  ## the whole test suite
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(READY)  ## style, types, import layers
 	$(BIN)/ruff check .

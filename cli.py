@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from mixtures import commands as mixing
+from mixtures.commands import auditing, building
 from schemas.errors import UserError
 from trainer import commands as training
 
@@ -47,12 +47,12 @@ def _app(name: str, text: str) -> typer.Typer:
 
 
 mix = _app("mix", "Rebuild LLaVA-1.5's instruction mixture from the raw datasets, and look at what came out.")
-mix.command()(mixing.build)
-mix.command("inspect")(mixing.inspect_)
-mix.command()(mixing.export)
-mix.command()(mixing.sources)
-mix.command()(mixing.steps)
-mix.command()(mixing.synth)
+mix.command()(building.build)
+mix.command("inspect")(auditing.inspect_)
+mix.command()(building.export)
+mix.command()(building.sources)
+mix.command()(building.steps)
+mix.command()(building.synth)
 
 train = _app("train", "Train LLaVA-1.5's two stages on a mixture.")
 train.command()(training.pretrain)

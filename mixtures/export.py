@@ -9,10 +9,10 @@ from typing import IO, Any, Literal, NamedTuple
 import msgspec
 import pyarrow as pa
 
+from mixtures.damage import require_sums, whole_rows
 from mixtures.inspector import Advance, selected
 from mixtures.messages import ImageToken, to_messages, write_jsonl, write_parquet
 from mixtures.rows import to_dicts
-from mixtures.verify import require_sums, whole_rows
 from schemas.errors import MixtureError
 from schemas.manifest import load_manifest
 

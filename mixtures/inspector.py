@@ -10,6 +10,7 @@ import polars as pl
 from builders.bind import nearest
 from builders.tokens import Counter, load_tokenizer
 from mixtures.check import RecordCheck
+from mixtures.damage import require_sums, require_unique, require_valid, whole_rows
 from mixtures.forms import SOURCES
 from mixtures.inspection import Inspection, Loss
 from mixtures.llava_records import Faults, measure_records, sound_records
@@ -18,7 +19,6 @@ from mixtures.paper import audit_image_names
 from mixtures.rows import from_dicts, to_dicts
 from mixtures.sampling import Sampler
 from mixtures.store import ROWS_PER_GROUP
-from mixtures.verify import require_sums, require_unique, require_valid, whole_rows
 from schemas.errors import MixtureError
 from schemas.manifest import Manifest, SourceEntry, load_manifest
 

@@ -1,4 +1,4 @@
-"""The commands of `mix`: each parses and calls one function. Heavy libraries are imported inside."""
+"""Commands that build a mixture, and what goes with it."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes to use; all cores by default.")]
+from mixtures.commands.options import Jobs
+
 Out = Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)]
 Raw = Annotated[Path, typer.Option(help="Folder with the raw files.")]
 
@@ -97,36 +98,6 @@ def synth(
         console=Console(stderr=True),
     )
     typer.echo(f"wrote {out}")
-
-
-def inspect_(
-    mixture: Annotated[Path, typer.Argument(help="A mixture's folder, or a JSON file in LLaVA's own form.")],
-    source: Annotated[list[str] | None, typer.Option(help="Look at this source only; may be repeated.")] = None,
-    sample: Annotated[
-        int, typer.Option(min=0, help="Print N records of each source, always the same ones (a draw of seed 0).")
-    ] = 0,
-    output: Annotated[
-        Literal["table", "json"], typer.Option("--format", help="Tables to read, or one JSON document.")
-    ] = "table",
-    tokenizer: Annotated[
-        str | None, typer.Option(help="Hub name or folder: count tokens too, 576 per image, template v1.")
-    ] = None,
-) -> None:
-    """Check every record, then show counts, lengths, prompts, what was left out, and how it compares with the paper."""
-    from mixtures.inspector import Request, inspect, require_sound
-    from mixtures.progress import progress_bar
-
-    with progress_bar(Console(stderr=True), what="looking") as advance:
-        found = inspect(mixture, Request(tuple(source or ()), sample, tokenizer), advance=advance)
-    if output == "json":
-        from mixtures.inspection import to_json
-
-        typer.echo(to_json(found))
-    else:
-        from mixtures.report import print_inspection
-
-        print_inspection(Console(), found)
-    require_sound(found)
 
 
 def export(
