@@ -2,7 +2,8 @@
 
 import os
 import sys
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -35,8 +36,22 @@ class OneLine(TyperGroup):
         raise typer.Exit(1)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mix665k {version('mix665k')}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the apps themselves."""
+
+
 def _app(name: str, text: str) -> typer.Typer:
-    return typer.Typer(
+    app = typer.Typer(
         name=name,
         help=text,
         cls=OneLine,
@@ -44,11 +59,14 @@ def _app(name: str, text: str) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_options)
+    return app
 
 
 mix = _app("mix", "Rebuild LLaVA-1.5's instruction mixture from the raw datasets, and look at what came out.")
 mix.command()(building.build)
 mix.command("inspect")(auditing.inspect_)
+mix.command()(building.doctor)
 mix.command()(building.export)
 mix.command()(building.sources)
 mix.command()(building.steps)

@@ -27,6 +27,7 @@ TINY = Path(__file__).parent / "tokenizers" / "tiny"
 _BATCH = 512
 _CHARS_PER_TOKEN = 4
 _FILES = ("tokenizer.json", "tokenizer.model")
+_PATTERNS = ["tokenizer*", "special_tokens_map.json", "config.json"]
 _UNLOADABLE = (OSError, ValueError, AttributeError, LookupError, TypeError)
 
 
@@ -36,26 +37,31 @@ def tokenizer_folder(name: str) -> Path:
     Raises:
         TokenizerError: when it is nowhere.
     """
-    folder = TINY if name == "tiny" else Path(name).expanduser()
-    if not folder.is_dir():
-        folder = _from_hub(name)
+    folder = tokenizer_at_hand(name) or _from_hub(name)
     if not any((folder / file).is_file() for file in _FILES):
         raise TokenizerError(f"tokenizer {name}: no {' or '.join(_FILES)} in {folder}; name another with --tokenizer")
     return folder
 
 
+def tokenizer_at_hand(name: str) -> Path | None:
+    """The same, where nothing has to be fetched for it."""
+    folder = TINY if name == "tiny" else Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+
+    try:
+        cached = Path(snapshot_download(name, allow_patterns=_PATTERNS, local_files_only=True))
+    except (OSError, ValueError):
+        return None
+    return cached if any((cached / file).is_file() for file in _FILES) else None
+
+
 def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
-    patterns = ["tokenizer*", "special_tokens_map.json", "config.json"]
     try:
-        cached = Path(snapshot_download(name, allow_patterns=patterns, local_files_only=True))
-        if any((cached / file).is_file() for file in _FILES):
-            return cached
-    except (OSError, ValueError):
-        pass
-    try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        return Path(snapshot_download(name, allow_patterns=_PATTERNS))
     except (OSError, ValueError) as error:
         why = str(error).strip().splitlines()[0]
         raise TokenizerError(

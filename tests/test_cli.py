@@ -1,16 +1,19 @@
 """What a person types and reads."""
 
+import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from cli import mix, train
 
 RUNNER = CliRunner()
-COMMANDS = ("build", "export", "inspect", "sources", "steps", "synth")
+COMMANDS = ("build", "doctor", "export", "inspect", "sources", "steps", "synth")
 QUIET = "assert not {'torch', 'transformers', 'polars', 'pyarrow'} & set(sys.modules), sorted(sys.modules)"
 
 
@@ -160,3 +163,40 @@ def test_stage_2_needs_exactly_one_projector(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["pretrain", "finetune", "check", "export", "generate"])
 def test_every_training_command_has_help(command: str) -> None:
     assert RUNNER.invoke(train, [command, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("app", [mix, train])
+def test_each_app_tells_its_version(app: typer.Typer) -> None:
+    shown = RUNNER.invoke(app, ["--version"])
+    assert (shown.exit_code, shown.stdout) == (0, f"mix665k {metadata.version('mix665k')}\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("name", ["mix", "train"])
+def test_completion_scripts_name_the_command(name: str, shell: str) -> None:
+    command = Path(sys.executable).with_name(name)
+    environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    shown = subprocess.run(
+        [command, "--show-completion", shell], env=environment, capture_output=True, text=True, check=True
+    )
+    assert f"_{name.upper()}_COMPLETE=complete_{shell}" in shown.stdout
+
+
+def test_bash_completes_commands() -> None:
+    words = {"_MIX_COMPLETE": "complete_bash", "COMP_WORDS": "mix in", "COMP_CWORD": "1"}
+    shown = subprocess.run(
+        [Path(sys.executable).with_name("mix")],
+        env={**os.environ, **words},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.stdout.split() == ["inspect"]
+
+
+def test_nothing_is_coloured_when_piped() -> None:
+    for arguments in (["steps"], ["doctor", "--tokenizer", "tiny"], ["build", "tiny", "--raw", "x", "--out", "y"]):
+        shown = subprocess.run(
+            [Path(sys.executable).with_name("mix"), *arguments], capture_output=True, text=True, check=False
+        )
+        assert "\x1b" not in shown.stdout + shown.stderr

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from mixtures.commands.options import Jobs
+from mixtures.commands.options import Format, Jobs
 
 Out = Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)]
 Raw = Annotated[Path, typer.Option(help="Folder with the raw files.")]
@@ -70,6 +70,25 @@ def sources(
     from mixtures.sources import describe_sources
 
     if describe_sources(Console(), name, raw):
+        raise typer.Exit(1)
+
+
+def doctor(
+    raw: Annotated[Path | None, typer.Option(help="Look for the raw files here.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="Hub name or folder; the full recipe's by default.")] = None,
+    output: Format = "table",
+) -> None:
+    """Look at this machine: Python, memory, disk, libraries, GPU, tokenizer, hub login, raw files. Fetches nothing."""
+    import msgspec
+
+    from mixtures.doctor import examine, print_checks
+
+    checks = examine(raw=raw, tokenizer=tokenizer)
+    if output == "json":
+        typer.echo(msgspec.json.format(msgspec.json.encode(checks), indent=2))
+    else:
+        print_checks(Console(), checks)
+    if any(check.verdict == "wrong" for check in checks):
         raise typer.Exit(1)
 
 
