@@ -182,16 +182,15 @@ def test_completion_scripts_name_the_command(name: str, shell: str) -> None:
     assert f"_{name.upper()}_COMPLETE=complete_{shell}" in shown.stdout
 
 
-def test_bash_completes_commands() -> None:
-    words = {"_MIX_COMPLETE": "complete_bash", "COMP_WORDS": "mix in", "COMP_CWORD": "1"}
-    shown = subprocess.run(
-        [Path(sys.executable).with_name("mix")],
-        env={**os.environ, **words},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert shown.stdout.split() == ["inspect"]
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("mix in", ["inspect"]), ("mix build ti", ["tiny"]), ("mix sources ref", ["refcoco"])],
+)
+def test_bash_completes_commands_recipes_and_sources(typed: str, completed: list[str]) -> None:
+    words = {"_MIX_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    command = Path(sys.executable).with_name("mix")
+    shown = subprocess.run([command], env={**os.environ, **words}, capture_output=True, text=True, check=False)
+    assert shown.stdout.split() == completed
 
 
 def test_nothing_is_coloured_when_piped() -> None:

@@ -7,14 +7,16 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from mixtures.commands.options import Format, Jobs
+from mixtures.commands.options import Format, Jobs, recipe_names, source_names
 
 Out = Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)]
 Raw = Annotated[Path, typer.Option(help="Folder with the raw files.")]
 
 
 def build(
-    recipe: Annotated[str, typer.Argument(help="A recipe's path, or the name of a shipped one.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe's path, or the name of a shipped one.", autocompletion=recipe_names)
+    ],
     raw: Raw,
     out: Out,
     only: Annotated[list[str] | None, typer.Option(help="Build this source only; may be repeated.")] = None,
@@ -61,7 +63,7 @@ def steps(name: Annotated[str | None, typer.Argument(help="One source or step.")
 
 
 def sources(
-    name: Annotated[str | None, typer.Argument(help="One source.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One source.", autocompletion=source_names)] = None,
     raw: Annotated[
         Path | None, typer.Option(help="Read what is there of its files, and say if it looks right.")
     ] = None,

@@ -6,3 +6,18 @@ import typer
 
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes to use; all cores by default.")]
 Format = Annotated[Literal["table", "json"], typer.Option("--format", help="Tables to read, or one JSON document.")]
+
+
+def recipe_names(incomplete: str) -> list[str]:
+    """Shipped recipes that begin so, for the shell's completion."""
+    from mixtures.recipes import shipped
+
+    return [name for name in shipped() if name.startswith(incomplete)]
+
+
+def source_names(incomplete: str) -> list[str]:
+    """Sources that begin so, for the shell's completion."""
+    import builders  # noqa: F401, registers sources and steps
+    from builders.registry import SOURCES
+
+    return sorted(name for name in SOURCES if name.startswith(incomplete))
