@@ -41,7 +41,7 @@ def main() -> None:
     """Make the files if they are missing, measure both sides, write the table."""
     if not (RAW / "MADE-UP.txt").is_file():
         run([MIX, "synth", "--out", str(RAW), "--scale", "1"])
-    tokenizer = _tokenizer()
+    tokenizer = real_tokenizer()
     plain = _without_truncation()
     names = [block["source"] for block in yaml.safe_load(RECIPE.read_text())["sources"]]
     rows = [_measure(name, RECIPE, tokenizer) for name in names]
@@ -73,7 +73,7 @@ def _build(recipe: Path, tokenizer: Path, options: list[str]) -> Cost:
     return cost
 
 
-def _tokenizer() -> Path:
+def real_tokenizer() -> Path:
     """A folder with mistral-common's 32,000-piece SentencePiece model, as large as Vicuna's."""
     import mistral_common
 

@@ -9,7 +9,8 @@ import msgspec
 IMAGE_TOKEN = "<image>"
 """Stands where the image goes, in the first human turn only (LLaVA's `DEFAULT_IMAGE_TOKEN`)."""
 
-_BOX = re.compile(r"\[(-?\d+\.\d+), (-?\d+\.\d+), (-?\d+\.\d+), (-?\d+\.\d+)\]")
+BOX = re.compile(r"\[(-?\d+\.\d+), (-?\d+\.\d+), (-?\d+\.\d+), (-?\d+\.\d+)\]")
+"""A region box in a text: left, top, right, bottom, as fractions."""
 
 
 class Pair(msgspec.Struct, gc=False):
@@ -89,4 +90,4 @@ def fault(turns: list[str], *, has_image: bool) -> str | None:
 
 
 def _boxes_in_range(value: str) -> bool:
-    return all(0.0 <= float(edge) <= 1.0 for box in _BOX.findall(value) for edge in box)
+    return all(0.0 <= float(edge) <= 1.0 for box in BOX.findall(value) for edge in box)

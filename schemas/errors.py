@@ -16,6 +16,10 @@ class RawDataError(UserError):
     """A raw annotation file is missing, damaged or not of the form its publisher declares."""
 
 
+class FetchError(UserError):
+    """A file cannot be fetched, or is not what its publisher is known to offer."""
+
+
 class TokenizerError(UserError):
     """A tokenizer cannot be found or loaded."""
 
@@ -38,3 +42,7 @@ class TrainingError(UserError):
 
 class ImageFileError(UserError):
     """An image that a record names is missing or cannot be decoded."""
+
+
+class HubError(UserError):
+    """The Hugging Face Hub cannot be reached, or refuses what is to be published."""

@@ -32,6 +32,10 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ]
     zero: Annotated[Literal[0, 2, 3], msgspec.Meta(description="DeepSpeed ZeRO stage; 0 keeps all on each rank")]
     seed: int
+    image_path: Annotated[
+        Literal["exact", "fast"],
+        msgspec.Meta(description="the image processor's values to the bit, or some of them one grey level off"),
+    ] = "exact"
     projector_lr: Rate | None = None
     vision_tower_lr: Rate | None = None
     epochs: Annotated[float, msgspec.Meta(gt=0)] = 1.0
@@ -43,7 +47,14 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     max_tokens: Positive = 2048
     bf16: bool = True
     gradient_checkpointing: bool = True
-    batching: Literal["grouped"] = "grouped"
+    batching: Annotated[
+        Literal["grouped", "padding_free"],
+        msgspec.Meta(description="batches of one modality and similar lengths, or random ones in rows without padding"),
+    ] = "grouped"
+    attention: Annotated[
+        Literal["auto", "eager", "sdpa", "segments", "flash_attention_2"],
+        msgspec.Meta(description="`auto`: flash-attn where it is installed, else torch's own kernels"),
+    ] = "auto"
     window: Annotated[int, msgspec.Meta(ge=1, description="global batches among which lengths are sorted")] = 50
     remainder: Annotated[
         Literal["drop", "repeat", "short"],

@@ -46,8 +46,7 @@ def training_arguments(job: Job, layout: Layout, *, universal: bool) -> "Trainin
         optim="adamw_torch",
         bf16=stage.bf16,
         use_cpu=not torch.cuda.is_available(),
-        gradient_checkpointing=stage.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
+        gradient_checkpointing=False,  # of the whole model; `load_model` does it by part
         logging_steps=stage.log_steps,
         logging_first_step=True,
         logging_nan_inf_filter=False,

@@ -4,19 +4,19 @@ import math
 import os
 from typing import Any
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from trainer.batches import Examples, Layout, Order, Plan, measure, plan_epoch
+from trainer.batches import Examples, Layout, Order, Plan, load_of, measure, tokens_at
 from trainer.data import make_encoder, measured, split_rows
 from trainer.job import Job
 from trainer.lengths import Lengths
 from trainer.memory import estimate
 from trainer.mixture import Mixture
 from trainer.model import describe
+from trainer.planning import plan_epoch
 from trainer.stage_files import accumulation
 
 Rows = list[tuple[str, str]]
@@ -38,7 +38,9 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     order = Order(stage.batching, stage.window, stage.remainder, stage.seed)
     lengths = found.tokens[train]
     plan = plan_epoch(Examples(lengths, found.has_image[train]), layout=layout, order=order, epoch=0)
-    memory = estimate(config, stage, ranks=ranks, tokens=_largest(plan, lengths))
+    loads = load_of(tokens_at(plan.steps, lengths), mode=stage.batching)
+    labels = tokens_at(plan.steps, found.supervised[train]).sum(axis=-1)
+    memory = estimate(config, stage, ranks=ranks, tokens=int(loads.max()), labels=int(labels.max()))
     parts = ", ".join(f"{name} {value / 1e9:,.1f}" for name, value in memory._asdict().items())
     rows = _data_rows(mixture, found, job)
     rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]
@@ -63,7 +65,7 @@ def _data_rows(mixture: Mixture, found: Lengths, job: Job) -> Rows:
 
 
 def _plan_rows(plan: Plan, lengths: Any, layout: Layout, job: Job) -> Rows:
-    cost = measure(plan, lengths=lengths)
+    cost = measure(plan, lengths=lengths, mode=job.stage.batching)
     steps = math.ceil(len(plan.steps) * job.stage.epochs)
     if job.stage.max_steps is not None:
         steps = min(steps, job.stage.max_steps)
@@ -73,12 +75,6 @@ def _plan_rows(plan: Plan, lengths: Any, layout: Layout, job: Job) -> Rows:
         ("steps", f"{steps:,}; an epoch has {len(plan.steps):,}"),
         ("padding", f"{1 - cost.real / cost.padded:.1%}; cost {cost.ratio:.3f} of the ideal"),
     ]
-
-
-def _largest(plan: Plan, lengths: Any) -> int:
-    """Padded tokens of the largest micro-batch."""
-    tokens = np.where(plan.steps >= 0, lengths[plan.steps], 0)
-    return int((tokens.max(axis=-1) * (tokens > 0).sum(axis=-1)).max())
 
 
 def _image_faults(mixture: Mixture, job: Job, console: Console) -> list[tuple[str, str]]:

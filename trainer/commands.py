@@ -106,20 +106,70 @@ def check_run(
     )
 
 
+def plan(
+    mixture: Mixture,
+    tokenizer: Annotated[str, typer.Option(help="Hub name or folder: counts the tokens.")],
+    ranks: Annotated[int, typer.Option(min=1, help="Ranks on all machines.")],
+    batch: Annotated[int, typer.Option(min=1, help="Global batch, over all ranks.")] = 128,
+    per_device_batch: Annotated[int, typer.Option(min=1, help="Examples of a micro-batch.")] = 16,
+    template: Annotated[str, typer.Option(help="As a stage names it.")] = "v1",
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longer examples are cut.")] = 2048,
+    window: Annotated[int, typer.Option(min=1, help="Global batches among which `grouped` sorts.")] = 50,
+    seed: Annotated[int, typer.Option(help="Draws the orders.")] = 42,
+    png: Annotated[Path | None, typer.Option(help="Draw it into this file too.", dir_okay=False)] = None,
+    output: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or JSON.")] = "table",
+) -> None:
+    """Simulate an epoch in random order, in LLaVA's, and in both of ours: padding, balance, cost; needs no GPU."""
+    from transformers import AutoTokenizer
+
+    from trainer.devices import quieten
+    from trainer.encode import Encoder
+    from trainer.mixture import Mixture as Rows
+    from trainer.model import load_tokenizer
+    from trainer.simulate import draw_outlooks, layout_of, outlooks, print_outlooks, setting_of, to_json
+
+    quieten()
+    layout = layout_of(batch, ranks=ranks, per_device_batch=per_device_batch)
+    counting = load_tokenizer(AutoTokenizer, tokenizer)
+    encoder = Encoder(counting, template, image_token_id=len(counting), max_tokens=max_tokens)
+    jobs = os.cpu_count() or 1
+    found = outlooks(setting_of(Rows(mixture), encoder, layout=layout, seed=seed, window=window, jobs=jobs))
+    if output == "json":
+        typer.echo(to_json(found))
+    else:
+        print_outlooks(Console(), found)
+    if png is not None:
+        draw_outlooks(found, png)
+
+
 def export_run(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint, or a run: its newest complete checkpoint.")],
     out: Out,
-    push: Annotated[str | None, typer.Option(help="Push the model to this hub repository too.")] = None,
+    push: Annotated[
+        str | None, typer.Option(metavar="REPO", help="Publish the model there too, on the Hub: OWNER/NAME.")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="With --push: nobody else may see it.")] = False,
+    revision: Annotated[str, typer.Option(help="With --push: branch to publish to; made if need be.")] = "main",
 ) -> None:
-    """Write a checkpoint as a model that `AutoModelForImageTextToText` loads."""
+    """Write a checkpoint as a model that `AutoModelForImageTextToText` loads, and publish it if asked.
+
+    The token is HF_TOKEN or that of `hf auth login`. The same command goes on after a push that failed.
+    """
+    if push is None and (private or revision != "main"):
+        raise typer.BadParameter("go with --push", param_hint="--private, --revision")
+    from schemas.hub import Target, require_access
     from trainer.devices import quieten
     from trainer.export import export as export_checkpoint
-    from trainer.export import push_to_hub
+    from trainer.export import push_model
 
     quieten()
+    target = Target(push, "model", private, revision) if push is not None else None
+    if target is not None:
+        require_access(target)
     typer.echo(f"wrote {out} from {export_checkpoint(checkpoint, out)}")
-    if push is not None:
-        typer.echo(f"pushed to {push_to_hub(out, push)}")
+    if target is not None:
+        done = push_model(out, target)
+        typer.echo(f"{'published' if done.changed else 'nothing new'}: {done.url} (commit {done.commit[:12]})")
 
 
 def generate_answer(

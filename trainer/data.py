@@ -14,6 +14,7 @@ from trainer.job import Job
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
+    from trainer.collate import Placeholders
     from trainer.encode import Encoder
     from trainer.lengths import Lengths
     from trainer.mixture import Mixture
@@ -53,22 +54,27 @@ def open_data(job: Job) -> TrainingData:
     encoder = make_encoder(tokenizer, config, job)
     found = measured(mixture, encoder)
     train, held_out = split_rows(found, job, ids=mixture)
-    loader = ImageLoader(job.images_folder, load_processor(str(job.start)), mode=stage.image, on_bad=job.on_bad_image)
+    processor = load_processor(str(job.start))
+    loader = ImageLoader(
+        job.images_folder, processor, mode=stage.image, on_bad=job.on_bad_image, speed=stage.image_path
+    )
     dataset = MixtureDataset(mixture, encoder=encoder, images=loader, filler_id=tokenizer.pad_token_id)
     return TrainingData(
         train=Subset(dataset, train.tolist()),
         held_out=Subset(dataset, held_out.tolist()) if len(held_out) else None,
-        collator=partial(
-            collate,
-            pad_id=tokenizer.pad_token_id,
-            image_token_id=config.image_token_id,
-            tokens_per_image=config.image_seq_length,
-            image_px=config.vision_config.image_size,
-        ),
+        collator=partial(collate, mode=stage.batching, placeholders=_placeholders(tokenizer, config)),
         examples=Examples(found.tokens[train], found.has_image[train]),
         order=Order(stage.batching, stage.window, stage.remainder, stage.seed),
         mixture_hash=mixture.row_hash,
         sources=[entry.name for entry in mixture.manifest.sources],
+    )
+
+
+def _placeholders(tokenizer: Any, config: Any) -> "Placeholders":
+    from trainer.collate import Placeholders
+
+    return Placeholders(
+        tokenizer.pad_token_id, config.image_token_id, config.image_seq_length, config.vision_config.image_size
     )
 
 

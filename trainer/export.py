@@ -5,7 +5,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from schemas.errors import TrainingError
+from schemas.hub import File, Owned, Pushed, Target, push
 from trainer.adapters import add_adapters, merge_adapters
 from trainer.checkpoint import WEIGHTS, Complete, checkpoints, read_complete
 from trainer.job import JOB, Job, read_job
@@ -13,6 +16,10 @@ from trainer.model import PARTS, load
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_CARD = "README.md"
+_HERE = "path/to/this/folder"
+"""Stands in a card for the repository that it is not in yet."""
 
 
 def find_checkpoint(path: Path) -> tuple[Path, Complete]:
@@ -65,24 +72,32 @@ def load_trained(checkpoint: Path) -> Any:
 
 
 def export(path: Path, out: Path) -> Path:
-    """Write the model of a checkpoint, or of a run's newest, to a folder; gives the checkpoint.
+    """Write the model of a checkpoint, or of a run's newest, to a folder, its card last; gives the checkpoint.
+
+    A folder that holds this very model stays as it is, so that a push that failed can be asked for again.
 
     Raises:
-        TrainingError: when there is no complete checkpoint, or the folder holds something.
+        TrainingError: when there is no complete checkpoint, or the folder holds something else.
     """
     import torch
     from transformers import AutoProcessor
 
     checkpoint, done = find_checkpoint(path)
     job = job_of(checkpoint)
+    card = model_card(job, done)
     if out.exists() and any(out.iterdir()):
+        if (out / _CARD).is_file() and (out / _CARD).read_text(encoding="utf-8") == card:
+            return checkpoint
         raise TrainingError(f"{out}: not empty; name another --out")
     model = load_trained(checkpoint)
     model.to(torch.bfloat16 if job.stage.bf16 else torch.float32)
     model.config.use_cache = model.config.text_config.use_cache = True
+    for part in (model.config.text_config, model.config.vision_config):
+        if Path(part._name_or_path).is_absolute():  # a place on this machine, of no use elsewhere
+            part._name_or_path = ""
     model.save_pretrained(out)
     load(AutoProcessor.from_pretrained, str(job.start), "a processor").save_pretrained(out)
-    (out / "README.md").write_text(model_card(job, done))
+    (out / _CARD).write_text(card, encoding="utf-8")
     return checkpoint
 
 
@@ -98,37 +113,35 @@ def write_projector(path: Path, out: Path) -> Path:
     return out
 
 
-def push_to_hub(folder: Path, repository: str) -> str:
-    """Upload an exported model; the token is the hub's own login or HF_TOKEN.
+def push_model(folder: Path, target: Target) -> Pushed:
+    """Publish an exported model in one commit, behind what is there; the same model again changes nothing.
 
     Raises:
-        TrainingError: when the hub refuses.
+        HubError: when the Hub cannot be reached or refuses.
     """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        api = HfApi()
-        api.create_repo(repository, exist_ok=True)
-        return str(api.upload_folder(repo_id=repository, folder_path=folder).repo_url)
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        why = " ".join(str(error).split())[:300]
-        raise TrainingError(f"{repository}: cannot be pushed: {why}; `hf auth login`, and is the name yours?") from None
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [File(path.relative_to(folder).as_posix(), path) for path in paths if path != folder / _CARD]
+    card = (folder / _CARD).read_text(encoding="utf-8").replace(_HERE, target.repository)
+    title = card.partition("\n# ")[2].partition("\n")[0]
+    return push(
+        [*files, File(_CARD, card.encode())], target, message=f"Publish {title}", owned=Owned(("model*.safetensors",))
+    )
 
 
 def model_card(job: Job, done: Complete) -> str:
     """What the model is and what it was trained on."""
     stage = job.stage
+    llm, vision = (Path(name).name if Path(name).is_absolute() else name for name in (job.llm, job.vision))
+    bases = [name for name in (job.llm, job.vision) if not Path(name).is_absolute()]
+    front = {"library_name": "transformers", "pipeline_tag": "image-text-to-text", "tags": ["llava"]}
+    front |= {"base_model": bases} if bases else {}
     rows = "\n".join(f"| {name} | {getattr(stage, name)} |" for name in stage.__struct_fields__ if name != "name")
     return f"""---
-library_name: transformers
-pipeline_tag: image-text-to-text
-base_model: [{job.llm}, {job.vision}]
----
+{yaml.safe_dump(front, sort_keys=False)}---
 
-# LLaVA-1.5, stage {stage.name}
+# LLaVA-1.5, stage {stage.name}, step {done.step:,}
 
-Put together from `{job.llm}` and `{job.vision}`, trained for {done.step:,} steps on {done.ranks} rank(s).
+Put together from `{llm}` and `{vision}`, trained for {done.step:,} steps on {done.ranks} rank(s).
 
 Mixture: `{Path(job.mixture).name}`, row hash `{done.mixture}`.
 
@@ -139,7 +152,7 @@ Mixture: `{Path(job.mixture).name}`, row hash `{done.mixture}`.
 ```python
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-model = AutoModelForImageTextToText.from_pretrained("path/to/this/folder")
-processor = AutoProcessor.from_pretrained("path/to/this/folder")
+model = AutoModelForImageTextToText.from_pretrained("{_HERE}")
+processor = AutoProcessor.from_pretrained("{_HERE}")
 ```
 """

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ModelError
-from trainer.images import open_rgb, pad_to_square
+from trainer.images import open_rgb
 from trainer.model import load, load_weights
+from trainer.pixels import pad_to_square
 
 
 def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_tokens: int) -> str:

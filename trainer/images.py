@@ -7,11 +7,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 from PIL import Image
 
 from schemas.errors import ImageFileError, ModelError
+from trainer.pixels import Pixels, Speed
 
 Mode = Literal["pad", "crop"]
 OnBad = Literal["fail", "blank", "drop"]
@@ -56,16 +56,16 @@ class ImageLoader:
 
     `pad` pads to a square with the processor's mean colour, as LLaVA's `image_aspect_ratio: pad` does; `crop` leaves a
     picture as it is, and the processor takes its middle. `on_bad` says what a missing or broken file gives: an error,
-    an image of the mean colour, or nothing; never another record's image.
+    an image of the mean colour, or nothing; never another record's image. `speed` is that of `Pixels`.
     """
 
-    def __init__(self, folder: Path, processor: Any, *, mode: Mode = "pad", on_bad: OnBad = "fail") -> None:
+    def __init__(
+        self, folder: Path, processor: Any, *, mode: Mode = "pad", on_bad: OnBad = "fail", speed: Speed = "exact"
+    ) -> None:
         self.folder = folder
-        self._processor = processor
-        self._mode = mode
+        self._pixels = Pixels(processor, speed=speed)
+        self._process = self._pixels.padded if mode == "pad" else self._pixels.cropped
         self._on_bad = on_bad
-        red, green, blue = (int(channel * 255) for channel in processor.image_mean)
-        self._mean_colour = (red, green, blue)
 
     def load(self, image: str, *, record: str) -> Loaded:
         """The image at a path below the folder, which a record names.
@@ -81,35 +81,17 @@ class ImageLoader:
             if self._on_bad == "fail":
                 raise ImageFileError(f"{fault}; get it again or pass --on-bad-image blank|drop") from None
             return Loaded(self.blank() if self._on_bad == "blank" else None, fault)
-        return Loaded(
-            self._process(pad_to_square(picture, self._mean_colour) if self._mode == "pad" else picture), None
-        )
+        return Loaded(self._process(picture), None)
 
     def blank(self) -> torch.Tensor:
         """An image of the mean colour: float32 [3, H, W]."""
-        size = self._processor.crop_size
-        return self._process(Image.new("RGB", (size["width"], size["height"]), self._mean_colour))
-
-    def _process(self, picture: Image.Image) -> torch.Tensor:
-        pixels = self._processor(picture, return_tensors="np")["pixel_values"]
-        return torch.from_numpy(np.ascontiguousarray(pixels[0], dtype=np.float32))
+        return self._pixels.blank()
 
 
 def open_rgb(path: Path) -> Image.Image:
     """A picture file, decoded; its orientation tag is not followed, as LLaVA does not."""
     with Image.open(path) as file:
         return file.convert("RGB")
-
-
-def pad_to_square(picture: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
-    """The picture in the middle of a square as large as its longer side: LLaVA's `expand2square`."""
-    width, height = picture.size
-    if width == height:
-        return picture
-    side = max(width, height)
-    square = Image.new("RGB", (side, side), colour)
-    square.paste(picture, ((side - width) // 2, (side - height) // 2))
-    return square
 
 
 def find_faults(

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import TrainingError, UserError
+from schemas.errors import StageError, TrainingError, UserError
+from schemas.stage import Stage
 from trainer.devices import launched_ranks
 from trainer.job import Job, write_job
 from trainer.stage_files import accumulation
@@ -66,6 +67,7 @@ def prepare(job: Job) -> None:
     from trainer.model import compose
 
     require_reporter(job.report_to)
+    require_attention(job.stage)
     require_images(job)
     if not (job.folder / _READY).is_file():
         compose(
@@ -89,6 +91,18 @@ def require_reporter(name: str) -> None:
     """
     if name != "none" and importlib.util.find_spec(name) is None:
         raise TrainingError(f"--report-to {name}: not installed; pip install {name}, or --report-to none")
+
+
+def require_attention(stage: Stage) -> None:
+    """Refuse a run whose kind of attention is not installed.
+
+    Raises:
+        StageError: with what to do.
+    """
+    if stage.attention == "flash_attention_2" and importlib.util.find_spec("flash_attn") is None:
+        raise StageError(
+            "attention flash_attention_2: flash-attn is not installed; pip install 'mix665k[flash]' or say `auto`"
+        )
 
 
 def require_images(job: Job) -> None:

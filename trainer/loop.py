@@ -12,12 +12,14 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer
 
 from schemas.stage import Stage
+from trainer.attention import MASKED, SEGMENT_NAMES, block_mask
 from trainer.checkpoint import WEIGHTS, Complete, mark_complete
+from trainer.head import LabelledHead
 from trainer.meters import Meters
 from trainer.model import PARTS
 from trainer.sampler import MicroBatches
 
-FOR_MODEL = ("input_ids", "attention_mask", "pixel_values")
+FOR_MODEL = ("input_ids", "attention_mask", "position_ids", "pixel_values", *SEGMENT_NAMES)
 
 
 class StageTrainer(Trainer):
@@ -50,6 +52,7 @@ class StageTrainer(Trainer):
         self.meters = meters
         self._batches = batches
         self._mixture_hash = mixture_hash
+        self._head = LabelledHead(model)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The batches of this rank; not prepared by accelerate, which would deal them out once more."""
@@ -71,23 +74,38 @@ class StageTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """The mean over the labelled tokens of the global batch, whatever ranks and micro-batches they are on."""
-        outputs = model(**{name: inputs[name] for name in FOR_MODEL})
-        labels = inputs["labels"][:, 1:]
-        losses = token_losses(outputs.logits[:, :-1], labels)
+        losses = self._losses(model, inputs)
         if model.training:
-            self.meters.add(losses, labels, inputs)
+            self.meters.add(losses, inputs)
         if num_items_in_batch is None:
             loss = losses.sum() / max(len(losses), 1)
         else:
             loss = losses.sum() / num_items_in_batch * self.accelerator.num_processes  # ranks' gradients are averaged
-        return (loss, outputs) if return_outputs else loss
+        return (loss, {"losses": losses}) if return_outputs else loss
+
+    def _losses(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        """float32 [n]: the cross entropy of each labelled token, in reading order."""
+        given = {name: inputs[name] for name in FOR_MODEL if name in inputs}
+        trained: Any = self.model
+        if "cu_seq_lens_q" in given and trained.config.text_config._attn_implementation in MASKED:
+            given["attention_mask"] = block_mask(given["cu_seq_lens_q"], dtype=trained.dtype)
+        with self._head.at(inputs["places"]):
+            logits = model(**given).logits
+        return functional.cross_entropy(logits.float(), inputs["targets"], reduction="none")
+
+    def _prepare_input(self, data: Any) -> Any:
+        """Tensors go to the device while it still computes: those of pinned memory need no waiting."""
+        return super()._prepare_input(
+            data.to(self.args.device, non_blocking=True) if isinstance(data, torch.Tensor) else data
+        )
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW with the stage's learning rate for each part; no decay of biases and norms."""
         if self.optimizer is None:
             chosen: Any = self.model if model is None else model
             groups = _parameter_groups(chosen, self.stage)
-            self.optimizer = torch.optim.AdamW(groups, lr=self.stage.lr, betas=(0.9, 0.999), eps=1e-8)
+            fused = self.args.device.type == "cuda"
+            self.optimizer = torch.optim.AdamW(groups, lr=self.stage.lr, betas=(0.9, 0.999), eps=1e-8, fused=fused)
         return self.optimizer
 
     def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
@@ -113,9 +131,7 @@ class StageTrainer(Trainer):
         total, count = 0.0, 0
         with torch.no_grad():
             for batch in self.get_eval_dataloader():
-                inputs = self._prepare_inputs(batch)
-                outputs = self.model_wrapped(**{name: inputs[name] for name in FOR_MODEL})
-                losses = token_losses(outputs.logits[:, :-1], inputs["labels"][:, 1:])
+                losses = self._losses(self.model_wrapped, self._prepare_inputs(batch))
                 total, count = total + float(losses.double().sum()), count + len(losses)
         self.model_wrapped.train()
         ranks = _gather((total, count))
@@ -144,12 +160,6 @@ class StageTrainer(Trainer):
             step = self.state.global_step
             done = Complete(step, self.args.world_size, self._mixture_hash, self.stage.name)
             mark_complete(Path(str(self.args.output_dir)) / f"checkpoint-{step}", done)
-
-
-def token_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """float32 [labelled]: the cross entropy at each labelled position, in reading order, from [B, T, V] and [B, T]."""
-    labelled = labels != -100
-    return functional.cross_entropy(logits[labelled].float(), labels[labelled], reduction="none")
 
 
 def _parameter_groups(model: nn.Module, stage: Stage) -> list[dict[str, Any]]:

@@ -33,12 +33,12 @@ def count_parameters(config: Any) -> dict[str, int]:
     return counts
 
 
-def estimate(config: Any, stage: Stage, *, ranks: int, tokens: int) -> Memory:
-    """Memory of each rank whose largest micro-batch holds `tokens`, padding included.
+def estimate(config: Any, stage: Stage, *, ranks: int, tokens: int, labels: int) -> Memory:
+    """Memory of each rank whose largest micro-batch holds `tokens`, padding included, and at most `labels`.
 
     Model states as ZeRO's paper counts them (Rajbhandari et al. 2020, section 3.1): AdamW keeps 12 bytes for each
     trained parameter. Activations by the rule of Korthikanti et al. 2022, equation 1: 34 bytes a token, layer and
-    hidden unit, or 2 where they are computed anew; logits are kept in float32 with their gradient.
+    hidden unit, or 2 where they are computed anew; logits of labelled tokens are kept in float32 with their gradient.
     """
     counts = count_parameters(config)
     text = config.text_config
@@ -54,5 +54,5 @@ def estimate(config: Any, stage: Stage, *, ranks: int, tokens: int) -> Memory:
         weights=sum(counts.values()) * size / (ranks if stage.zero == 3 else 1),
         gradients=trained * size / (ranks if stage.zero else 1),
         optimizer=trained * 12 / (ranks if stage.zero else 1),
-        activations=tokens * (kept + text.vocab_size * 8),
+        activations=tokens * kept + labels * text.vocab_size * 8,
     )

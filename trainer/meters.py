@@ -18,63 +18,67 @@ class Meters:
     def __init__(self, sources: Sequence[str], *, flops_per_token: float) -> None:
         self._sources = sources
         self._flops_per_token = flops_per_token
-        self._by_source: torch.Tensor | None = None
-        self._tokens = self._padded = 0
+        self._losses: list[tuple[list[str], list[int], torch.Tensor]] = []
+        self._tokens = self._places = 0
         self._seen: list[str] = []
         self._bad_images: list[str] = []
         self._begun = time.perf_counter()
 
-    def add(self, losses: "torch.Tensor", labels: "torch.Tensor", batch: dict[str, Any]) -> None:
-        """Count a micro-batch.
+    def add(self, losses: "torch.Tensor", batch: dict[str, Any]) -> None:
+        """Count a micro-batch of `trainer.collate`; nothing is asked of the device before `drain`.
 
-        losses  float32 [labelled]  of the labelled positions, in reading order
-        labels  int64   [B, T]      shifted
-        batch   `attention_mask` [B, T], `sources` and `ids` of the B examples
+        losses  float32 [n]  of the labelled tokens, in reading order
         """
         import torch
 
-        rows = (labels != -100).nonzero()[:, 0]
-        sums = torch.zeros(len(self._sources), 2, dtype=torch.float64, device=losses.device)
-        values = torch.stack([losses.detach().double(), torch.ones_like(losses, dtype=torch.float64)], dim=1)
-        numbers = [self._sources.index(source) if source else 0 for source in batch["sources"]]
-        sums.index_add_(0, torch.tensor(numbers, device=losses.device)[rows], values)
-        self._by_source = sums if self._by_source is None else self._by_source + sums
-        self._tokens += int(batch["attention_mask"].sum())
-        self._padded += batch["attention_mask"].numel()
+        sums = torch.zeros(len(batch["ids"]), dtype=torch.float64, device=losses.device)
+        sums.index_add_(0, batch["owners"], losses.detach().double())
+        self._losses.append((batch["sources"], batch["num_labels"], sums))
+        self._tokens += batch["num_tokens"]
+        self._places += batch["input_ids"].numel()
         self._bad_images += batch["bad_images"]
         self._seen += [identifier for identifier in batch["ids"] if identifier]
 
     def drain(self, gather: Any) -> dict[str, float | str]:
         """The numbers since the last call, added up over ranks; `gather` gives the list of all ranks' objects."""
         mine = {
-            "by_source": [] if self._by_source is None else self._by_source.tolist(),
+            "by_source": self._by_source(),
             "tokens": self._tokens,
-            "padded": self._padded,
+            "places": self._places,
             "seen": self._seen,
             "bad_images": self._bad_images,
         }
         seconds = time.perf_counter() - self._begun
         ranks = gather(mine)
-        tokens, padded = (sum(rank[key] for rank in ranks) for key in ("tokens", "padded"))
+        tokens, places = (sum(rank[key] for rank in ranks) for key in ("tokens", "places"))
         seen = [identifier for rank in ranks for identifier in rank["seen"]]
         numbers: dict[str, float | str] = {
             "tokens_per_s": tokens / seconds,
             "samples_per_s": len(seen) / seconds,
-            "padding": 1 - tokens / padded if padded else 0.0,
+            "padding": 1 - tokens / places if places else 0.0,
             "samples": hashlib.sha256("\n".join(sorted(seen)).encode()).hexdigest()[:16],
         }
         if bad := [text for rank in ranks for text in rank["bad_images"]]:
             numbers |= {"bad_images": len(bad), "bad_image_texts": "; ".join(bad)}
         if peak := _peak_flops():
             numbers["mfu"] = tokens * self._flops_per_token / seconds / (peak * len(ranks))
-        for k, source in enumerate(self._sources):
-            loss, count = (sum(rank["by_source"][k][j] for rank in ranks if rank["by_source"]) for j in (0, 1))
+        for source in self._sources:
+            loss, count = (sum(rank["by_source"].get(source, (0, 0))[k] for rank in ranks) for k in (0, 1))
             if count:
                 numbers[f"loss/{source}"] = loss / count
                 numbers[f"labels/{source}"] = count
-        self._by_source, self._tokens, self._padded, self._seen, self._bad_images = None, 0, 0, [], []
+        self._losses, self._tokens, self._places, self._seen, self._bad_images = [], 0, 0, [], []
         self._begun = time.perf_counter()
         return numbers
+
+    def _by_source(self) -> dict[str, tuple[float, int]]:
+        """The sum of losses and the number of labels of each source."""
+        found: dict[str, tuple[float, int]] = {}
+        for sources, counts, sums in self._losses:
+            for source, count, loss in zip(sources, counts, sums.tolist(), strict=True):
+                before = found.get(source, (0.0, 0))
+                found[source] = (before[0] + loss, before[1] + count)
+        return found
 
 
 def _peak_flops() -> float | None:

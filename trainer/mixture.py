@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from schemas.conversation import IMAGE_TOKEN
 from schemas.errors import MixtureError
@@ -95,6 +96,23 @@ class Mixture:
         """The image of each row."""
         paths: list[str | None] = self._table.column("image").to_pylist()
         return paths
+
+    @property
+    def sources(self) -> list[str]:
+        """The source of each row."""
+        names: list[str] = self._table.column("source").to_pylist()
+        return names
+
+    def words(self) -> NDArray[np.int64]:
+        """[N], the words of each row, split at white space: what LLaVA's trainer takes for its length."""
+        counts = []
+        for batch in self._batches:
+            turns = batch.column("turns")
+            split = pc.utf8_split_whitespace(turns.flatten())
+            sums = np.concatenate([[0], np.cumsum(pc.list_value_length(split).to_numpy(zero_copy_only=False))])
+            ends = np.concatenate([[0], np.cumsum(pc.list_value_length(turns).to_numpy(zero_copy_only=False))])
+            counts.append(np.diff(sums[ends]))
+        return np.concatenate(counts).astype(np.int64)
 
     def __len__(self) -> int:
         return int(self._starts[-1])

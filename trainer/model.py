@@ -114,7 +114,7 @@ def load(read: Callable[[str], Any], name: str, what: str) -> Any:
     """
     try:
         return read(name)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         why = " ".join(str(error).split())
         raise ModelError(f"{name}: cannot be loaded as {what}: {why[:300]}") from None
 
@@ -133,13 +133,36 @@ def load_model(start: Path, stage: Stage) -> Any:
     import torch
     from transformers import LlavaForConditionalGeneration
 
+    from trainer.attention import choose
+
     kind: Any = LlavaForConditionalGeneration
-    model = kind.from_pretrained(start, dtype=torch.bfloat16 if stage.bf16 else torch.float32)
+    model = load(
+        partial(
+            kind.from_pretrained,
+            dtype=torch.bfloat16 if stage.bf16 else torch.float32,
+            attn_implementation={"text_config": choose(stage), "vision_config": "sdpa"},
+        ),
+        str(start),
+        f"a LLaVA model with attention {choose(stage)}",
+    )
     model.config.text_config.use_cache = model.config.use_cache = False
     freeze(model, stage)
     if stage.lora is not None:
         add_adapters(model, stage.lora)
+    if stage.gradient_checkpointing:
+        _recompute(model, stage)
     return model
+
+
+def _recompute(model: Any, stage: Stage) -> None:
+    """Compute the insides of layers anew for the gradient, where they are large.
+
+    Not those of a frozen vision tower, which keeps none, nor of the projector and the head, which has few positions.
+    """
+    parts = [model.model.language_model, *([model.model.vision_tower] if "vision_tower" in stage.trains else [])]
+    for part in parts:
+        enable = getattr(part, "activation_checkpointing_enable", part.gradient_checkpointing_enable)  # its name before
+        enable({"use_reentrant": False})
 
 
 def flops_per_token(model: Any) -> float:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from trainer.batches import EMPTY, Examples, Integers, Layout, Order, plan_epoch
+from trainer.batches import EMPTY, Examples, Integers, Layout, Order
+from trainer.planning import plan_epoch
 
 
 class MicroBatches:

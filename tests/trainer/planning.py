@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from trainer.batches import EMPTY, Examples, Integers, Layout, Order, Plan, Remainder, plan_epoch
+from trainer.batches import EMPTY, Examples, Integers, Layout, Mode, Order, Plan, Remainder
+from trainer.planning import plan_epoch
 
 Mixture = list[tuple[int, bool]]
 """Tokens and whether there is an image, of each example."""
@@ -30,9 +31,10 @@ def plan(
     remainder: Remainder = "short",
     seed: int = 7,
     epoch: int = 0,
+    mode: Mode = "grouped",
 ) -> Plan:
     """One epoch; the layout is ranks, accumulation, per-device batch."""
-    order = Order(mode="grouped", window=window, remainder=remainder, seed=seed)
+    order = Order(mode=mode, window=window, remainder=remainder, seed=seed)
     return plan_epoch(examples_of(mixture), layout=Layout(*layout), order=order, epoch=epoch)
 
 

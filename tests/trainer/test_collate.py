@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainer.parts import IMAGE_PX, IMAGE_TOKEN_ID, TOKENS_PER_IMAGE
-from trainer.collate import Batch, collate
+from trainer.batches import Mode
+from trainer.collate import Batch, Placeholders, collate
 from trainer.dataset import Example, without_labels
 from trainer.encode import IGNORED
 
@@ -33,13 +34,11 @@ def _example(ids: list[int], *, learned: int = 1, num_images: int = 0, bad_image
     }
 
 
-def _collate(examples: list[Example], *, tokens_per_image: int = TOKENS_PER_IMAGE) -> Batch:
+def _collate(examples: list[Example], *, mode: Mode = "grouped", tokens_per_image: int = TOKENS_PER_IMAGE) -> Batch:
     return collate(
         examples,
-        pad_id=PAD,
-        image_token_id=IMAGE_TOKEN_ID,
-        tokens_per_image=tokens_per_image,
-        image_px=IMAGE_PX,
+        mode=mode,
+        placeholders=Placeholders(PAD, IMAGE_TOKEN_ID, tokens_per_image, IMAGE_PX),
     )
 
 
@@ -58,6 +57,60 @@ def test_examples_are_padded_on_the_right_to_the_longest() -> None:
     assert batch["bad_images"] == ["a: b: no such file"]
 
 
+def test_the_places_of_labels_are_those_before_them() -> None:
+    batch = _collate([_example([1, 2, 3, 4], learned=2), _example([5, 6])], tokens_per_image=1)
+
+    width = batch["input_ids"].shape[1]
+    assert batch["places"].tolist() == [1, 2, width]
+    assert batch["targets"].tolist() == [3, 4, 6]
+    assert batch["owners"].tolist() == [0, 0, 1]
+    assert (batch["num_labels"], batch["num_tokens"]) == ([2, 1], 6)
+
+
+def test_padding_free_puts_one_example_behind_the_other() -> None:
+    run = [IMAGE_TOKEN_ID] * TOKENS_PER_IMAGE
+    batch = _collate([_example([5, *run, 7, 8], num_images=1), _example([6, 9, 1], learned=3)], mode="padding_free")
+
+    length = TOKENS_PER_IMAGE + 3
+    assert batch["input_ids"].tolist() == [[5, *run, 7, 8, 6, 9, 1]]
+    assert batch["labels"].tolist() == [[IGNORED] * (length - 1) + [8, IGNORED, 9, 1]]
+    assert batch["position_ids"].tolist() == [[*range(length), 0, 1, 2]]
+    assert batch["cu_seq_lens_q"].tolist() == batch["cu_seq_lens_k"].tolist() == [0, length, length + 3]
+    assert batch["cu_seq_lens_q"].dtype == torch.int32
+    assert batch["max_length_q"] == batch["max_length_k"] == length
+    assert batch["places"].tolist() == [length - 2, length, length + 1]
+    assert batch["targets"].tolist() == [8, 9, 1]
+    assert batch["owners"].tolist() == [0, 1, 1]
+    assert (batch["num_labels"], batch["num_tokens"]) == ([1, 2], length + 3)
+    assert "attention_mask" not in batch
+
+
+def test_padding_free_gives_a_blank_image_a_segment_of_its_own() -> None:
+    batch = _collate([_example([1, 2]), _example([3])], mode="padding_free", tokens_per_image=2)
+
+    assert batch["input_ids"].tolist() == [[1, 2, 3, IMAGE_TOKEN_ID, IMAGE_TOKEN_ID]]
+    assert batch["labels"].tolist() == [[IGNORED, 2, IGNORED, IGNORED, IGNORED]]
+    assert batch["cu_seq_lens_q"].tolist() == [0, 2, 3, 5]
+    assert batch["pixel_values"].shape == (1, 3, IMAGE_PX, IMAGE_PX)
+    assert (batch["num_labels"], batch["num_tokens"]) == ([1, 0], 3)
+
+
+@given(lengths=st.lists(st.integers(1, 40), max_size=6), learned=st.integers(1, 40))
+def test_both_modes_learn_the_same_labels(lengths: list[int], learned: int) -> None:
+    examples = [_example(list(range(1, length + 1)), learned=min(learned, length)) for length in lengths]
+    modes: list[Mode] = ["grouped", "padding_free"]
+    padded, concatenated = (_collate(examples, mode=mode) for mode in modes)
+
+    assert torch.equal(padded["targets"], concatenated["targets"])
+    assert torch.equal(padded["owners"], concatenated["owners"])
+    assert padded["num_labels"] == concatenated["num_labels"]
+    assert padded["num_tokens"] == concatenated["num_tokens"]
+    assert padded["ids"] == concatenated["ids"]
+    for batch in (padded, concatenated):
+        assert torch.equal(batch["input_ids"].flatten()[batch["places"] + 1], batch["targets"])
+        assert int((batch["labels"] != IGNORED).sum()) == len(batch["targets"])
+
+
 def test_images_are_stacked_in_reading_order() -> None:
     run = [IMAGE_TOKEN_ID] * TOKENS_PER_IMAGE
     batch = _collate([_example([*run, 3], num_images=1), _example([4]), _example([*run, *run, 5], num_images=2)])
@@ -71,7 +124,7 @@ def test_placeholders_of_a_blank_image_fill_the_padding_and_widen_it_as_little_a
     image = IMAGE_TOKEN_ID
     assert batch["input_ids"].tolist() == [[1, 2, 3, image, image], [4, image, image, image, PAD]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1, 0, 0, 0, 0]]
-    assert batch["labels"].tolist() == [[IGNORED, IGNORED, 3, IGNORED, IGNORED], [4] + [IGNORED] * 4]
+    assert batch["labels"].tolist() == [[IGNORED, IGNORED, 3, IGNORED, IGNORED], [IGNORED] * 5]
 
 
 @given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=6), count=st.integers(1, 50))

@@ -66,7 +66,7 @@ def test_half_precision_trains(inputs: Inputs, projector: Path, plain: Path, tmp
 
 
 def test_a_run_killed_and_run_again_equals_one_that_was_not(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
-    sets = ("zero=2", "save_steps=2")
+    sets = ("zero=2", "save_steps=2", "batching=padding_free", "per_device_batch=2", "workers=1")
     whole = finetune(inputs, projector, tmp_path / "whole", "--max-steps", "6", sets=sets)
     given = [*inputs.options(), *inputs.models(), "--projector", str(projector), "--out", str(tmp_path / "killed")]
     line = command("finetune", *given, "--max-steps", "6", sets=(*SMALL, *sets))
@@ -84,9 +84,10 @@ def test_a_run_killed_and_run_again_equals_one_that_was_not(inputs: Inputs, proj
 
 
 def test_another_number_of_ranks_goes_on(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
-    whole = finetune(inputs, projector, tmp_path / "run", *SHORT, "--nproc", "2", sets=("save_steps=2",))
+    sets = ("save_steps=2", "batching=padding_free")
+    whole = finetune(inputs, projector, tmp_path / "run", *SHORT, "--nproc", "2", sets=sets)
     shutil.rmtree(tmp_path / "run" / "checkpoint-4")
-    again = finetune(inputs, projector, tmp_path / "run", *SHORT, sets=("save_steps=2",))
+    again = finetune(inputs, projector, tmp_path / "run", *SHORT, sets=sets)
     assert [line["samples"] for line in again] == [line["samples"] for line in whole]
     assert [line["loss"] for line in again] == pytest.approx([line["loss"] for line in whole], rel=1e-5)
 

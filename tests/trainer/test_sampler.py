@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainer.planning import Mixture, examples_of, layouts, mixtures, real
-from trainer.batches import Layout, Order, plan_epoch
+from trainer.batches import Layout, Order
+from trainer.planning import plan_epoch
 from trainer.sampler import MicroBatches
 
 MIXTURE = [(1 + 37 * number % 101, number % 3 > 0) for number in range(53)]
