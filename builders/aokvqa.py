@@ -5,10 +5,12 @@ from typing import Annotated
 
 import msgspec
 
-from builders.coco import coco_id, coco_image
+from builders.coco import TRAIN2017, coco_id, coco_image
+from builders.lineage import by_origin
 from builders.options import Order, ask, letter_of, rotated
 from builders.raw import RawFiles
-from builders.registry import About, RawFile, source
+from builders.registry import About, Download, Lead, RawFile, source
+from builders.terms import APACHE, COCO, FLICKR, Paper, Terms
 from schemas.conversation import Conversation, Pair
 
 
@@ -31,18 +33,35 @@ ABOUT = About(
             Question,
             "[]",
             "question_id",
-            "https://prior-datasets.s3.us-east-2.amazonaws.com/aokvqa/aokvqa_v1p0.tar.gz",
+            Download("aokvqa_v1p0.tar.gz", ("https://prior-datasets.s3.us-east-2.amazonaws.com/aokvqa",)),
             15_500_000,
+            member="aokvqa_v1p0_train.json",
         ),
     ),
     licence="Apache-2.0",
     image_licence="COCO: Flickr terms",
     images="coco/train2017/<12 digits>.jpg",
     counts="17,056 questions, 16,540 images",
+    terms=Terms(
+        text=APACHE,
+        images=FLICKR,
+        papers=(
+            Paper(
+                "schwenk2022aokvqa",
+                "Schwenk, Dustin and Khandelwal, Apoorv and Clark, Christopher and Marino, Kenneth and "
+                "Mottaghi, Roozbeh",
+                "A-OKVQA: A Benchmark for Visual Question Answering using World Knowledge",
+                "European Conference on Computer Vision (ECCV)",
+                2022,
+            ),
+            COCO,
+        ),
+    ),
+    archives=(TRAIN2017,),
 )
 
 
-@source(ABOUT)
+@source(ABOUT, trail=(Lead("questions", by_origin),))
 def aokvqa(
     raw: RawFiles,
     *,

@@ -41,13 +41,24 @@ def clipped(box: Box, size: Size) -> Box | None:
 
 def fractions(box: Box, size: Size, convention: Convention) -> tuple[float, float, float, float]:
     """x1, y1, x2, y2 as fractions of the image padded to a square (LLaVA #606), or of the image as it is (`plain`)."""
-    if convention == "plain":
-        wide, high, left, top = size.width, size.height, 0, 0
-    else:
-        wide = high = max(size)
-        left, top = (wide - size.width) // 2, (high - size.height) // 2
+    left, top, wide, high = _canvas(size, convention)
     x, y = box.x + left, box.y + top
     return x / wide, y / high, (x + box.width) / wide, (y + box.height) / high
+
+
+def pixels(edges: tuple[float, float, float, float], size: Size, convention: Convention) -> Box:
+    """The box on the image that x1, y1, x2, y2 describe: what `fractions` does, undone."""
+    left, top, wide, high = _canvas(size, convention)
+    x1, y1, x2, y2 = edges
+    return Box(x1 * wide - left, y1 * high - top, (x2 - x1) * wide, (y2 - y1) * high)
+
+
+def _canvas(size: Size, convention: Convention) -> tuple[int, int, int, int]:
+    """What fractions refer to: where the image stands on it, from the left and the top, its width and height."""
+    if convention == "plain":
+        return 0, 0, size.width, size.height
+    side = max(size)
+    return (side - size.width) // 2, (side - size.height) // 2, side, side
 
 
 def box_text(edges: tuple[float, float, float, float]) -> str:

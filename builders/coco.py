@@ -3,8 +3,25 @@
 from collections.abc import Iterator
 from typing import Any
 
+from builders.lineage import by_origin
 from builders.raw import RawFiles
+from builders.registry import Download, ImageArchive, Lead
 from schemas.conversation import Conversation, Pair
+
+TRAIN2017 = ImageArchive(  # the hash as huggingface.co/datasets/pcuenq/coco-2017-mirror shows it
+    "coco/train2017",
+    "train2017/",
+    Download(
+        "train2017.zip",
+        ("http://images.cocodataset.org/zips",),
+        num_bytes=19_336_861_798,
+        sha256="69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
+    ),
+)
+"""The pictures of train2014 are all in here, under the names that the mixture uses."""
+
+ANNOTATED = (Lead("questions", by_origin), Lead("annotations", by_origin))
+"""The trail of `annotated_questions`: an origin is a `question_id`."""
 
 
 def coco_id(image_id: int) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from builders.lineage import by_origin
 from builders.raw import RawFiles
-from builders.registry import About, RawFile, source
+from builders.registry import About, Download, ImageArchive, Lead, RawFile, source
 from builders.sentences import upper_first
+from builders.terms import CC_BY, VISUAL_GENOME, Paper, Terms
 from schemas.conversation import Conversation, Pair
 
 
@@ -18,6 +20,13 @@ class Question(msgspec.Struct, gc=False):
     answer: str
 
 
+_FOLDER = "https://downloads.cs.stanford.edu/nlp/data/gqa"
+_IMAGES = Download(
+    "images.zip",
+    (_FOLDER,),
+    num_bytes=21_817_965_542,
+    sha256="02ce5c49c793accd5305356de9c39a50f80a7aaac193b0203de30dbbc65bde62",
+)
 ABOUT = About(
     title="GQA, train, balanced",
     files=(
@@ -27,18 +36,34 @@ ABOUT = About(
             Question,
             "{}",
             "question id",
-            "https://downloads.cs.stanford.edu/nlp/data/gqa/questions1.2.zip",
+            Download("questions1.2.zip", (_FOLDER,)),
             1_400_000_000,
+            member="train_balanced_questions.json",
         ),
     ),
     licence="CC BY 4.0",
     image_licence="Visual Genome: CC BY 4.0",
     images="gqa/images/<imageId>.jpg",
     counts="943,000 questions, 72,140 images",
+    terms=Terms(
+        text=CC_BY,
+        images=CC_BY,
+        papers=(
+            Paper(
+                "hudson2019gqa",
+                "Hudson, Drew A. and Manning, Christopher D.",
+                "GQA: A New Dataset for Real-World Visual Reasoning and Compositional Question Answering",
+                "Conference on Computer Vision and Pattern Recognition (CVPR)",
+                2019,
+            ),
+            VISUAL_GENOME,
+        ),
+    ),
+    archives=(ImageArchive("gqa/images", "images/", _IMAGES),),
 )
 
 
-@source(ABOUT)
+@source(ABOUT, trail=(Lead("questions", by_origin),))
 def gqa(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation]:
     """One conversation per question, with the short answer, its first letter upper-cased ("yes" becomes "Yes")."""
     for identifier, question in raw.entries("questions", counted=True):

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
-from builders.llava_json import llava_conversations, llava_file
+from builders.coco import TRAIN2017
+from builders.llava_json import llava_conversations, llava_file, llava_trail
 from builders.raw import RawFiles
 from builders.registry import About, source
+from builders.terms import COCO, FLICKR, LLAVA, Terms, Use
 from schemas.conversation import Conversation
 
 ABOUT = About(
@@ -12,7 +14,7 @@ ABOUT = About(
     files=(
         llava_file(
             "llava_instruct/llava_instruct_150k.json",
-            "https://huggingface.co/datasets/liuhaotian/LLaVA-Instruct-150K",
+            "liuhaotian/LLaVA-Instruct-150K",
             229_000_000,
         ),
     ),
@@ -20,10 +22,19 @@ ABOUT = About(
     image_licence="COCO: Flickr terms",
     images="coco/train2017/<12 digits>.jpg",
     counts="157,712 conversations",
+    terms=Terms(
+        text=Use("unclear", "CC BY 4.0, but its texts are also under the terms of the model that wrote them"),
+        images=FLICKR,
+        papers=(
+            LLAVA,
+            COCO,
+        ),
+    ),
+    archives=(TRAIN2017,),
 )
 
 
-@source(ABOUT)
+@source(ABOUT, trail=llava_trail(several=True))
 def llava_instruct(raw: RawFiles, *, image_folder: str = "coco/train2017") -> Iterator[Conversation]:
     """The file as it is, with the image folder put before the image names.
 

@@ -1,12 +1,15 @@
 """Any file in LLaVA's own form: people's own data, or a published mixture."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Literal
 
 import msgspec
 
+from builders.lineage import by_name, number_of
 from builders.raw import RawFiles
-from builders.registry import About, RawFile, source
+from builders.registry import About, Download, Entry, Lead, RawFile, source
+from builders.terms import YOURS, Terms
 from schemas.conversation import Conversation, Pair
 
 
@@ -25,22 +28,56 @@ class LlavaRecord(msgspec.Struct, gc=False):
     image: str | None = None
 
 
-def llava_file(path: str, url: str, num_bytes: int | None = None) -> RawFile:
-    """A file of such records under the role `records`."""
-    return RawFile("records", path, LlavaRecord, "[]", None, url, num_bytes)
+def llava_file(path: str, hub: str | None = None, num_bytes: int | None = None) -> RawFile:
+    """A file of such records under the role `records`, from a data set of the hub or the user's own."""
+    return RawFile("records", path, LlavaRecord, "[]", None, Download(path.rpartition("/")[2], hub=hub), num_bytes)
+
+
+def llava_trail(*, several: bool) -> tuple[Lead, ...]:
+    """The trail of `llava_conversations`."""
+    return (Lead("records", by_name, partial(_counted, several=several), "id", _place),)
+
+
+def _counted(entries: Iterable[Entry], *, several: bool) -> Iterator[tuple[str, Entry]]:
+    times: dict[str, int] = {}
+    for entry in entries:
+        if _take_turns(entry.record):
+            yield _count(entry.record, times, several=several), entry
+
+
+def _place(origin: str, record: LlavaRecord) -> dict[str, list[int]]:  # noqa: ARG001, see `Lead.items`
+    return {"conversations": [2 * number_of(origin), 2 * number_of(origin) + 1]}
+
+
+def _take_turns(record: LlavaRecord) -> bool:
+    roles = [turn.role for turn in record.conversations]
+    return bool(roles) and roles == ["human", "gpt"] * (len(roles) // 2)
+
+
+def _count(record: LlavaRecord, times: dict[str, int], *, several: bool) -> str:
+    """The id of a record, with its number among those of this id where there may be several."""
+    name = str(record.id)
+    k = times.get(name, 0)
+    times[name] = k + 1
+    return f"{name}#{k}" if several else name
 
 
 ABOUT = About(
     title="a file in LLaVA's own JSON form",
-    files=(llava_file("llava.json", "your own"),),
+    files=(llava_file("llava.json"),),
     licence="your own",
     image_licence="your own",
     images="as the file says",
     counts="your own",
+    terms=Terms(
+        text=YOURS,
+        images=YOURS,
+        languages=(),
+    ),
 )
 
 
-@source(ABOUT)
+@source(ABOUT, trail=llava_trail(several=True))
 def llava_json(raw: RawFiles, *, image_folder: str = "") -> Iterator[Conversation]:
     """The file's conversations as they are, with `image_folder` put before the image names."""
     return llava_conversations(raw, image_folder=image_folder, several=True)
@@ -52,15 +89,13 @@ def llava_conversations(raw: RawFiles, *, image_folder: str, several: bool) -> I
     for where, record in raw.entries("records", counted=True):
         name = str(record.id)
         turns = record.conversations
-        roles = [turn.role for turn in turns]
-        if not turns or roles != ["human", "gpt"] * (len(turns) // 2):
-            why = f"{where}.conversations: turns by {', '.join(roles) or 'no one'}, expected human and gpt in turn"
+        if not _take_turns(record):
+            roles = ", ".join(turn.role for turn in turns) or "no one"
+            why = f"{where}.conversations: turns by {roles}, expected human and gpt in turn"
             raw.reject("records", name, why, counted=True)
             continue
         raw.tally.enter(pairs=len(turns) // 2)
-        k = times.get(name, 0)
-        times[name] = k + 1
-        origin = f"{name}#{k}" if several else name
+        origin = _count(record, times, several=several)
         pairs = [
             Pair(human.value, gpt.value, f"{origin}/{i}")
             for i, (human, gpt) in enumerate(zip(turns[::2], turns[1::2], strict=True))

@@ -6,10 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from builders.coco import annotated_questions, coco_question
+from builders.coco import ANNOTATED, TRAIN2017, annotated_questions, coco_question
 from builders.raw import RawFiles
-from builders.registry import About, RawFile, source
+from builders.registry import About, Download, RawFile, source
 from builders.sentences import upper_first
+from builders.terms import CC_BY, COCO, FLICKR, Paper, Terms
 from builders.vqav2 import Question
 from schemas.conversation import Conversation, Pair
 
@@ -29,7 +30,7 @@ class Annotation(msgspec.Struct, gc=False):
     answers: list[Answer]
 
 
-_BASE = "https://okvqa.allenai.org/static/data"
+_FOLDER = "https://okvqa.allenai.org/static/data"
 ABOUT = About(
     title="OK-VQA v1.1, train2014",
     files=(
@@ -39,8 +40,9 @@ ABOUT = About(
             Question,
             "questions",
             "question_id",
-            f"{_BASE}/OpenEnded_mscoco_train2014_questions.json.zip",
+            Download("OpenEnded_mscoco_train2014_questions.json.zip", (_FOLDER,)),
             930_000,
+            member="OpenEnded_mscoco_train2014_questions.json",
         ),
         RawFile(
             "annotations",
@@ -48,18 +50,34 @@ ABOUT = About(
             Annotation,
             "annotations",
             "question_id",
-            f"{_BASE}/mscoco_train2014_annotations.json.zip",
+            Download("mscoco_train2014_annotations.json.zip", (_FOLDER,)),
             9_500_000,
+            member="mscoco_train2014_annotations.json",
         ),
     ),
     licence="CC BY 4.0",
     image_licence="COCO: Flickr terms",
     images="coco/train2017/<12 digits>.jpg",
     counts="9,009 questions, 8,998 images",
+    terms=Terms(
+        text=CC_BY,
+        images=FLICKR,
+        papers=(
+            Paper(
+                "marino2019okvqa",
+                "Marino, Kenneth and Rastegari, Mohammad and Farhadi, Ali and Mottaghi, Roozbeh",
+                "OK-VQA: A Visual Question Answering Benchmark Requiring External Knowledge",
+                "Conference on Computer Vision and Pattern Recognition (CVPR)",
+                2019,
+            ),
+            COCO,
+        ),
+    ),
+    archives=(TRAIN2017,),
 )
 
 
-@source(ABOUT)
+@source(ABOUT, trail=ANNOTATED)
 def okvqa(
     raw: RawFiles, *, answer: Literal["raw_answer", "answer"] = "raw_answer", capitalize: bool = True
 ) -> Iterator[Conversation]:

@@ -3,13 +3,13 @@
 import io
 import mmap
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import msgspec
 
-from builders.registry import About, RawFile
+from builders.registry import About, Entry, RawFile
 from builders.tally import Tally
 from schemas.errors import RawDataError
 
@@ -129,6 +129,21 @@ def read(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator
     Raises:
         RawDataError: when the file is missing, damaged or holds something else.
     """
+    return ((place, identifier, found) for place, identifier, found, _ in _decoded(file, path, progress))
+
+
+def sound_entries(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[Entry]:
+    """The records of a file that are of its form, with what the file holds of each.
+
+    Raises:
+        RawDataError: when the file is missing, damaged or holds something else.
+    """
+    for entry in _decoded(file, path, progress):
+        if not isinstance(entry[2], Bad):
+            yield Entry(*entry)
+
+
+def _decoded(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, str, Any, Any]]:
     decode: Callable[[Any], Any]
     if file.at == "pickle":
         records: Iterator[tuple[str | int, Any]] = enumerate(_unpickle(path))
@@ -142,16 +157,25 @@ def read(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator
             record: Any = decode(raw)
         except _UNREADABLE as error:
             why, _, at = str(error).replace("`", "").partition(" - at $")
-            yield place, _identify(file, place, raw), Bad(f"{json_path(file, place)}{at}", _lower(why))
+            yield place, _identify(file, place, raw), Bad(f"{json_path(file, place)}{at}", _lower(why)), raw
             continue
         if isinstance(place, str):
-            yield place, place, record
+            yield place, place, record, raw
         else:
-            yield place, json_path(file, place) if file.id is None else str(getattr(record, file.id)), record
+            yield place, json_path(file, place) if file.id is None else str(getattr(record, file.id)), record, raw
+
+
+def read_again(file: RawFile, path: Path, places: Collection[int]) -> dict[int, Any]:
+    """Some records of a JSON list, by their places in it; all of them were read before."""
+    decode: Callable[[Any], Any] = msgspec.json.Decoder(file.form).decode
+    records = _raw_records(file, path, map_file(path))
+    return {int(place): decode(raw) for place, raw in records if place in places}
 
 
 def json_path(file: RawFile, place: str | int) -> str:
     """Where a record stands in its file."""
+    if file.at == "lines":
+        return f"line {int(place) + 1}"
     field = "" if file.at in ("[]", "{}", "pickle") else f".{file.at}"
     return f"${field}[{place!r}]"
 
@@ -180,7 +204,7 @@ def _split(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterat
 
     The file is mapped, not read into memory, and what has been passed is given back to the system.
     """
-    data = _map(path)
+    data = map_file(path)
     records = _raw_records(file, path, data)
     passed = pending = 0
     for place, raw in records:
@@ -194,6 +218,9 @@ def _split(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterat
 
 
 def _raw_records(file: RawFile, path: Path, data: mmap.mmap) -> Iterator[tuple[str | int, msgspec.Raw]]:
+    if file.at == "lines":
+        lines = enumerate(iter(data.readline, b""))
+        return ((number, msgspec.Raw(line)) for number, line in lines if not line.isspace())
     kind: Any = list[msgspec.Raw]
     if file.at == "{}":
         kind = dict[_Key, msgspec.Raw]
@@ -211,7 +238,12 @@ def _raw_records(file: RawFile, path: Path, data: mmap.mmap) -> Iterator[tuple[s
     return enumerate(whole if isinstance(whole, list) else whole.records)
 
 
-def _map(path: Path) -> mmap.mmap:
+def map_file(path: Path) -> mmap.mmap:
+    """A file's bytes, mapped for reading.
+
+    Raises:
+        RawDataError: when it is missing or empty.
+    """
     try:
         with path.open("rb") as file:
             if path.stat().st_size == 0:

@@ -1,15 +1,17 @@
 """RefCOCO, RefCOCO+ and RefCOCOg: sentences that refer to one object in a COCO image, pooled."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from builders.boxes import Box, Convention, Outside, RegionPairs, Size
-from builders.coco import coco_id, coco_image
+from builders.coco import TRAIN2017, coco_id, coco_image
 from builders.draw import Draw
+from builders.lineage import by_field, by_origin
 from builders.raw import RawFiles
-from builders.registry import About, RawFile, source
+from builders.registry import About, Download, Entry, Lead, RawFile, source
+from builders.terms import APACHE, COCO, FLICKR, Paper, Terms
 from schemas.conversation import Conversation
 
 
@@ -51,18 +53,24 @@ class Image(msgspec.Struct, gc=False):
 
 
 _SPLIT_BY = {"refcoco": "unc", "refcoco+": "unc", "refcocog": "umd"}
-_URL = "https://github.com/lichengunc/refer (archives of the University of North Carolina)"
+_FOLDER = "https://bvisionweb1.cs.unc.edu/licheng/referit/data"
+_CRAWLED = {"refcoco": "20220413011718", "refcoco+": "20220413011656", "refcocog": "20220413012904"}
+"""When the Internet Archive took its copies, which people use since the publisher's server went down in 2022
+(github.com/lichengunc/refer, issue 14)."""
 
 
 def _files(name: str, split_by: str) -> tuple[RawFile, ...]:
     """The three parts of a data set; the last two stand in one file."""
-    folder = f"refcoco/{name}"
+    download = Download(f"{name}.zip", (_FOLDER, f"https://web.archive.org/web/{_CRAWLED[name]}/{_FOLDER}"))
+
+    def part(role: str, file: str, form: type, at: str, key: str) -> RawFile:
+        member = f"{name}/{file}"
+        return RawFile(f"{name}/{role}", f"refcoco/{member}", form, at, key, download, optional=True, member=member)
+
     return (
-        RawFile(f"{name}/refs", f"{folder}/refs({split_by}).p", Ref, "pickle", "ref_id", _URL, optional=True),
-        RawFile(
-            f"{name}/annotations", f"{folder}/instances.json", Annotation, "annotations", "id", _URL, optional=True
-        ),
-        RawFile(f"{name}/images", f"{folder}/instances.json", Image, "images", "id", _URL, optional=True),
+        part("refs", f"refs({split_by}).p", Ref, "pickle", "ref_id"),
+        part("annotations", "instances.json", Annotation, "annotations", "id"),
+        part("images", "instances.json", Image, "images", "id"),
     )
 
 
@@ -73,6 +81,36 @@ ABOUT = About(
     image_licence="COCO: Flickr terms",
     images="coco/train2017/<12 digits>.jpg",
     counts="142,210 + 141,564 + 95,010 sentences",
+    terms=Terms(
+        text=APACHE,
+        images=FLICKR,
+        papers=(
+            Paper(
+                "kazemzadeh2014referit",
+                "Kazemzadeh, Sahar and Ordonez, Vicente and Matten, Mark and Berg, Tamara",
+                "ReferItGame: Referring to Objects in Photographs of Natural Scenes",
+                "Conference on Empirical Methods in Natural Language Processing (EMNLP)",
+                2014,
+            ),
+            Paper(
+                "yu2016refcoco",
+                "Yu, Licheng and Poirson, Patrick and Yang, Shan and Berg, Alexander C. and Berg, Tamara L.",
+                "Modeling Context in Referring Expressions",
+                "European Conference on Computer Vision (ECCV)",
+                2016,
+            ),
+            Paper(
+                "mao2016refcocog",
+                "Mao, Junhua and Huang, Jonathan and Toshev, Alexander and Camburu, Oana and Yuille, Alan L. and "
+                "Murphy, Kevin",
+                "Generation and Comprehension of Unambiguous Object Descriptions",
+                "Conference on Computer Vision and Pattern Recognition (CVPR)",
+                2016,
+            ),
+            COCO,
+        ),
+    ),
+    archives=(TRAIN2017,),
 )
 
 
@@ -85,7 +123,25 @@ class _Phrase(NamedTuple):
     size: Size
 
 
-@source(ABOUT)
+def _by_sentence(entries: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
+    return ((str(said.sent_id), entry) for entry in entries for said in entry.record.sentences)
+
+
+def _place(origin: str, ref: Ref) -> dict[str, list[int]]:
+    return {"sentences": [i for i, said in enumerate(ref.sentences) if str(said.sent_id) == origin]}
+
+
+def _leads(name: str) -> tuple[Lead, ...]:
+    """The trail of one data set, whose origins are `<name>/<sent_id>`."""
+    refs, prefix = f"{name}/refs", f"{name}/"
+    return (
+        Lead(refs, by_origin, _by_sentence, "sent_id", _place, prefix),
+        Lead(f"{name}/annotations", by_field(refs, "ann_id"), prefix=prefix),
+        Lead(f"{name}/images", by_field(refs, "image_id"), prefix=prefix),
+    )
+
+
+@source(ABOUT, trail=tuple(lead for name in _SPLIT_BY for lead in _leads(name)))
 def refcoco(
     raw: RawFiles,
     *,

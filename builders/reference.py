@@ -33,7 +33,7 @@ class Reference(NamedTuple):
         Raises:
             RawDataError: when the file is not in LLaVA's form.
         """
-        file = RawFile("ids_from", path.name, _Named, "[]", None, url="")
+        file = RawFile("ids_from", path.name, _Named, "[]", None, None)
         folders: dict[str | None, set[str]] = {}
         for _, identifier, found in read(file, path, lambda _: None):
             if isinstance(found, Bad):

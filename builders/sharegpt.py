@@ -1,14 +1,16 @@
 """ShareGPT: conversations with a text-only assistant that people shared, about 94,000 of them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Literal
 
 import msgspec
 
+from builders.lineage import by_name, number_of
 from builders.raw import RawFiles
-from builders.registry import About, RawFile, source
+from builders.registry import About, Download, Entry, Lead, RawFile, source
+from builders.terms import NO_IMAGES, Paper, Terms, Use
 from schemas.conversation import IMAGE_TOKEN, Conversation, Pair
 
 
@@ -35,7 +37,12 @@ ABOUT = About(
             Shared,
             "[]",
             None,
-            "https://huggingface.co/datasets/anon8231489123/ShareGPT_Vicuna_unfiltered",
+            Download(  # size and hash as the hub shows them
+                "ShareGPT_V3_unfiltered_cleaned_split.json",
+                hub="anon8231489123/ShareGPT_Vicuna_unfiltered",
+                num_bytes=672_837_942,
+                sha256="35f0e213ce091ed9b9af2a1f0755e9d39f9ccec34ab281cd4ca60d70f6479ba4",
+            ),
             673_000_000,
         ),
     ),
@@ -43,6 +50,25 @@ ABOUT = About(
     image_licence="no images",
     images="none",
     counts="about 94,000 conversations",
+    terms=Terms(
+        text=Use("unclear", "conversations that people shared; nobody stated a licence for them"),
+        images=NO_IMAGES,
+        papers=(
+            Paper(
+                "chiang2023vicuna",
+                "Chiang, Wei-Lin and Li, Zhuohan and Lin, Zi and Sheng, Ying and Wu, Zhanghao and Zhang, Hao and "
+                "Zheng, Lianmin and Zhuang, Siyuan and Zhuang, Yonghao and Gonzalez, Joseph E. and "
+                "Stoica, Ion and Xing, Eric P.",
+                r"Vicuna: An Open-Source Chatbot Impressing GPT-4 with 90\%* ChatGPT Quality",
+                "LMSYS Org, blog",
+                2023,
+                "misc",
+            ),
+        ),
+        languages=("en", "multilingual"),
+        personal_data="conversations that people had with a chatbot and shared: they may hold names, addresses "
+        "and opinions of those who wrote them and of others; nothing was taken out for that",
+    ),
 )
 
 _HUMAN = {"human", "user"}
@@ -61,7 +87,17 @@ _BOILERPLATE = (
 _FENCE = re.compile(r"(```.*?(?:```|\Z))", re.DOTALL)
 
 
-@source(ABOUT)
+def _by_id(entries: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
+    """Without those that cannot be used, as an id may repeat."""
+    return ((entry.record.id, entry) for entry in entries if _fault(_trimmed(entry.record.conversations)) is None)
+
+
+def _place(origin: str, shared: Shared) -> dict[str, list[int]]:
+    first = _span(shared.conversations)[0] + 2 * number_of(origin)
+    return {"conversations": [first, first + 1]}
+
+
+@source(ABOUT, trail=(Lead("conversations", by_name, _by_id, "id", _place),))
 def sharegpt(
     raw: RawFiles,
     *,
@@ -107,12 +143,18 @@ def _num_pairs(turns: list[Said]) -> int:
 
 
 def _trimmed(turns: list[Said]) -> list[Said]:
+    start, stop = _span(turns)
+    return turns[start:stop]
+
+
+def _span(turns: list[Said]) -> tuple[int, int]:
+    """Where the first question and the last answer stand."""
     start, stop = 0, len(turns)
     while start < stop and turns[start].role not in _HUMAN:
         start += 1
     while stop > start and turns[stop - 1].role not in _GPT:
         stop -= 1
-    return turns[start:stop]
+    return start, stop
 
 
 def _fault(turns: list[Said]) -> str | None:

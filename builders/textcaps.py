@@ -6,9 +6,11 @@ from typing import Literal
 import msgspec
 
 from builders.draw import Draw
+from builders.lineage import by_field, by_origin
 from builders.raw import RawFiles
-from builders.registry import About, RawFile, source
+from builders.registry import About, Download, ImageArchive, Lead, RawFile, source
 from builders.sentences import fold, with_period
+from builders.terms import CC_BY, Paper, Terms, Use
 from schemas.conversation import Conversation, Pair
 
 
@@ -27,7 +29,13 @@ class Ocr(msgspec.Struct, gc=False):
     ocr_tokens: list[str]
 
 
-_BASE = "https://dl.fbaipublicfiles.com/textvqa/data"
+_FOLDER = "https://dl.fbaipublicfiles.com/textvqa"
+_IMAGES = Download(  # the hash as huggingface/datasets recorded it, in dataset_infos.json of textvqa
+    "train_val_images.zip",
+    (f"{_FOLDER}/images",),
+    num_bytes=7_072_297_970,
+    sha256="ecf35005640d0708eae185aab1c0a10f89b2db7420b29185a1ed92a8f4290498",
+)
 ABOUT = About(
     title="TextCaps v0.1, train, with TextVQA's Rosetta OCR",
     files=(
@@ -37,7 +45,7 @@ ABOUT = About(
             Caption,
             "data",
             "caption_id",
-            f"{_BASE}/textcaps/TextCaps_0.1_train.json",
+            Download("TextCaps_0.1_train.json", (f"{_FOLDER}/data/textcaps",)),
             181_000_000,
         ),
         RawFile(
@@ -46,7 +54,7 @@ ABOUT = About(
             Ocr,
             "data",
             "image_id",
-            f"{_BASE}/TextVQA_Rosetta_OCR_v0.2_train.json",
+            Download("TextVQA_Rosetta_OCR_v0.2_train.json", (f"{_FOLDER}/data",)),
             66_000_000,
         ),
     ),
@@ -54,10 +62,35 @@ ABOUT = About(
     image_licence="OpenImages: CC BY 2.0",
     images="textvqa/train_images/<image_id>.jpg",
     counts="109,765 captions, 21,953 images",
+    terms=Terms(
+        text=CC_BY,
+        images=Use("yes", "OpenImages: CC BY 2.0, with attribution"),
+        papers=(
+            Paper(
+                "sidorov2020textcaps",
+                "Sidorov, Oleksii and Hu, Ronghang and Rohrbach, Marcus and Singh, Amanpreet",
+                "TextCaps: A Dataset for Image Captioning with Reading Comprehension",
+                "European Conference on Computer Vision (ECCV)",
+                2020,
+            ),
+            Paper(
+                "singh2019textvqa",
+                "Singh, Amanpreet and Natarajan, Vivek and Shah, Meet and Jiang, Yu and Chen, Xinlei and Batra, Dhruv "
+                "and Parikh, Devi and Rohrbach, Marcus",
+                "Towards VQA Models That Can Read",
+                "Conference on Computer Vision and Pattern Recognition (CVPR)",
+                2019,
+            ),
+        ),
+    ),
+    archives=(ImageArchive("textvqa/train_images", "train_images/", _IMAGES),),
 )
 
 
-@source(ABOUT)
+_TRAIL = (Lead("captions", by_origin), Lead("ocr", by_field("captions", "image_id"), optional=True))
+
+
+@source(ABOUT, trail=_TRAIL)
 def textcaps(
     raw: RawFiles,
     *,

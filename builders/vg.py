@@ -1,15 +1,17 @@
 """Visual Genome: 5.4 million described regions on 108,077 images."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import msgspec
 
 from builders.boxes import Box, Convention, Outside, RegionPairs, Size
 from builders.draw import Draw
+from builders.lineage import by_field, by_origin
 from builders.raw import RawFiles
-from builders.registry import About, RawFile, source
+from builders.registry import About, Download, Entry, ImageArchive, Lead, RawFile, source
+from builders.terms import CC_BY, VISUAL_GENOME, Terms
 from schemas.conversation import Conversation, Pair
 
 
@@ -41,7 +43,29 @@ class ImageData(msgspec.Struct, gc=False):
 
 
 _FOLDER = re.compile(r"/(VG_100K(?:_2)?)/[^/]+$")
-_BASE = "https://visualgenome.org/static/data/dataset"
+_FOLDERS = (
+    "https://homes.cs.washington.edu/~ranjay/visualgenome/data/dataset",
+    "https://visualgenome.org/static/data/dataset",
+)
+_IMAGE_FOLDERS = ("https://cs.stanford.edu/people/rak248/VG_100K_2",)
+_IMAGE_DATA = Download(  # these hashes as huggingface/datasets recorded them, in dataset_infos.json of visual_genome
+    "image_data.json.zip",
+    _FOLDERS,
+    num_bytes=1_780_854,
+    sha256="b87a94918cb2ff4d952cf1dfeca0b9cf6cd6fd204c2f8704645653be1163681a",
+)
+_IMAGES = Download(
+    "images.zip",
+    _IMAGE_FOLDERS,
+    num_bytes=9_731_705_982,
+    sha256="51c682d2721f880150720bb416e0346a4c787e4c55d7f80dfd1bd3f73ba81646",
+)
+_IMAGES2 = Download(
+    "images2.zip",
+    _IMAGE_FOLDERS,
+    num_bytes=5_471_658_058,
+    sha256="99da1a0ddf87011319ff3b05cf9176ffee2731cc3c52951162d9ef0d68e3cfb5",
+)
 ABOUT = About(
     title="Visual Genome v1.2, region descriptions",
     files=(
@@ -51,8 +75,9 @@ ABOUT = About(
             ImageRegions,
             "[]",
             "id",
-            f"{_BASE}/region_descriptions.json.zip",
+            Download("region_descriptions.json.zip", _FOLDERS),
             712_000_000,
+            member="region_descriptions.json",
         ),
         RawFile(
             "images",
@@ -60,18 +85,39 @@ ABOUT = About(
             ImageData,
             "[]",
             "image_id",
-            f"{_BASE}/image_data.json.zip",
+            _IMAGE_DATA,
             17_600_000,
+            member="image_data.json",
         ),
     ),
     licence="CC BY 4.0",
     image_licence="CC BY 4.0",
     images="vg/VG_100K/<id>.jpg, vg/VG_100K_2/<id>.jpg",
     counts="5.4 M regions, 108,077 images",
+    terms=Terms(
+        text=CC_BY,
+        images=CC_BY,
+        papers=(VISUAL_GENOME,),
+    ),
+    archives=(ImageArchive("vg/VG_100K", "VG_100K/", _IMAGES), ImageArchive("vg/VG_100K_2", "VG_100K_2/", _IMAGES2)),
 )
 
 
-@source(ABOUT)
+def _by_region(entries: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
+    return ((str(region.region_id), entry) for entry in entries for region in entry.record.regions)
+
+
+def _place(origin: str, found: ImageRegions) -> dict[str, list[int]]:
+    return {"regions": [i for i, region in enumerate(found.regions) if str(region.region_id) == origin]}
+
+
+_TRAIL = (
+    Lead("regions", by_origin, _by_region, "region_id", _place),
+    Lead("images", by_field("regions", "id")),
+)
+
+
+@source(ABOUT, trail=_TRAIL)
 def vg(
     raw: RawFiles,
     *,

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from builders.coco import annotated_questions, coco_question
+from builders.coco import ANNOTATED, TRAIN2017, annotated_questions, coco_question
 from builders.raw import RawFiles
-from builders.registry import About, RawFile, source
+from builders.registry import About, Download, RawFile, source
 from builders.sentences import upper_first
+from builders.terms import CC_BY, COCO, FLICKR, Paper, Terms
 from schemas.conversation import Conversation, Pair
 
 
@@ -27,7 +28,19 @@ class Annotation(msgspec.Struct, gc=False):
     multiple_choice_answer: str
 
 
-_BASE = "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa"
+_FOLDER = "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa"
+_QUESTIONS = Download(  # the hashes as facebookresearch/ParlAI checks them (parlai/tasks/vqa_v2/build.py)
+    "v2_Questions_Train_mscoco.zip",
+    (_FOLDER,),
+    num_bytes=7_239_401,
+    sha256="05a64b6e2582d06d7585f5429674a9a33851878be1bff9f8668cdcf792df611e",
+)
+_ANNOTATIONS = Download(
+    "v2_Annotations_Train_mscoco.zip",
+    (_FOLDER,),
+    num_bytes=21_708_861,
+    sha256="fb101bcefe91422c543c2bb6d70af11eb3119d0ff745ae283d09acdf66250853",
+)
 ABOUT = About(
     title="VQA v2.0, open-ended questions, train2014",
     files=(
@@ -37,8 +50,9 @@ ABOUT = About(
             Question,
             "questions",
             "question_id",
-            f"{_BASE}/v2_Questions_Train_mscoco.zip",
+            _QUESTIONS,
             42_000_000,
+            member="v2_OpenEnded_mscoco_train2014_questions.json",
         ),
         RawFile(
             "annotations",
@@ -46,18 +60,34 @@ ABOUT = About(
             Annotation,
             "annotations",
             "question_id",
-            f"{_BASE}/v2_Annotations_Train_mscoco.zip",
+            _ANNOTATIONS,
             343_000_000,
+            member="v2_mscoco_train2014_annotations.json",
         ),
     ),
     licence="CC BY 4.0",
     image_licence="COCO: Flickr terms",
     images="coco/train2017/<12 digits>.jpg",
     counts="443,757 questions, 82,783 images",
+    terms=Terms(
+        text=CC_BY,
+        images=FLICKR,
+        papers=(
+            Paper(
+                "goyal2017making",
+                "Goyal, Yash and Khot, Tejas and Summers-Stay, Douglas and Batra, Dhruv and Parikh, Devi",
+                "Making the V in VQA Matter: Elevating the Role of Image Understanding in Visual Question Answering",
+                "Conference on Computer Vision and Pattern Recognition (CVPR)",
+                2017,
+            ),
+            COCO,
+        ),
+    ),
+    archives=(TRAIN2017,),
 )
 
 
-@source(ABOUT)
+@source(ABOUT, trail=ANNOTATED)
 def vqav2(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation]:
     """One conversation per question, answered by `multiple_choice_answer`.
 

@@ -60,18 +60,25 @@ def _describe(console: Console, source: Source, raw: Path | None) -> int:
 
     say(f"[bold cyan]{source.name}[/bold cyan]  {about.title}")
     say(f"  {about.counts}; annotations {about.licence}; images {about.image_licence}, in {about.images}")
+    uses = {"texts": about.terms.text, "images": about.terms.images}
+    say(f"  commercial use: {'; '.join(f'{what} {use.commercial}, {use.because}' for what, use in uses.items())}")
     damaged = 0
-    urls: list[str] = []
+    told: list[str] = []
     for file in about.files:
         size = f", about {file.num_bytes / 1e6:,.0f} MB" if file.num_bytes else ""
         say(f"  {file.role}: {file.path}{size}")
-        if file.url not in urls:
-            urls.append(file.url)
-            say(f"    from {file.url}")
+        place = file.download.place if file.download else ""
+        if place not in told:
+            told.append(place)
+            say(f"    from {place}")
         if raw is not None:
             found = inspect_file(file, raw / file.path)
             damaged += bool(found and not found.usable)
             say(f"    {_verdict(found)}")
+    for archive in about.archives:
+        num_bytes = archive.download.num_bytes
+        size = f", {num_bytes / 1e9:,.1f} GB" if num_bytes else ""
+        say(f"  images of {archive.folder}: from {archive.download.place}{size}")
     say("")
     return damaged
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.boxes import Box, Size, box_text, clipped, fractions, leaves
+from builders.boxes import Box, Size, box_text, clipped, fractions, leaves, pixels
 from tests.builders.building import build, write_raw
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=200)
@@ -30,6 +30,12 @@ BOXES = st.builds(Box, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 )
 def test_a_box_in_both_conventions(size: Size, convention: Any, text: str) -> None:
     assert box_text(fractions(Box(40, 40, 100, 60), size, convention)) == text
+
+
+@PROPERTY
+@given(SIZES, BOXES, st.sampled_from(["square", "plain"]))
+def test_fractions_are_undone(size: Size, box: Box, convention: Any) -> None:
+    assert pixels(fractions(box, size, convention), size, convention) == pytest.approx(box, abs=1e-6)
 
 
 def test_an_odd_margin_is_larger_on_the_right() -> None:

@@ -13,7 +13,7 @@ from builders.registry import SOURCES, RawFile
 from schemas.errors import RawDataError
 from tests.builders.building import FIXTURES, build
 
-FILE = RawFile("refs", "refs.p", Ref, "pickle", "ref_id", "")
+FILE = RawFile("refs", "refs.p", Ref, "pickle", "ref_id", None)
 REF: dict[str, Any] = {
     "ref_id": 1,
     "ann_id": 11,

@@ -1,0 +1,216 @@
+"""Doing one job: bring the download, check it, write it down, unpack it."""
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple, Protocol
+from urllib.parse import quote
+
+import httpx2
+import msgspec
+
+from mixtures.fetch.hub import locate
+from mixtures.fetch.jobs import Job, Standing, missing, standing
+from mixtures.fetch.record import Entry, FileEntry, Record
+from mixtures.fetch.space import Space
+from mixtures.fetch.transfer import Line, discard, part_of, settle, transfer
+from mixtures.fetch.unpack import Unpacking, unpack
+from mixtures.fetch.web import Patience, persist
+from mixtures.store import file_hash
+from schemas.errors import FetchError, UserError
+
+State = Literal["fetched", "there", "not checked", "by hand", "failed", "to fetch"]
+
+
+class Result(msgspec.Struct):
+    """What became of a job; the size is the download's, where it is known."""
+
+    name: str
+    state: State
+    num_bytes: int | None = None
+    seconds: float = 0.0
+    note: str = ""
+
+
+class Watcher(Protocol):
+    """Sees downloads go on."""
+
+    def begins(self, num_jobs: int) -> None:
+        """So many jobs are to be done."""
+
+    def at(self, name: str, doing: str, done: int, total: int | None) -> None:
+        """A download is so many bytes there, or checked, or unpacked."""
+
+    def counted(self, name: str, done: int, total: int) -> None:
+        """So many of the small files of a folder are done with."""
+
+    def finished(self, result: Result) -> None:
+        """A job is done with."""
+
+
+class Kit(NamedTuple):
+    """What all jobs share; records and spaces by the folder they are of."""
+
+    client: httpx2.Client
+    patience: Patience
+    stop: threading.Event
+    records: Mapping[Path, Record]
+    spaces: Mapping[Path, Space]
+    watcher: Watcher
+    mirror: str | None = None
+    keep_archives: bool = False
+    accept_changed: bool = False
+
+
+class _Offer(NamedTuple):
+    """Where a file lies, and what it must be, as far as somebody knows."""
+
+    urls: tuple[str, ...]
+    headers: dict[str, str]
+    num_bytes: int | None
+    sha256: str | None
+
+
+def bring(job: Job, kit: Kit) -> Result:
+    """Do a job, whatever of it is there already; what goes wrong is its result."""
+    begun = time.perf_counter()
+    try:
+        there = standing(job, kit.records[job.root], hashed=True, lenient=kit.accept_changed)
+        if there.there:
+            return told(job, there)
+        if job.download.by_hand and not kit.mirror:
+            return Result(job.name, "by hand", note=instructions(job))
+        entry = _fetched(job, kit)
+        return Result(job.name, "fetched", entry.num_bytes, time.perf_counter() - begun)
+    except UserError as error:
+        return Result(job.name, "failed", note=str(error))
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        return Result(job.name, "failed", note=f"{error.filename or job.path}: {why}")
+    finally:
+        kit.spaces[job.root].release(job.name)
+
+
+def told(job: Job, there: Standing) -> Result:
+    """The result for what is there."""
+    return Result(job.name, "there" if there.recorded else "not checked", note=there.note)
+
+
+def instructions(job: Job) -> str:
+    """What to do by hand."""
+    return (
+        f"open {job.download.by_hand} in a browser, download the file and save it as {job.path}; "
+        "then run the same command again"
+    )
+
+
+def mirrored(mirror: str, path: str) -> str:
+    """Where a mirror has a file."""
+    return f"{mirror.rstrip('/')}/{quote(path, safe='/+()')}"
+
+
+def _fetched(job: Job, kit: Kit) -> Entry:
+    """Bring, record and unpack; an archive is recorded before it is unpacked, which tells that it may be removed."""
+    record = kit.records[job.root]
+    before = record.get(job.name)
+    own = before is not None or not job.path.is_file()
+    entry = _downloaded(job, kit)
+    if not job.packed:
+        entry.files = {path: FileEntry(entry.num_bytes, entry.sha256) for path in job.files.values()}
+        record.add(job.name, entry)
+        settle(job.path)
+        return entry
+    if before and before.sha256 == entry.sha256:
+        entry.files = dict(before.files)
+    if own:
+        record.add(job.name, entry)
+        settle(job.path)
+    try:
+        _unpack(job, kit, entry)
+    except FetchError:
+        record.add(job.name, before)  # what cannot be unpacked is not what later ones are compared with
+        raise
+    record.add(job.name, entry)
+    if own and not kit.keep_archives:
+        job.path.unlink()
+    return entry
+
+
+def _downloaded(job: Job, kit: Kit) -> Entry:
+    """A download that is in its part, or was in its place before, and is what it must be."""
+    offer, url = _offer(job, kit), ""
+    if job.path.is_file():
+        entry = kit.records[job.root].get(job.name)
+        got, url = job.path, entry.url if entry else "put there by hand"
+    else:
+        got, url = part_of(job.path), _transferred(job, kit, offer)
+    kit.watcher.at(job.name, "checking", 0, None)
+    found = Entry(url, got.stat().st_size, file_hash(got))
+    size, sha256 = offer.num_bytes or found.num_bytes, offer.sha256 or found.sha256
+    if (size, sha256) == (found.num_bytes, found.sha256) or kit.accept_changed:
+        return found
+    discard(job.path)
+    raise FetchError(
+        f"{url}: not the file that is known: {found.num_bytes:,} bytes with SHA-256 {found.sha256[:12]}…, expected "
+        f"{size:,} with {sha256[:12]}…; if its publisher has changed it, --accept-changed takes it as it is"
+    )
+
+
+def _offer(job: Job, kit: Kit) -> _Offer:
+    """What was fetched before, what the source declares, and what the hub says, in this order."""
+    download, entry = job.download, kit.records[job.root].get(job.name)
+    num_bytes = entry.num_bytes if entry else download.num_bytes
+    sha256 = entry.sha256 if entry else download.sha256
+    if kit.mirror:
+        return _Offer((mirrored(kit.mirror, job.name),), {}, num_bytes, sha256)
+    if download.hub is None or job.path.is_file():
+        return _Offer(download.addresses, {}, num_bytes, sha256)
+    found = persist(lambda: locate(download, kit.patience), patience=kit.patience, stop=kit.stop)
+    return _Offer((found.url,), found.headers, num_bytes or found.num_bytes, sha256 or found.sha256)
+
+
+def _transferred(job: Job, kit: Kit, offer: _Offer) -> str:
+    """The address that a download came from, the first that has it."""
+    space, failures = kit.spaces[job.root], []
+
+    def at(done: int, total: int | None) -> None:
+        kit.watcher.at(job.name, "downloading", done, total)
+
+    line = Line(job.name, kit.client, kit.patience, kit.stop, space, at)
+    num_bytes = None if kit.accept_changed else offer.num_bytes
+    for url in offer.urls:
+        try:
+            transfer(url, job.path, line, headers=offer.headers, num_bytes=num_bytes, room_bytes=job.room_bytes)
+            return url
+        except FetchError as error:
+            failures.append(str(error))
+    raise FetchError("; and ".join(dict.fromkeys(failures)))
+
+
+def _unpack(job: Job, kit: Kit, entry: Entry) -> None:
+    """Unpack what is missing; of images also what is there in another size."""
+    space, total, done = kit.spaces[job.root], job.room_bytes or None, 0
+    space.reserve(job.name, job.room_bytes)
+    absent = {job.root / path for path in missing(job)}
+
+    def choose(member: PurePosixPath) -> Path | None:
+        path = job.choose(member)
+        return path if job.images or path in absent else None
+
+    def moved(num_bytes: int) -> None:
+        nonlocal done
+        done += num_bytes
+        space.written(job.name, num_bytes)
+        kit.watcher.at(job.name, "unpacking", done, total)
+
+    written = unpack(job.path, Unpacking(choose, moved, kit.stop, keep=job.images is not None))
+    if left := missing(job) or ([job.images.folder] if job.images and not written else []):
+        raise FetchError(f"{job.path}: nothing in it for {', '.join(left)}; is it the right archive?")
+    if job.images:
+        entry.images = len(written)
+    entry.files |= {
+        str(file.path.relative_to(job.root)): FileEntry(file.num_bytes, file.sha256)
+        for file in written
+        if file.sha256 and not job.images
+    }

@@ -1,0 +1,187 @@
+"""OCR-VQA's covers: one address each, some gone, some GIFs by another name."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import httpx2
+import msgspec
+
+from builders.ocrvqa import Cover, cover_path
+from builders.raw import Bad, read
+from builders.registry import SOURCES
+from mixtures.fetch.bring import Kit, Result, State, mirrored
+from mixtures.fetch.crew import side_by_side
+from mixtures.fetch.pace import Pace
+from mixtures.fetch.web import RefusedError, TransientError, asked, persist
+from mixtures.images.mapping import load_mapping
+from mixtures.images.mending import as_jpeg
+from mixtures.images.pictures import UNDECODABLE, look
+from mixtures.images.places import is_inside
+from mixtures.manifests import write_whole
+from schemas.errors import FetchError, RawDataError
+
+COVERS = "ocr_vqa/images"
+GONE = "ocr_vqa/missing.json"
+"""Covers that nobody has, in the form that `mix images --mapping` reads."""
+_RETRIES = 3
+_HOPELESS = 20
+"""So many failures in a row, and it is not the single cover that is at fault."""
+_MAX_BYTES = 32 << 20
+_LEAST_SIDE_PX = 2
+"""Where Amazon has no cover it sends a GIF of 1 x 1."""
+
+
+class Order(NamedTuple):
+    """Which covers go where: `named` are the images that a mixture names, None for those of all books."""
+
+    books: Path
+    images: Path
+    named: Collection[str] | None
+    jobs: int
+    pace: Pace
+
+
+class Outcome(NamedTuple):
+    """What became of one cover."""
+
+    image: str
+    state: Literal["fetched", "gone", "failed"]
+    why: str = ""
+
+
+class Found(msgspec.Struct):
+    """What became of all: those gone and those that failed with the reason, gone before or now."""
+
+    wanted: int
+    there: int
+    fetched: int
+    gone: dict[str, str]
+    failed: dict[str, str]
+
+
+def fetch_covers(order: Order, kit: Kit) -> Found:
+    """Bring each cover that is neither there nor known to be gone, and list those that turn out to be.
+
+    Raises:
+        FetchError: when nothing works any more.
+        RawDataError: when the file of the books is not right.
+    """
+    missing = order.images / GONE
+    known = load_mapping(missing) if missing.is_file() else {}
+    urls, strange = _wanted(order)
+    (order.images / COVERS).mkdir(parents=True, exist_ok=True)
+    there = {f"{COVERS}/{path.name}" for path in (order.images / COVERS).iterdir()}
+    found = Found(len(urls) + len(strange), 0, 0, dict.fromkeys(strange, "not in the file of the books"), {})
+    found.gone |= {image: "listed before" for image in urls if image in known and image not in there}
+    found.there = sum(image in there for image in urls)
+    left = [image for image in urls if image not in there and image not in known]
+    try:
+        for outcome in _outcomes(left, urls, order, kit):
+            _count(outcome, found)
+            done = found.there + found.fetched + len(found.gone) + len(found.failed)
+            kit.watcher.counted(COVERS, done, found.wanted)
+    finally:
+        if new := found.gone.keys() - known.keys():
+            mapping = dict(sorted((known | dict.fromkeys(new)).items()))
+            write_whole(missing, msgspec.json.format(msgspec.json.encode(mapping), indent=1) + b"\n")
+    return found
+
+
+def summed(found: Found) -> Result:
+    """The line that stands for all covers; those that are gone are no failure, they are listed."""
+    told = [f"{found.there:,} there before, {found.fetched:,} fetched"]
+    if found.gone:
+        reasons = ", ".join(f"{count:,} {why}" for why, count in Counter(found.gone.values()).most_common())
+        told.append(f"{len(found.gone):,} gone ({reasons}), listed in {GONE}")
+    if found.failed:
+        told.append(f"{len(found.failed):,} failed, such as {next(iter(found.failed.values()))}")
+    state: State = "failed" if found.failed else "fetched" if found.fetched else "there"
+    return Result(COVERS, state, note="; ".join(told))
+
+
+def _wanted(order: Order) -> tuple[dict[str, str], list[str]]:
+    """The addresses by image, and the images that are named but have none."""
+    named = None if order.named is None else {image for image in order.named if image.startswith(f"{COVERS}/")}
+    file = SOURCES["ocrvqa"].about.files[0]._replace(form=Cover)
+    urls: dict[str, str] = {}
+    for _, key, book in read(file, order.books, lambda _: None):
+        if isinstance(book, Bad):
+            raise RawDataError(f"{order.books}: {book.where}: {book.why} (id {key!r})")
+        image = cover_path(key)
+        if not is_inside(key) or "/" in key:
+            raise RawDataError(f"{order.books}: $[{key!r}]: a key that no file can have")
+        if named is None or image in named:
+            urls[image] = book.imageURL
+    return urls, sorted(named - urls.keys()) if named else []
+
+
+def _outcomes(left: list[str], urls: dict[str, str], order: Order, kit: Kit) -> Iterator[Outcome]:
+    """What becomes of each, as they finish; ends with an error when only failures come."""
+    patience = kit.patience._replace(retries=min(kit.patience.retries, _RETRIES))
+
+    def work(image: str) -> Outcome:
+        url = mirrored(kit.mirror, image) if kit.mirror else urls[image]
+        try:
+            content = persist(lambda: _content(url, order.pace, kit), patience=patience, stop=kit.stop)
+            return _saved(content, image, order.images / image)
+        except RefusedError as error:
+            gone = error.status in (httpx2.codes.NOT_FOUND, httpx2.codes.GONE)
+            return Outcome(image, "gone", f"HTTP {error.status}") if gone else Outcome(image, "failed", str(error))
+        except FetchError as error:
+            return Outcome(image, "failed", str(error))
+
+    failures = 0
+    with closing(side_by_side(work, left, jobs=order.jobs, stop=kit.stop)) as outcomes:
+        for outcome in outcomes:
+            failures = failures + 1 if outcome.state == "failed" else 0
+            yield outcome
+            if failures == _HOPELESS:
+                raise FetchError(f"{COVERS}: {failures} covers in a row failed, the last: {outcome.why}")
+
+
+def _content(url: str, pace: Pace, kit: Kit) -> bytes:
+    pace.wait(kit.stop)
+    try:
+        with asked(kit.client, url, {}) as response:
+            content = bytearray()
+            for chunk in response.iter_raw():
+                content += chunk
+                if len(content) > _MAX_BYTES:
+                    raise RefusedError(f"{url}: more than {_MAX_BYTES >> 20} MB, expected a cover")
+            return bytes(content)
+    except TransientError as error:
+        pace.hold(min(error.wait_s or 0, kit.patience.longest_s))
+        raise
+
+
+def _saved(content: bytes, image: str, path: Path) -> Outcome:
+    """Write a cover as the JPEG that its name promises; a damaged one may be whole next time, a placeholder stays."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        verdict = look(part, name=path.name, min_side_px=_LEAST_SIDE_PX)
+        if verdict.finding == "insane size" and content:
+            return Outcome(image, "gone", "a placeholder")
+        if verdict.finding not in (None, "wrong format"):
+            return Outcome(image, "failed", f"{image}: {verdict.finding}: {verdict.detail}")
+        if verdict.finding:
+            write_whole(path, as_jpeg(part))
+        else:
+            part.replace(path)
+    except UNDECODABLE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        return Outcome(image, "failed", f"{image}: not decodable")
+    finally:
+        part.unlink(missing_ok=True)
+    return Outcome(image, "fetched")
+
+
+def _count(outcome: Outcome, found: Found) -> None:
+    if outcome.state == "fetched":
+        found.fetched += 1
+    else:
+        (found.gone if outcome.state == "gone" else found.failed)[outcome.image] = outcome.why

@@ -1,0 +1,171 @@
+"""What there is to fetch: the downloads that the sources declare, and what each has given already."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import builders  # noqa: F401, registers sources and steps
+from builders.bind import nearest
+from builders.registry import SOURCES, Download, ImageArchive, RawFile, Source
+from mixtures.fetch.record import Record
+from mixtures.store import file_hash
+from schemas.errors import FetchError, RecipeError
+
+OWN = "llava_json"
+"""The source whose file is the user's own."""
+
+
+class Job(NamedTuple):
+    """A download and what it gives below the folder `root`.
+
+    `files` are the raw files by their names in the archive, or the one file that is no archive under the name "";
+    `about_bytes` is what they take, as far as it is known. `images` is the archive of images.
+    """
+
+    root: Path
+    folder: str
+    download: Download
+    files: dict[str, str]
+    about_bytes: int
+    images: ImageArchive | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in records, tables and below a mirror."""
+        return f"{self.folder}/{self.download.name}"
+
+    @property
+    def path(self) -> Path:
+        """Where the download itself lies."""
+        return self.root / self.folder / self.download.name
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is an archive."""
+        return "" not in self.files
+
+    @property
+    def room_bytes(self) -> int:
+        """What it takes on the disk beside the download."""
+        return self.about_bytes if self.packed else 0
+
+    def choose(self, member: PurePosixPath) -> Path | None:
+        """Where a member of the archive goes.
+
+        A raw file is known by its last name: publishers have packed the same files with and without a folder.
+        """
+        if self.images is None:
+            wanted = {PurePosixPath(name).name: path for name, path in self.files.items()}
+            path = None if "__MACOSX" in member.parts else wanted.get(member.name)
+            return self.root / path if path else None
+        prefix = PurePosixPath(self.images.prefix)
+        return self.root / self.images.folder / member.relative_to(prefix) if prefix in member.parents else None
+
+
+class Standing(NamedTuple):
+    """What is there of a job: all of it as recorded, all of it from elsewhere, or not all."""
+
+    there: bool
+    recorded: bool
+    note: str = ""
+
+
+def chosen(names: Iterable[str]) -> list[Source]:
+    """The sources of these names, or all that have something to fetch.
+
+    Raises:
+        RecipeError: when there is no such source, or nothing to fetch for it.
+    """
+    asked = list(dict.fromkeys(names))
+    for name in asked:
+        if name not in SOURCES:
+            raise RecipeError(f"{name}: no such source{nearest(name, SOURCES)}")
+        if name == OWN:
+            raise RecipeError(f"{name}: its file is your own, there is nothing to fetch")
+    return [SOURCES[name] for name in asked or sorted(SOURCES) if name != OWN]
+
+
+def raw_jobs(sources: Iterable[Source], raw: Path) -> list[Job]:
+    """The downloads that bring the raw files."""
+    files: dict[tuple[str, Download], dict[str, RawFile]] = {}
+    for source in sources:
+        for file in source.about.files:
+            assert file.download is not None, file.path
+            files.setdefault((file.path.partition("/")[0], file.download), {})[file.member] = file
+    return [
+        Job(
+            raw,
+            folder,
+            download,
+            {member: file.path for member, file in given.items()},
+            sum({file.path: file.num_bytes or 0 for file in given.values()}.values()),
+        )
+        for (folder, download), given in files.items()
+    ]
+
+
+def image_jobs(sources: Iterable[Source], images: Path) -> list[Job]:
+    """The downloads that bring the images; sources share some."""
+    archives = dict.fromkeys(archive for source in sources for archive in source.about.archives)
+    return [
+        Job(images, archive.folder.partition("/")[0], archive.download, {}, archive.download.num_bytes or 0, archive)
+        for archive in archives
+    ]
+
+
+def standing(job: Job, record: Record, *, hashed: bool, lenient: bool) -> Standing:
+    """How far a job is done, by sizes, and with `hashed` by content too.
+
+    Raises:
+        FetchError: for a raw file that is not what was fetched, nor, unless `lenient`, what its source declares.
+    """
+    return _images_there(job, record) if job.images else _files_there(job, record, hashed, lenient)
+
+
+def missing(job: Job) -> list[str]:
+    """The raw files that are not there."""
+    return sorted({path for path in job.files.values() if not (job.root / path).is_file()})
+
+
+def _files_there(job: Job, record: Record, hashed: bool, lenient: bool) -> Standing:
+    if missing(job):
+        return Standing(there=False, recorded=False)
+    entry = record.get(job.name)
+    recorded = entry is not None and set(job.files.values()) <= entry.files.keys()
+    for path in sorted(set(job.files.values())):
+        if entry and path in entry.files:
+            told = entry.files[path]
+            _require_same(job.root / path, told.num_bytes, told.sha256, hashed, "")
+        elif not job.packed and not lenient:
+            recorded = job.download.sha256 is not None
+            known, choice = job.download, ", or keep your own with --accept-changed"
+            _require_same(job.root / path, known.num_bytes, known.sha256, hashed, choice)
+    return Standing(there=True, recorded=recorded, note="" if recorded else "put there by hand, not checked")
+
+
+def _require_same(file: Path, num_bytes: int | None, sha256: str | None, hashed: bool, choice: str) -> None:
+    if num_bytes not in (None, file.stat().st_size) or (hashed and sha256 not in (None, file_hash(file))):
+        raise FetchError(f"{file}: not the file that is known by size and hash; remove it to fetch it again{choice}")
+
+
+def _images_there(job: Job, record: Record) -> Standing:
+    """An archive that still lies there is not done with: its unpacking was interrupted, or it is to be kept."""
+    assert job.images is not None
+    count, entry = count_images(job.root / job.images.folder), record.get(job.name)
+    if entry and entry.images:
+        note = "" if count >= entry.images else f"{count:,} of {entry.images:,} images there"
+        return Standing(there=not note, recorded=True, note=note)
+    begun = job.path.exists() or job.path.with_name(f"{job.path.name}.part").exists()
+    if count and not begun:
+        return Standing(there=True, recorded=False, note=f"{count:,} images put there by hand, not checked")
+    return Standing(there=False, recorded=False)
+
+
+def count_images(folder: Path) -> int:
+    """The files in a folder, those not counted that are being written."""
+    try:
+        with os.scandir(folder) as found:
+            return sum(not entry.name.startswith(".") for entry in found)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0

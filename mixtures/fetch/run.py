@@ -1,0 +1,173 @@
+"""A run of `mix fetch`: the jobs of the chosen sources side by side, then OCR-VQA's covers."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from builders.registry import SOURCES, Source
+from mixtures.fetch.bring import Kit, Result, Watcher, bring, instructions, mirrored, told
+from mixtures.fetch.covers import COVERS, Found, Order, fetch_covers, summed
+from mixtures.fetch.crew import side_by_side
+from mixtures.fetch.jobs import Job, chosen, image_jobs, raw_jobs, standing
+from mixtures.fetch.pace import Pace
+from mixtures.fetch.record import Record
+from mixtures.fetch.space import Space
+from mixtures.fetch.web import Patience, open_client
+from mixtures.images.naming import named_images
+from mixtures.synthesize import MARKER
+from schemas.errors import FetchError, UserError
+
+_LOCK = ".fetch.lock"
+_BOOKS = SOURCES["ocrvqa"].about.files[0]
+
+
+class Request(NamedTuple):
+    """What to fetch and how; no names mean all sources."""
+
+    names: Sequence[str]
+    raw: Path | None
+    images: Path | None
+    mixture: Path | None = None
+    mirror: str | None = None
+    jobs: int = 4
+    covers_per_second: float = 20.0
+    keep_archives: bool = False
+    accept_changed: bool = False
+    patience: Patience = Patience()
+
+
+class Report(msgspec.Struct):
+    """What became of each download, and of each cover."""
+
+    files: list[Result]
+    covers: Found | None = None
+
+    @property
+    def left(self) -> list[Result]:
+        """What is not there yet."""
+        return [result for result in self.files if result.state in ("failed", "by hand")]
+
+
+def fetch(request: Request, watcher: Watcher) -> Report:
+    """Fetch what is not there; what fails does not keep the rest from coming.
+
+    Raises:
+        UserError: when nothing can be begun, or another run is at work in one of the folders.
+    """
+    sources, named = chosen(request.names), _named_covers(request)
+    jobs = _jobs(request, sources)
+    covers = request.images is not None and any(source.name == "ocrvqa" for source in sources)
+    report = Report([])
+    with ExitStack() as stack:
+        kit = _kit(request, watcher, stack)
+        watcher.begins(len(jobs) + covers)
+        results = side_by_side(lambda job: bring(job, kit), jobs, jobs=request.jobs, stop=kit.stop)
+        stack.enter_context(closing(results))
+        for result in results:
+            report.files.append(result)
+            watcher.finished(result)
+        order = {job.name: i for i, job in enumerate(jobs)}
+        report.files.sort(key=lambda result: order[result.name])
+        if covers:
+            _add_covers(report, request, kit, named)
+    return report
+
+
+def preview(request: Request) -> Report:
+    """What `fetch` would do, told without asking anybody; files that are there are compared by size only."""
+    found = Report([])
+    sources = chosen(request.names)
+    for job in _jobs(request, sources):
+        entry = Record(job.root).get(job.name)
+        size = entry.num_bytes if entry else job.download.num_bytes
+        try:
+            there = standing(job, Record(job.root), hashed=False, lenient=request.accept_changed)
+        except FetchError as error:
+            found.files.append(Result(job.name, "failed", note=str(error)))
+            continue
+        if there.there:
+            found.files.append(told(job, there))
+        elif job.download.by_hand and not request.mirror:
+            found.files.append(Result(job.name, "by hand", size, note=instructions(job)))
+        else:
+            place = mirrored(request.mirror, job.name) if request.mirror else job.download.place
+            about = f", {job.about_bytes / 1e6:,.0f} MB or so{' unpacked' * job.packed}" if job.about_bytes else ""
+            found.files.append(Result(job.name, "to fetch", size, note=f"from {place}{'' if size else about}"))
+    if request.images and any(source.name == "ocrvqa" for source in sources):
+        found.files.append(Result(COVERS, "to fetch", note="one address each; those that are there are left"))
+    return found
+
+
+def _kit(request: Request, watcher: Watcher, stack: ExitStack) -> Kit:
+    """What the jobs share, given back when `stack` is left."""
+    roots = dict.fromkeys(root for root in (request.raw, request.images) if root)
+    for root in roots:
+        stack.enter_context(_alone(root))
+    return Kit(
+        stack.enter_context(open_client(request.patience, connections=request.jobs)),
+        request.patience,
+        threading.Event(),
+        {root: Record(root) for root in roots},
+        {root: Space(root) for root in roots},
+        watcher,
+        request.mirror,
+        request.keep_archives,
+        request.accept_changed,
+    )
+
+
+def _jobs(request: Request, sources: Sequence[Source]) -> list[Job]:
+    raw = raw_jobs(sources, request.raw) if request.raw else []
+    return raw + (image_jobs(sources, request.images) if request.images else [])
+
+
+def _named_covers(request: Request) -> set[str] | None:
+    if request.mixture is None:
+        return None
+    return set(named_images(request.mixture, (), advance=lambda _: None).records["image"])
+
+
+def _add_covers(report: Report, request: Request, kit: Kit, named: set[str] | None) -> None:
+    assert request.images is not None
+    books = request.raw and request.raw / _BOOKS.path
+    if books is None or not books.is_file():
+        where = f"{books}: no such file" if books else "--raw is missing"
+        note = f"the covers' addresses stand in {_BOOKS.path}; {where}, pass --raw RAW that has it"
+        result = Result(COVERS, "by hand", note=note)
+    else:
+        order = Order(books, request.images, named, request.jobs, Pace(request.covers_per_second))
+        try:
+            report.covers = fetch_covers(order, kit)
+            result = summed(report.covers)
+        except UserError as error:
+            result = Result(COVERS, "failed", note=str(error))
+    report.files.append(result)
+    kit.watcher.finished(result)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keep other runs out of a folder, and real files out of one that holds made-up ones.
+
+    Raises:
+        FetchError: when it is taken, or cannot be.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if (root / MARKER).is_file():
+            raise FetchError(f"{root}: holds made-up files of `mix synth`; name another folder")
+        lock = FileLock(root / _LOCK, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise FetchError(f"{root}: another `mix fetch` is at work there; wait for it") from None
+    except OSError as error:
+        raise FetchError(f"{error.filename or root}: {(error.strerror or str(error)).lower()}") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,154 @@
+"""Asking web servers patiently: which failures may pass, and how long to wait before the next try."""
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple, TypeVar
+
+import httpx2
+
+from schemas.errors import FetchError
+
+Answer = TypeVar("Answer")
+MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
+_PROGRESS_BYTES = 1 << 16
+"""So many bytes more than at the last failure, and the count of failures begins anew."""
+_CONNECT_S = 15.0
+_ERRNO = re.compile(r"^\[errno -?\d+\] ")
+
+
+class Patience(NamedTuple):
+    """`retries` without progress; waits double from `first_s` to `longest_s`, which caps what a server asks for too.
+
+    A server that sends nothing for `silence_s` has failed.
+    """
+
+    retries: int = 5
+    first_s: float = 1.0
+    longest_s: float = 120.0
+    silence_s: float = 60.0
+
+
+class TransientError(Exception):
+    """A failure that may pass; `wait_s` is how long the server asks to be left alone."""
+
+    def __init__(self, why: str, *, wait_s: float | None = None) -> None:
+        super().__init__(why)
+        self.wait_s = wait_s
+
+
+class StoppedError(Exception):
+    """The run is being ended."""
+
+
+class RefusedError(FetchError):
+    """A server says no, and would say so again."""
+
+    def __init__(self, why: str, *, status: int | None = None) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+def open_client(patience: Patience, *, connections: int) -> httpx2.Client:
+    """A client that takes proxies from the environment and bytes as they are; threads may share it.
+
+    Raises:
+        FetchError: for a proxy that cannot be used.
+    """
+    timeout = httpx2.Timeout(patience.silence_s, connect=min(_CONNECT_S, patience.silence_s), pool=None)
+    try:
+        return httpx2.Client(
+            follow_redirects=True,
+            timeout=timeout,
+            limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+            headers={"User-Agent": "mix665k", "Accept-Encoding": "identity"},
+        )
+    except ImportError:
+        raise FetchError("the environment names a SOCKS proxy, which needs `pip install 'httpx2[socks]'`") from None
+    except (ValueError, httpx2.InvalidURL) as error:
+        raise FetchError(f"the environment names a proxy that cannot be used: {_told(error)}") from None
+
+
+@contextmanager
+def asked(client: httpx2.Client, url: str, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
+    """The answer to a GET, its body still to be read.
+
+    Raises:
+        TransientError: for a failure that may pass, also while the body is read.
+        RefusedError: for one that will not.
+    """
+    try:
+        with client.stream("GET", url, headers=dict(headers)) as response:
+            if response.status_code >= 300:
+                raise _failure(response)
+            _require_file(response)
+            yield response
+    except httpx2.InvalidURL as error:
+        raise RefusedError(f"{url}: no address: {_told(error)}") from None
+    except (httpx2.UnsupportedProtocol, httpx2.TooManyRedirects) as error:
+        raise RefusedError(f"{url}: {_told(error)}; only http and https are followed") from None
+    except httpx2.TransportError as error:
+        raise TransientError(f"{url}: {_told(error)}") from None
+
+
+def persist(
+    attempt: Callable[[], Answer], *, patience: Patience, stop: threading.Event, done: Callable[[], int] = lambda: 0
+) -> Answer:
+    """What an attempt gives, made again while its trouble may pass; `done` is how many bytes there are so far.
+
+    Raises:
+        FetchError: when all tries failed.
+        StoppedError: when the run ends.
+    """
+    failures, before = 0, done()
+    while True:
+        try:
+            return attempt()
+        except TransientError as trouble:
+            now = done()
+            failures = 1 if now >= before + _PROGRESS_BYTES else failures + 1
+            before = now
+            if failures > patience.retries:
+                raise FetchError(f"{trouble}; {failures} tries failed, run the command again later") from None
+            if stop.wait(_pause(patience, failures, trouble.wait_s)):
+                raise StoppedError from None
+
+
+def _pause(patience: Patience, failures: int, asked_s: float | None) -> float:
+    """Seconds until the next try; half of it is drawn, so that many who failed at once do not return at once."""
+    if asked_s is not None:
+        return min(max(asked_s, 0.0), patience.longest_s)
+    return min(patience.longest_s, patience.first_s * 2.0 ** (failures - 1)) * random.uniform(0.5, 1)
+
+
+def _failure(response: httpx2.Response) -> TransientError | RefusedError:
+    why = f"{response.url}: HTTP {response.status_code} {response.reason_phrase}".rstrip()
+    if response.status_code in MAY_PASS:
+        return TransientError(why, wait_s=_retry_after(response.headers.get("Retry-After", "")))
+    return RefusedError(why, status=response.status_code)
+
+
+def _require_file(response: httpx2.Response) -> None:
+    if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html":
+        raise RefusedError(f"{response.url}: a web page came, expected a file; a login or a proxy in between?")
+    coding = response.headers.get("Content-Encoding", "identity")
+    if coding != "identity" and not response.url.path.endswith((".gz", ".zip")):  # those are told to be coded by some
+        raise RefusedError(f"{response.url}: came in {coding}, expected as it is")
+
+
+def _retry_after(text: str) -> float | None:
+    """Seconds, from a number of them or a date."""
+    if text.isdecimal():
+        return float(text)
+    try:
+        return parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, TypeError):
+        return None
+
+
+def _told(error: Exception) -> str:
+    return _ERRNO.sub("", " ".join(str(error).split()).lower()) or type(error).__name__
