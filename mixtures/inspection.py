@@ -4,7 +4,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from builders.boxes import Convention
 from mixtures.paper import Audit
+from schemas.manifest import FunnelStep
 
 MAX_TOKENS = 2_048
 """The length that LLaVA-1.5 trains with (paper, table 9); what lies beyond is cut."""
@@ -39,26 +41,60 @@ class Loss(msgspec.Struct):
     pairs: int
 
 
+class Answers(msgspec.Struct):
+    """What a source answers.
+
+    `common` are the most frequent texts with how often they occur, `distinct` how many texts there are, both of those
+    answers that are not `longer` than 100 characters. `yes` and `no` in any case, with or without a period; `letters`
+    are those of options, bare.
+    """
+
+    common: dict[str, int]
+    distinct: int
+    longer: int
+    yes: int
+    no: int
+    letters: dict[str, int]
+
+
+class Histograms(msgspec.Struct):
+    """How many records lie in each bin, by the bin's upper end; it reaches down to the end of the bin below.
+
+    Pairs have bins of 1, tokens of 32, words four between a power of two and the next. Empty bins are left out.
+    """
+
+    pairs: dict[int, int]
+    words: dict[int, int]
+    tokens: dict[int, int] | None
+
+
 class Numbers(msgspec.Struct):
     """One source, or all of them. Spreads are null where there is no record.
 
-    `images` are distinct paths; `words` are split at white space and do not count the image token; `prompt_forms` are
-    those of the first question; `ids_not_found` is how many ids of `ids_from` the build did not find. `integer_ids`
-    counts ids that a JSON file holds as integers.
+    `images` are distinct paths, `text_only` the records without one; `words` are split at white space and do not count
+    the image token; `prompt_forms` are those of the first question; `ids_not_found` is how many ids of `ids_from` the
+    build did not find. `integer_ids` counts ids that a JSON file holds as integers. `answers` are told by source only;
+    `funnel` and `box_convention` are the manifest's, which a JSON file has not.
     """
 
     name: str
     records: int
     audit: Audit | None
     images: int
+    text_only: int
     pairs: int
     pairs_per_record: Spread | None
     words_per_record: Spread | None
+    words_per_answer: Spread | None
     tokens: Tokens | None
+    histograms: Histograms
     prompt_forms: dict[str, int]
+    answers: Answers | None = None
+    funnel: list[FunnelStep] = []
     left_out: list[Loss] = []
     ids_not_found: int = 0
     integer_ids: int = 0
+    box_convention: Convention | None = None
 
 
 class Fault(msgspec.Struct):

@@ -9,10 +9,11 @@ import polars as pl
 
 from builders.bind import nearest
 from builders.tokens import Counter, load_tokenizer
+from mixtures.answers import AnswerCounter
 from mixtures.check import RecordCheck
 from mixtures.damage import require_sums, require_unique, require_valid, whole_rows
 from mixtures.forms import SOURCES
-from mixtures.inspection import Inspection, Loss
+from mixtures.inspection import Answers, Inspection, Loss
 from mixtures.llava_records import Faults, measure_records, sound_records
 from mixtures.measure import count_image_names, measure, measure_tokens, numbers, total
 from mixtures.paper import audit_image_names
@@ -39,6 +40,13 @@ class Request(NamedTuple):
             return None
         load_tokenizer(self.tokenizer)
         return Counter(self.tokenizer, "v1")
+
+
+class _Measured(NamedTuple):
+    """A row of numbers for each record of a source, and its answers."""
+
+    frame: pl.DataFrame
+    answers: Answers | None
 
 
 def inspect(target: Path, request: Request, *, advance: Advance) -> Inspection:
@@ -72,11 +80,16 @@ def selected(manifest: Manifest, names: tuple[str, ...], *, folder: Path) -> lis
     Raises:
         MixtureError: for a name that is not among them.
     """
-    _require_known(folder, names, [entry.name for entry in manifest.sources])
+    require_known(folder, names, [entry.name for entry in manifest.sources])
     return [entry for entry in manifest.sources if not names or entry.name in names]
 
 
-def _require_known(path: Path, names: tuple[str, ...], known: list[str]) -> None:
+def require_known(path: Path, names: tuple[str, ...], known: list[str]) -> None:
+    """All of these sources are among those that are known.
+
+    Raises:
+        MixtureError: for the first that is not.
+    """
     for name in names:
         if name not in known:
             raise MixtureError(f"--source {name}: {path} has no such source{nearest(name, known)}")
@@ -88,11 +101,11 @@ def _inspect_mixture(folder: Path, request: Request, advance: Advance) -> Inspec
     entries = selected(manifest, request.sources, folder=folder)
     counter, sampler = request.counter(), Sampler(request.sample)
     whole = max(sum(entry.conversations for entry in entries), 1)
-    frames = {
+    measured = {
         entry.name: _measured(folder, entry, counter, sampler, lambda rows: advance(rows / whole)) for entry in entries
     }
-    require_unique(folder, pl.concat([frame["id"] for frame in frames.values()]))
-    found = _inspection(folder, request, frames, sampler)
+    require_unique(folder, pl.concat([one.frame["id"] for one in measured.values()]))
+    found = _inspection(folder, request, measured, sampler)
     found.kind, found.name, found.row_hash = "mixture", manifest.name, manifest.row_hash
     found.overrides = manifest.overrides
     for one, entry in zip(found.sources, entries, strict=True):
@@ -101,16 +114,17 @@ def _inspect_mixture(folder: Path, request: Request, advance: Advance) -> Inspec
                 f"{folder}: {entry.name}: {one.pairs:,} pairs, expected {entry.pairs:,} as manifest.json says; "
                 "build the mixture again"
             )
-        one.left_out = _losses(entry)
+        one.funnel, one.left_out = entry.funnel, _losses(entry)
+        one.box_convention = entry.params.get("convention")
         one.ids_not_found = len(entry.not_found)
     return found
 
 
 def _measured(
     folder: Path, entry: SourceEntry, counter: Counter | None, sampler: Sampler, advance: Callable[[int], None]
-) -> pl.DataFrame:
-    """A row of numbers for each record of a source, all of them checked."""
-    check = RecordCheck()
+) -> _Measured:
+    """A source's records, all of them checked."""
+    check, answers = RecordCheck(), AnswerCounter()
     frames = [measure(from_dicts([]))]
     for shard in entry.shards:
         for batch in whole_rows(folder, shard):
@@ -119,9 +133,10 @@ def _measured(
             for row in rows:
                 sampler.offer(entry.name, row["id"], row)
             frame = measure(batch)
+            answers.add(batch, frame["source"])
             frames.append(frame if counter is None else frame.hstack(measure_tokens(rows, counter)))
             advance(len(rows))
-    return pl.concat(frames, how="diagonal")
+    return _Measured(pl.concat(frames, how="diagonal"), answers.found(entry.name))
 
 
 def _losses(entry: SourceEntry) -> list[Loss]:
@@ -136,37 +151,43 @@ def _losses(entry: SourceEntry) -> list[Loss]:
 
 
 def _inspect_file(path: Path, request: Request, advance: Advance) -> Inspection:
-    counter, sampler, faults = request.counter(), Sampler(request.sample), Faults()
+    counter, sampler, faults, answers = request.counter(), Sampler(request.sample), Faults(), AnswerCounter()
     size = max(path.stat().st_size, 1)
     records = sound_records(path, faults, progress=lambda num_bytes: advance(num_bytes / size))
-    frames = [measure_records([])]
+    frames = [measure_records([], from_dicts([]))]
     while batch := list(islice(records, ROWS_PER_GROUP)):
-        frame = measure_records(batch)
+        rows = [record.row for record in batch]
+        columns = from_dicts(rows)
+        frame = measure_records(batch, columns)
         for source, record in zip(frame["source"], batch, strict=True):
             sampler.offer(source, f"{record.id}{record.where}", record.as_published())
-        rows = [record.row for record in batch]
+        answers.add(columns, frame["source"])
         frames.append(frame if counter is None else frame.hstack(measure_tokens(rows, counter)))
     told = pl.concat(frames, how="diagonal").partition_by("source", as_dict=True)
     names = [name for name in SOURCES if (name,) in told]
-    _require_known(path, request.sources, names)
-    chosen = {name: told[name,] for name in names if not request.sources or name in request.sources}
+    require_known(path, request.sources, names)
+    chosen = {
+        name: _Measured(told[name,], answers.found(name))
+        for name in names
+        if not request.sources or name in request.sources
+    }
     found = _inspection(path, request, chosen, sampler)
     found.faults, found.fault_examples = faults.count, faults.examples
     return found
 
 
-def _inspection(path: Path, request: Request, frames: dict[str, pl.DataFrame], sampler: Sampler) -> Inspection:
-    frame = pl.concat([measure(from_dicts([])), *frames.values()], how="diagonal")
-    all_sources = total(frame, set(frames))
+def _inspection(path: Path, request: Request, measured: dict[str, _Measured], sampler: Sampler) -> Inspection:
+    frame = pl.concat([measure(from_dicts([])), *(one.frame for one in measured.values())], how="diagonal")
+    all_sources = total(frame, set(measured))
     image_names = count_image_names(frame)
     return Inspection(
         path=str(path),
         kind="llava_json",
         name=path.name,
         tokenizer=request.tokenizer,
-        sources=[numbers(frame, name) for name, frame in frames.items()],
+        sources=[numbers(one.frame, name, answers=one.answers) for name, one in measured.items()],
         total=all_sources,
         image_names=image_names,
         image_names_audit=audit_image_names(image_names) if all_sources.audit else None,
-        sample=[record for name in frames for record in sampler.drawn(name)],
+        sample=[record for name in measured for record in sampler.drawn(name)],
     )

@@ -3,29 +3,40 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from builders.tokens import Counter
 from mixtures.forms import prompt_form
-from mixtures.inspection import MAX_TOKENS, Numbers, Spread, Tokens
+from mixtures.inspection import MAX_TOKENS, Answers, Histograms, Numbers, Spread, Tokens
 from mixtures.paper import ALL_RECORDS, Audit, audit_source, has_all
 
 ALL = "all"
 _TOKEN_BATCH = 512
+TOKENS_PER_BIN = 32
+"""2,048 ends a bin, so that those beyond it hold exactly what is cut."""
+WORD_BINS = np.unique(np.round(2 ** (np.arange(160) / 4)).astype(np.int64))
+"""Upper ends: 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16, …, four between a power of two and the next."""
 
 
 def measure(rows: pa.RecordBatch) -> pl.DataFrame:
-    """`id`, `source`, `image`, `pairs`, `words` and `form` of each row."""
+    """`id`, `source`, `image`, `pairs`, `words`, `answer_words` (a list) and `form` of each row."""
     turns, has_image = pl.col("conversations"), pl.col("image").is_not_null().cast(pl.Int64)
-    words = turns.list.eval(pl.element().struct.field("value").str.count_matches(r"\S+")).list.sum()
+    words = turns.list.eval(count_words(pl.element().struct.field("value")))
     counted = pl.DataFrame(rows.select(["image", "conversations"])).select(
         pairs=turns.list.len().cast(pl.Int64) // 2,
-        words=words.cast(pl.Int64) - has_image,
+        words=words.list.sum().cast(pl.Int64) - has_image,
+        answer_words=words.list.gather_every(2, 1),
         form=prompt_form(turns.list.first().struct.field("value")),
     )
     # apart, because a frame made of a batch keeps all of the batch in memory
     return pl.DataFrame(rows.select(["id", "source", "image"])).hstack(counted)
+
+
+def count_words(text: pl.Expr) -> pl.Expr:
+    """How many words a text has, split at white space."""
+    return text.str.count_matches(r"\S+")
 
 
 def measure_tokens(rows: Sequence[dict[str, Any]], counter: Counter) -> pl.DataFrame:
@@ -39,7 +50,7 @@ def measure_tokens(rows: Sequence[dict[str, Any]], counter: Counter) -> pl.DataF
     return pl.DataFrame({"tokens": [record[-1] for record in ends], "answers_cut": cut}, schema=schema)
 
 
-def numbers(frame: pl.DataFrame, name: str) -> Numbers:
+def numbers(frame: pl.DataFrame, name: str, *, answers: Answers | None = None) -> Numbers:
     """The sums and spreads of one source's records."""
     forms = frame.group_by("form").len().sort("form")
     return Numbers(
@@ -47,11 +58,15 @@ def numbers(frame: pl.DataFrame, name: str) -> Numbers:
         records=frame.height,
         audit=audit_source(name, frame.height),
         images=frame["image"].drop_nulls().n_unique(),
+        text_only=frame["image"].null_count(),
         pairs=int(frame["pairs"].sum()),
-        pairs_per_record=_spread(frame["pairs"]),
-        words_per_record=_spread(frame["words"]),
+        pairs_per_record=spread_of(frame["pairs"]),
+        words_per_record=spread_of(frame["words"]),
+        words_per_answer=spread_of(frame["answer_words"].explode().drop_nulls()),
         tokens=_tokens(frame),
+        histograms=_histograms(frame),
         prompt_forms=dict(forms.rows()),
+        answers=answers,
         integer_ids=int(frame["integer_id"].sum()) if "integer_id" in frame.columns else 0,
     )
 
@@ -68,7 +83,8 @@ def count_image_names(frame: pl.DataFrame) -> int:
     return frame["image"].drop_nulls().str.extract("([^/]*)$").n_unique()
 
 
-def _spread(values: pl.Series) -> Spread | None:
+def spread_of(values: pl.Series) -> Spread | None:
+    """How whole numbers are spread, None where there are none."""
     if values.is_empty():
         return None
     p50, p95, most = (int(values.quantile(q, interpolation="nearest") or 0) for q in (0.5, 0.95, 1.0))
@@ -76,6 +92,18 @@ def _spread(values: pl.Series) -> Spread | None:
 
 
 def _tokens(frame: pl.DataFrame) -> Tokens | None:
-    if "tokens" not in frame.columns or (spread := _spread(frame["tokens"])) is None:
+    if "tokens" not in frame.columns or (spread := spread_of(frame["tokens"])) is None:
         return None
     return Tokens(spread, int((frame["tokens"] > MAX_TOKENS).sum()), int(frame["answers_cut"].sum()))
+
+
+def _histograms(frame: pl.DataFrame) -> Histograms:
+    words = WORD_BINS[np.searchsorted(WORD_BINS, frame["words"].to_numpy())]
+    tokens = None
+    if "tokens" in frame.columns:
+        tokens = _counts(-(-frame["tokens"].to_numpy() // TOKENS_PER_BIN) * TOKENS_PER_BIN)
+    return Histograms(_counts(frame["pairs"].to_numpy()), _counts(words), tokens)
+
+
+def _counts(values: Any) -> dict[int, int]:
+    return dict(zip(*(found.tolist() for found in np.unique(values, return_counts=True)), strict=True))

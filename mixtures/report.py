@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.columns import Columns
 from rich.console import Console
 from rich.rule import Rule
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from mixtures.inspection import MAX_TOKENS, Inspection, Numbers, Spread
 from mixtures.paper import Audit
+from mixtures.tables import changed_options, narrow_table, printable
 
 _MAX_ORIGINS = 5
 
@@ -20,7 +20,7 @@ def print_inspection(console: Console, found: Inspection) -> None:
     """Print everything; tables of spreads stand side by side where the terminal is wide enough."""
     _print_head(console, found)
     console.print(_records(found))
-    for line in _remarks(found):
+    for line in remarks(found):
         console.print(line, style="dim", highlight=False, markup=False)
     shown = _all(found)
     spreads = [
@@ -41,23 +41,15 @@ def print_inspection(console: Console, found: Inspection) -> None:
 
 
 def _print_head(console: Console, found: Inspection) -> None:
-    console.print(Text(_printable(found.name), style="bold"))
+    console.print(Text(printable(found.name), style="bold"))
     console.print(Text(found.path, style="dim"), soft_wrap=True)
     if found.row_hash:
         checked = "manifest, files and every record checked: whole"
         console.print(Text(f"row hash {found.row_hash[:16]}; {checked}", style="dim"))
     if found.overrides:
-        changed = ", ".join(f"{key} {value}" for key, value in found.overrides.items())
+        changed = changed_options(found.overrides)
         console.print(Text(f"built with options that change the recipe: {changed}", style="yellow"))
     console.print()
-
-
-def _table(title: str, *columns: str, numbers: tuple[str, ...] = ()) -> Table:
-    """A table whose first columns are text and whose last are numbers."""
-    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
 
 
 def _all(found: Inspection) -> list[Numbers]:
@@ -66,7 +58,7 @@ def _all(found: Inspection) -> list[Numbers]:
 
 
 def _records(found: Inspection) -> Table:
-    table = _table("records", "source", numbers=("records", "published", "audit", "images", "pairs"))
+    table = narrow_table("records", "source", numbers=("records", "published", "audit", "images", "pairs"))
     for one in _all(found):
         if one is found.total:
             table.add_section()
@@ -84,7 +76,7 @@ def _audited(audit: Audit | None) -> tuple[str, str]:
     return f"{audit.published:,}", f"[{style}]{shown}[/{style}]"
 
 
-def _remarks(found: Inspection) -> Iterator[str]:
+def remarks(found: Inspection) -> Iterator[str]:
     """What the first table cannot say."""
     if found.image_names_audit:
         audit = found.image_names_audit
@@ -101,7 +93,7 @@ def _remarks(found: Inspection) -> Iterator[str]:
 
 
 def _spreads(found: Inspection, title: str, spreads: list[Spread | None]) -> Table:
-    table = _table(title, "source", numbers=("mean", "p50", "p95", "max"))
+    table = narrow_table(title, "source", numbers=("mean", "p50", "p95", "max"))
     for one, spread in zip(_all(found), spreads, strict=True):
         if one is found.total:
             table.add_section()
@@ -116,7 +108,7 @@ def _spread(spread: Spread | None) -> tuple[str, ...]:
 
 
 def _cuts(found: Inspection) -> Table:
-    table = _table(f"cut at {MAX_TOKENS:,} tokens", "source", numbers=("records over", "answers cut"))
+    table = narrow_table(f"cut at {MAX_TOKENS:,} tokens", "source", numbers=("records over", "answers cut"))
     for one in _all(found):
         if one is found.total:
             table.add_section()
@@ -126,7 +118,7 @@ def _cuts(found: Inspection) -> Table:
 
 
 def _forms(found: Inspection) -> Table:
-    table = _table("prompt form of the first question", "source", "form", numbers=("records",))
+    table = narrow_table("prompt form of the first question", "source", "form", numbers=("records",))
     for one in found.sources:
         for k, (form, count) in enumerate(one.prompt_forms.items()):
             table.add_row("" if k else one.name, form, f"{count:,}")
@@ -134,7 +126,7 @@ def _forms(found: Inspection) -> Table:
 
 
 def _left_out(found: Inspection) -> Table:
-    table = _table("left out while building", "source", "reason", numbers=("records", "pairs"))
+    table = narrow_table("left out while building", "source", "reason", numbers=("records", "pairs"))
     for one in found.sources:
         rows = [(loss.reason, _count(loss.records), _count(loss.pairs)) for loss in one.left_out]
         if one.ids_not_found:
@@ -149,23 +141,23 @@ def _count(number: int) -> str:
 
 
 def _faults(found: Inspection) -> Table:
-    table = _table(f"{found.faults:,} records with faults", "where", "id", "why")
+    table = narrow_table(f"{found.faults:,} records with faults", "where", "id", "why")
     for fault in found.fault_examples:
-        table.add_row(*(Text(_printable(text)) for text in (fault.where, fault.id, fault.why)))
+        table.add_row(*(Text(printable(text)) for text in (fault.where, fault.id, fault.why)))
     return table
 
 
 def _print_conversation(console: Console, source: str, record: dict[str, Any]) -> None:
-    identifier = _printable(str(record["id"]))
+    identifier = printable(str(record["id"]))
     title = identifier if identifier.startswith(f"{source}/") else f"{source}  {identifier}"
     console.print(Rule(Text(title, style="bold"), align="left"))
     about = Table.grid(padding=(0, 2))
-    about.add_row("image", Text(_printable(record.get("image") or "none")), style="dim")
+    about.add_row("image", Text(printable(record.get("image") or "none")), style="dim")
     if "origins" in record:
         origins, steps = record["origins"], record["steps"]
         more = f", … {len(origins) - _MAX_ORIGINS} more" if len(origins) > _MAX_ORIGINS else ""
-        about.add_row("origins", Text(_printable(", ".join(origins[:_MAX_ORIGINS])) + more), style="dim")
-        about.add_row("steps", Text(_printable("; ".join(steps) or "none")), style="dim")
+        about.add_row("origins", Text(printable(", ".join(origins[:_MAX_ORIGINS])) + more), style="dim")
+        about.add_row("steps", Text(printable("; ".join(steps) or "none")), style="dim")
     console.print(about)
     console.print()
     turns = Table.grid(padding=(0, 2))
@@ -173,11 +165,6 @@ def _print_conversation(console: Console, source: str, record: dict[str, Any]) -
     turns.add_column(overflow="fold")
     for turn in record["conversations"]:
         style = "cyan" if turn["from"] == "human" else "green"
-        turns.add_row(Text(turn["from"], style=style), Text(_printable(turn["value"])))
+        turns.add_row(Text(turn["from"], style=style), Text(printable(turn["value"])))
     console.print(turns)
     console.print()
-
-
-def _printable(text: str) -> str:
-    """Text that cannot move the cursor or change colours."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)

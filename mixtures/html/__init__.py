@@ -1,0 +1,1 @@
+"""What an inspection found as one HTML file: tables, plots, and records with the boxes drawn on their images."""
