@@ -1,0 +1,1 @@
+"""Overlap of a mixture with evaluation sets: the same images, questions or pictures, and a mixture without them."""

@@ -1,0 +1,67 @@
+"""The content of image files: a hash of the bytes, and one of the pixels, which another file may have too.
+
+A perceptual hash would also find resized and recompressed copies, but calls some different pictures equal, wherever its
+threshold is put; what is reported here is certain.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from mixtures.images.pictures import FORMAT_OF, FORMATS, UNDECODABLE
+
+PRELOAD = "mixtures.contamination.content"
+
+
+class Content(NamedTuple):
+    """Of one file: SHA-256 of its bytes and of its pixels, and its width and height.
+
+    Without bytes it cannot be read. Without pixels it was not decoded, as its bytes say all or no picture of its size
+    is sought; without a size as well it could not be.
+    """
+
+    path: str
+    bytes: str | None
+    pixels: str | None = None
+    size: tuple[int, int] | None = None
+
+
+class Sought(NamedTuple):
+    """What images are compared with; without sizes every picture is decoded."""
+
+    bytes: frozenset[str] = frozenset()
+    sizes: frozenset[tuple[int, int]] | None = None
+
+
+def contents_of(paths: Sequence[str], *, folder: Path, sought: Sought) -> list[Content]:
+    """The content of files below a folder."""
+    return [_content_of(path, folder, sought) for path in paths]
+
+
+def _content_of(path: str, folder: Path, sought: Sought) -> Content:
+    try:
+        data = (folder / path).read_bytes()
+    except (OSError, ValueError):
+        return Content(path, None)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest in sought.bytes:
+        return Content(path, digest)
+    try:
+        with Image.open(BytesIO(data), formats=FORMATS) as picture:
+            size = picture.size
+            if sought.sizes is not None and size not in sought.sizes:
+                return Content(path, digest, None, size)
+            pixels = hashlib.sha256(f"{size}".encode() + picture.convert("RGB").tobytes()).hexdigest()
+    except UNDECODABLE:
+        return Content(path, digest)
+    return Content(path, digest, pixels, size)
+
+
+def image_files(folder: Path) -> list[str]:
+    """The images below a folder, by their paths from there."""
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in FORMAT_OF and path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in files)

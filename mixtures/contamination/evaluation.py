@@ -1,0 +1,174 @@
+"""Reading evaluation sets: the key of each image and the normalised text of each question."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import polars as pl
+
+from builders.bind import nearest
+from builders.raw import Bad, json_path, read
+from builders.registry import RawFile
+from mixtures.contamination.identity import COLLECTIONS, Collection, image_key, tells_nothing
+from mixtures.contamination.layouts import LAYOUTS, LISTED, Item, Layout, Listed, Told, tell
+from mixtures.contamination.questions import bare, normalised
+from mixtures.rows import uncollected
+from mixtures.store import file_hash
+from schemas.errors import MixtureError, RawDataError
+
+ITEM = {"id": pl.String, "image": pl.String, "text": pl.String}
+_BATCH = 65_536
+_NAMED = re.compile(r"([\w.+-]+)=(.+)", re.DOTALL)
+T = TypeVar("T")
+
+
+class Asking(NamedTuple):
+    """An evaluation set to read: its name, its file, and what the file cannot tell."""
+
+    name: str
+    path: Path
+    layout: Layout | None = None
+    ids_of: Collection | None = None
+
+
+class EvaluationSet(NamedTuple):
+    """What an evaluation set asks.
+
+    `questions` has a row for each question (or image, where a list has images only): `id`, `image` (a key, see
+    `identity`) and `text` (normalised). Image ids that tell no collection belong to `collection`. `left_out` records
+    are of the split `train` of their file. `files` are its images where those are compared by content; their hash is
+    one of their names and hashes.
+    """
+
+    name: str
+    path: Path
+    layout: str
+    sha256: str
+    questions: pl.DataFrame
+    collection: Collection | None = None
+    left_out: int = 0
+    files: int = 0
+    files_sha256: str | None = None
+
+
+def asking(against: Sequence[str], layouts: Sequence[str], ids_of: Sequence[str]) -> list[Asking]:
+    """The sets that `--against [NAME=]FILE`, `--layout [NAME=]LAYOUT` and `--ids-of [NAME=]COLLECTION` name.
+
+    Raises:
+        MixtureError: for a name that is given twice or to no set, and for an unknown layout or collection.
+    """
+    files = [named(text) for text in against]
+    names = [name or Path(path).stem for name, path in files]
+    for name in names:
+        if names.count(name) > 1:
+            raise MixtureError(f"--against: two sets are called {name!r}; name one with --against NAME=FILE")
+    chosen_layouts = _by_name("--layout", layouts, names, LAYOUTS)
+    chosen_ids = _by_name("--ids-of", ids_of, names, {one: one for one in COLLECTIONS})
+    return [
+        Asking(name, Path(path), chosen_layouts.get(name), chosen_ids.get(name))
+        for name, (_, path) in zip(names, files, strict=True)
+    ]
+
+
+def named(text: str) -> tuple[str | None, str]:
+    """The parts of `NAME=VALUE`; a value alone, or a path that is there as it stands, has no name."""
+    match = None if Path(text).exists() else _NAMED.fullmatch(text)
+    return (match[1], match[2]) if match else (None, text)
+
+
+def _by_name(option: str, given: Sequence[str], names: Sequence[str], known: Mapping[str, T]) -> dict[str, T]:
+    """The value for each set; one without a name is for all that have none of their own."""
+    found: dict[str, T] = {}
+    for name, value in sorted(map(named, given), key=lambda one: one[0] is not None):
+        if name is not None and name not in names:
+            raise MixtureError(f"{option} {name}={value}: no evaluation set of this name{nearest(name, names)}")
+        if value not in known:
+            expected = ", ".join(known)
+            raise MixtureError(f"{option} {value}: expected one of {expected}{nearest(value, known)}")
+        for one in names if name is None else [name]:
+            found[one] = known[value]
+    return found
+
+
+def read_set(asked: Asking, *, progress: Callable[[int], None]) -> EvaluationSet:
+    """Read one evaluation set; `progress` hears the bytes read since its last call.
+
+    Raises:
+        RawDataError: when the file is missing, damaged, empty or of no known layout, or when its image ids are bare
+            numbers and nothing says whose.
+    """
+    path = asked.path
+    told = tell(path, asked.layout)
+    rows = _table_rows(path, told.separator) if told.at == "table" else _rows(path, told, progress)
+    collection = asked.ids_of or told.layout.collection
+    frames = [pl.DataFrame(schema=ITEM)]
+    left_out = 0
+    with uncollected():
+        while batch := list(islice(rows, _BATCH)):
+            kept = [items for record, items in batch if not (told.layout.splits and record.split == "train")]
+            left_out += len(batch) - len(kept)
+            frames.append(_compared(path, [item for items in kept for item in items], collection))
+    questions = pl.concat(frames)
+    if questions.is_empty():
+        raise RawDataError(f"{path}: nothing to compare with; {left_out:,} records of the split train are left out")
+    return EvaluationSet(asked.name, path, told.layout.name, file_hash(path), questions, collection, left_out)
+
+
+def _compared(path: Path, items: list[Item], collection: Collection | None) -> pl.DataFrame:
+    frame = pl.DataFrame(items, schema=ITEM, orient="row")
+    if collection is None:
+        _require_told(path, frame["image"])
+    return frame.with_columns(image_key(pl.col("image"), collection).alias("image"), normalised(bare(frame["text"])))
+
+
+def _rows(path: Path, told: Told, progress: Callable[[int], None]) -> Iterator[tuple[Any, list[Item]]]:
+    """Each record with what it asks."""
+    layout = told.layout
+    file = RawFile(layout.name, path.name, layout.form, told.at, layout.id, None)
+    seen: set[str] = set()
+    for place, identifier, found in read(file, path, progress):
+        where = json_path(file, place)
+        if isinstance(found, Bad):
+            raise RawDataError(f"{path}: {found.where}: {found.why}, expected layout {layout.name}; mend the file")
+        if layout.id is not None:
+            if identifier in seen:
+                raise RawDataError(f"{path}: {where}: this {layout.id} occurs twice, expected once (id {identifier!r})")
+            seen.add(identifier)
+        yield found, _items(path, told, identifier if layout.id else where, where, found)
+
+
+def _table_rows(path: Path, separator: str) -> Iterator[tuple[Any, list[Item]]]:
+    """The rows of a CSV or TSV, as those of a list."""
+    told = Told(LAYOUTS["list"], "table")
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            header = [column.strip('" \r\n') for column in file.readline().split(separator)]
+        table = pl.read_csv(path, separator=separator, infer_schema=False, columns=[c for c in LISTED if c in header])
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        why = str(error).strip().split("\n", 1)[0].lower()
+        raise RawDataError(f"{path}: not a complete table: {why}; get it again") from None
+    if len(header) == 1:
+        table = table.drop_nulls()  # blank lines
+    for i, row in enumerate(table.iter_rows(named=True), start=1):
+        record = msgspec.convert(row, Listed)
+        yield record, _items(path, told, f"row {i}", f"row {i}", record)
+
+
+def _items(path: Path, told: Told, identifier: str, where: str, record: Any) -> list[Item]:
+    try:
+        return list(told.layout.items(identifier, record))
+    except ValueError as error:
+        raise RawDataError(f"{path}: {where}: {error}; mend the file") from None
+
+
+def _require_told(path: Path, images: pl.Series) -> None:
+    """No image id is a bare number: those mean nothing without their collection."""
+    bare_ids = images.to_frame("image").filter(tells_nothing(pl.col("image")))["image"]
+    if not bare_ids.is_empty():
+        raise RawDataError(
+            f"{path}: image ids are bare numbers such as {bare_ids[0]!r}, expected to know whose they are; "
+            f"pass --ids-of {', '.join(COLLECTIONS[:-1])} or own"
+        )

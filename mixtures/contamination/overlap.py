@@ -1,0 +1,148 @@
+"""Looking through a mixture for the images and questions of evaluation sets, batch by batch."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from mixtures.contamination.evaluation import EvaluationSet
+from mixtures.contamination.identity import CocoOfVg, image_key
+from mixtures.contamination.questions import asked
+from mixtures.damage import require_sums, whole_rows
+from mixtures.inspector import Advance
+from mixtures.llava_records import Faults, measure_records, sound_records
+from mixtures.rows import from_dicts
+from mixtures.store import ROWS_PER_GROUP, SCHEMA
+from schemas.errors import MixtureError
+from schemas.manifest import Manifest
+
+_RECORD, _CODE = pl.UInt32, pl.UInt32
+
+
+class Wanted(NamedTuple):
+    """What is looked for; images, texts and paths are numbered, so that hits are numbers.
+
+    images      `key`, `image`
+    texts       `words`, `text`
+    paths       `path`, `content`: images of the mixture whose content is that of an evaluation image
+    questions   `set` (its place), `id`, `image`, `text`: what each set asks, in these numbers
+    """
+
+    images: pl.DataFrame
+    texts: pl.DataFrame
+    paths: pl.DataFrame
+    questions: pl.DataFrame
+
+
+class Hits(NamedTuple):
+    """What was found; `record` and `pair` are places in the mixture, `image`, `text` and `content` those of `Wanted`.
+
+    records     `record`, `source`, `id` of each record below
+    images      `record`, `image`
+    texts       `record`, `pair`, `image` (null: another one, or none), `text`
+    contents    `record`, `content`
+    """
+
+    records: pl.DataFrame
+    images: pl.DataFrame
+    texts: pl.DataFrame
+    contents: pl.DataFrame
+    num_records: int
+
+
+def wanted(sets: Sequence[EvaluationSet], coco_of_vg: CocoOfVg, *, keys: pl.Series, paths: pl.Series) -> Wanted:
+    """What these sets ask, with more image keys and image paths to look for."""
+    frames = [one.questions.with_columns(set=pl.lit(place, _CODE)) for place, one in enumerate(sets)]
+    empty = pl.DataFrame(schema={"id": pl.String, "image": pl.String, "text": pl.String, "set": _CODE})
+    asking = pl.concat([empty, *frames]).rename({"image": "key", "text": "words"})
+    asking = asking.with_columns(coco_of_vg(asking["key"]).alias("key"))
+    images = _numbered(pl.concat([asking["key"], coco_of_vg(keys)]), "key", "image")
+    texts = _numbered(asking["words"], "words", "text")
+    questions = asking.join(images, on="key", how="left", maintain_order="left")
+    questions = questions.join(texts, on="words", how="left", maintain_order="left")
+    return Wanted(images, texts, _numbered(paths, "path", "content"), questions.select("set", "id", "image", "text"))
+
+
+def _numbered(values: pl.Series, name: str, number: str) -> pl.DataFrame:
+    distinct = values.alias(name).drop_nulls().unique(maintain_order=True)
+    return distinct.to_frame().with_row_index(number).with_columns(pl.col(number).cast(_CODE))
+
+
+def find(batches: Iterator[pa.RecordBatch], what: Wanted, coco_of_vg: CocoOfVg, prompts: Sequence[str]) -> Hits:
+    """Everything wanted that these records hold; `prompts` are lines that are no part of a question."""
+    parts: list[Hits] = []
+    num_records = num_pairs = 0
+    for batch in batches:
+        hits, pairs = _find(batch, what, coco_of_vg, prompts, first=num_records, first_pair=num_pairs)
+        parts.append(hits)
+        num_records, num_pairs = num_records + len(batch), num_pairs + pairs
+    empty = _find(from_dicts([]), what, coco_of_vg, prompts, first=0, first_pair=0)[0]
+    records, images, texts, contents, _ = zip(*[empty, *parts], strict=True)
+    return Hits(pl.concat(records), pl.concat(images), pl.concat(texts), pl.concat(contents), num_records)
+
+
+def _find(
+    batch: pa.RecordBatch, what: Wanted, coco_of_vg: CocoOfVg, prompts: Sequence[str], *, first: int, first_pair: int
+) -> tuple[Hits, int]:
+    """The hits of a batch, and the number of its pairs."""
+    rows = pl.DataFrame(batch.select(["id", "source", "image"])).rename({"image": "path"})
+    numbers = pl.Series("record", np.arange(first, first + len(batch)), _RECORD)
+    rows = rows.with_columns(numbers, image_key(pl.col("path"), None).alias("key"))
+    rows = rows.with_columns(coco_of_vg(rows["key"])).join(what.images, on="key", how="left")
+    conversations = batch.column("conversations")
+    lengths = np.diff(np.asarray(conversations.offsets)) // 2
+    turns = pl.Series("turn", conversations.flatten().field("value"), pl.String)
+    pairs = pl.DataFrame(
+        {
+            "record": np.repeat(np.arange(first, first + len(batch), dtype=np.uint32), lengths),
+            "pair": np.arange(first_pair, first_pair + int(lengths.sum()), dtype=np.uint32),
+            "words": asked(turns.gather_every(2), turns.gather_every(2, 1), prompts),
+        }
+    )
+    texts = pairs.join(what.texts, on="words").join(rows.select("record", "image"), on="record", how="left")
+    images = rows.filter(pl.col("image").is_not_null()).select("record", "image")
+    contents = rows.join(what.paths, on="path").select("record", "content")
+    hit = pl.concat([texts["record"], images["record"], contents["record"]]).unique()
+    records = rows.filter(pl.col("record").is_in(hit.implode())).select("record", "source", "id")
+    return Hits(records, images, texts.select("record", "pair", "image", "text"), contents, len(batch)), pairs.height
+
+
+def mixture_rows(folder: Path, manifest: Manifest, advance: Advance) -> Iterator[pa.RecordBatch]:
+    """The rows of a mixture, each shard checked against the manifest.
+
+    Raises:
+        MixtureError: when it is damaged.
+    """
+    require_sums(folder, manifest)
+    whole = max(manifest.conversations, 1)
+    for entry in manifest.sources:
+        for shard in entry.shards:
+            for batch in whole_rows(folder, shard):
+                yield batch
+                advance(len(batch) / whole)
+
+
+def file_rows(path: Path, advance: Advance) -> Iterator[pa.RecordBatch]:
+    """The records of a file in LLaVA's own form as rows of a mixture, under the sources that they tell.
+
+    Raises:
+        MixtureError: at the end, when records have faults.
+        RawDataError: when the file is no JSON list.
+    """
+    faults = Faults()
+    size = max(path.stat().st_size, 1)
+    records = sound_records(path, faults, progress=lambda num_bytes: advance(num_bytes / size))
+    while batch := list(islice(records, ROWS_PER_GROUP)):
+        rows = from_dicts([{**record.row, "id": f"{record.where} {record.id}"} for record in batch])
+        sources = measure_records(batch, rows)["source"].cast(pl.String)
+        yield rows.set_column(1, SCHEMA.field("source"), sources.to_arrow().cast(pa.string()))
+    if faults.count:
+        first = faults.examples[0]
+        raise MixtureError(
+            f"{path}: {faults.count:,} records with faults, expected none; the first is {first.where} "
+            f"(id {first.id!r}): {first.why}; mend them in the file"
+        )

@@ -1,0 +1,173 @@
+"""What `mix contamination` does, from its options to its findings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import polars as pl
+
+from builders.vg import ABOUT as VG
+from mixtures.compare.prompts import known_prompts
+from mixtures.contamination.dropping import Drop, reasons, require_room, write_clean
+from mixtures.contamination.evaluation import Asking, EvaluationSet, asking, named, read_set
+from mixtures.contamination.findings import UNITS, Contamination, Kind
+from mixtures.contamination.identity import CocoOfVg
+from mixtures.contamination.overlap import file_rows, find, mixture_rows, wanted
+from mixtures.contamination.pictures import LINKS, Compared, Folder, compare_pictures, folders
+from mixtures.contamination.refcoco import TRAIN, held_out, read_splits
+from mixtures.contamination.summary import all_hits, summarise, touched
+from mixtures.forms import SOURCES
+from mixtures.images.examining import Bar
+from mixtures.images.naming import named_images
+from mixtures.manifests import write_whole
+from mixtures.store import file_hash
+from schemas.errors import MixtureError, RawDataError
+from schemas.manifest import Manifest, load_manifest
+
+
+class Request(NamedTuple):
+    """What to compare a mixture with, and what to write.
+
+    `against`, `layouts`, `ids_of` and `eval_images` are as on the command line, `[NAME=]VALUE`. `raw` may hold
+    RefCOCO's refs and Visual Genome's `image_data.json`, which `image_data` names elsewhere.
+    """
+
+    against: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
+    ids_of: tuple[str, ...] = ()
+    raw: Path | None = None
+    image_data: Path | None = None
+    images: Path | None = None
+    eval_images: tuple[str, ...] = ()
+    list_file: Path | None = None
+    drop_to: Path | None = None
+    drop_by: tuple[Kind, ...] = (Kind.PAIRS,)
+    jobs: int = 1
+
+
+class _Sets(NamedTuple):
+    """What to compare with: evaluation sets and equal images, RefCOCO's splits, and which VG images are COCO's."""
+
+    compared: Compared
+    splits: pl.DataFrame
+    coco_of_vg: CocoOfVg
+
+
+def look_for(target: Path, request: Request, *, bar: Bar) -> Contamination:
+    """Compare a mixture's folder, or a JSON file in LLaVA's own form, with evaluation sets.
+
+    Raises:
+        RawDataError: for an evaluation or raw file that is missing, damaged or of no known layout.
+        MixtureError: for a mixture that is damaged, and for what cannot be written as asked.
+    """
+    manifest = None if target.is_file() else load_manifest(target)
+    _require_room(target, manifest, request)
+    sets = _sets(target, request, bar)
+    compared, splits, coco_of_vg = sets
+    keys = pl.concat([splits.filter(pl.col("split") != TRAIN)["key"], compared.links["same"]])
+    what = wanted(compared.sets, coco_of_vg, keys=keys, paths=compared.links["path"])
+    with bar("comparing") as advance:
+        rows = mixture_rows(target, manifest, advance) if manifest else file_rows(target, advance)
+        hits = find(rows, what, coco_of_vg, known_prompts([manifest] if manifest else []))
+    found = touched(compared.sets, what, hits, compared.links)
+    names = [entry.name for entry in manifest.sources] if manifest else SOURCES
+    result = Contamination(
+        path=str(target),
+        name=manifest.name if manifest else target.name,
+        row_hash=manifest.row_hash if manifest else None,
+        records=hits.num_records,
+        image_data=str(coco_of_vg.path) if coco_of_vg.path else None,
+        sets=[summarise(one, what, names) for one in found],
+        refcoco=held_out(splits, what, hits),
+        pictures=compared.pictures,
+    )
+    if request.list_file:
+        lines = (msgspec.json.encode(hit) + b"\n" for one in found for hit in all_hits(one, what))
+        write_whole(request.list_file, b"".join(lines))
+    if manifest and request.drop_to:
+        drop = Drop(request.drop_to, request.drop_by, _about(sets))
+        with bar("writing") as advance:
+            why = reasons(found, request.drop_by)
+            result.dropped = write_clean(target, manifest, why, drop, advance=advance)
+    return result
+
+
+def require_clean(found: Contamination, fail_on: Sequence[Kind]) -> None:
+    """Nothing of these kinds is shared with any evaluation set.
+
+    Raises:
+        MixtureError: with the first set that shares something.
+    """
+    for one in found.sets:
+        for kind in fail_on:
+            if count := one.total.of(kind):
+                raise MixtureError(
+                    f"{found.path}: shares {count:,} {UNITS[kind]} with {one.name}, expected none (--fail-on {kind})"
+                )
+
+
+def _require_room(target: Path, manifest: Manifest | None, request: Request) -> None:
+    """What is to be written can be, and over nothing that is read."""
+    if request.drop_to is not None:
+        if manifest is None:
+            raise MixtureError(f"--drop-to: {target} is no mixture's folder; build it from source `llava_json` first")
+        if not request.against and not request.eval_images:
+            raise MixtureError("--drop-to: no evaluation set to drop by; pass --against or --eval-images")
+        require_room(target, manifest, request.drop_to)
+    if path := request.list_file:
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise MixtureError(f"--list {path}: expected a file in a folder that is there")
+        read = [target, *(Path(named(text)[1]) for text in request.against)]
+        if path.exists() and any(other.exists() and path.samefile(other) for other in read):
+            raise MixtureError(f"--list {path}: would overwrite what it is about; name another")
+
+
+def _sets(target: Path, request: Request, bar: Bar) -> _Sets:
+    if request.raw is not None and not request.raw.is_dir():
+        raise RawDataError(f"--raw {request.raw}: no such folder; `mix sources` tells what belongs there")
+    asked = asking(request.against, request.layouts, request.ids_of)
+    pictured = folders(request.eval_images, request.images)
+    splits = read_splits(request.raw)
+    if not asked and not pictured and splits.is_empty():
+        raise MixtureError(f"--raw {request.raw}: no refs of RefCOCO below it; pass evaluation sets with --against")
+    coco_of_vg = CocoOfVg(_image_data(request))
+    sets = [_read(one, bar) for one in asked]
+    if not pictured or request.images is None:
+        return _Sets(Compared(pl.DataFrame(schema=LINKS), sets, None), splits, coco_of_vg)
+    with bar("reading the mixture") as advance:
+        names = named_images(target, (), advance=advance).records["image"].unique().sort().to_list()
+    mine = Folder("the mixture", request.images, names)
+    compared = compare_pictures(sets, pictured, mine, coco_of_vg, jobs=request.jobs, bar=bar)
+    return _Sets(compared, splits, coco_of_vg)
+
+
+def _read(asked: Asking, bar: Bar) -> EvaluationSet:
+    if not asked.path.is_file():
+        raise RawDataError(
+            f"--against {asked.path}: {'a folder, expected a file' if asked.path.is_dir() else 'no such file'}"
+        )
+    size = max(asked.path.stat().st_size, 1)
+    with bar(f"reading {asked.name}") as advance:
+        return read_set(asked, progress=lambda num_bytes: advance(num_bytes / size))
+
+
+def _image_data(request: Request) -> Path | None:
+    """Visual Genome's table, where it is given or lies below the raw folder."""
+    if request.image_data is not None:
+        return request.image_data
+    file = VG.file("images")
+    path = request.raw / file.path if request.raw and file else None
+    return path if path and path.is_file() else None
+
+
+def _about(sets: _Sets) -> dict[str, Any]:
+    """What a clean mixture's manifest tells of what it was compared with."""
+    compared, _, coco_of_vg = sets
+    against: list[dict[str, Any]] = []
+    for one in compared.sets:
+        images = {"images_sha256": one.files_sha256} if one.files_sha256 else {}
+        against.append({"name": one.name, "file": one.path.name, "sha256": one.sha256, **images})
+    if coco_of_vg.path is None:
+        return {"against": against}
+    return {"against": against, "image_data": file_hash(coco_of_vg.path)}
