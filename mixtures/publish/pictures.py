@@ -1,0 +1,180 @@
+"""The records of a mixture with their images in them, in Parquet files of at most half a gigabyte or so.
+
+An image stands with every record that names it, as people who load a data set expect; the Hub stores equal parts of
+files once, and so that it finds them images are not compressed again.
+"""
+
+import io
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from mixtures.damage import whole_rows
+from mixtures.images.places import is_inside
+from mixtures.publish.front import IMAGE
+from mixtures.publish.layout import IMAGES
+from mixtures.store import DICTIONARIES, SCHEMA, shard_name
+from schemas.errors import MixtureError
+from schemas.manifest import SourceEntry
+
+MAX_BYTES = 480_000_000
+"""Of the images in one file; the Hub's viewer wants files of no more than about 500 MB."""
+_ROWS_PER_GROUP = 100
+"""As `datasets` writes images, so that a part of a file can be streamed."""
+
+
+class Part(NamedTuple):
+    """A file to be written: its path in the repository, and how many records of a source it has."""
+
+    path: str
+    rows: int
+
+
+class Written(NamedTuple):
+    """A file that was written, and the bytes of its rows in memory."""
+
+    path: str
+    file: Path
+    memory_bytes: int
+
+
+def plan_parts(folder: Path, entries: Iterable[SourceEntry], images: Path) -> dict[str, list[Part]]:
+    """The files of every source, so that each has its number of how many before one is written.
+
+    Raises:
+        MixtureError: with the number of images that are missing, and the first.
+    """
+    if not images.is_dir():
+        raise MixtureError(f"--with-images {images}: no such folder")
+    sizes: dict[str, int] = {}
+    missing: list[str] = []
+    found = {}
+    for entry in entries:
+        each = []
+        for name in _names(folder, entry):
+            if name is not None and name not in sizes:
+                sizes[name] = _bytes_of(images, name, missing)
+            each.append(sizes[name] if name is not None else 0)
+        cuts = _cuts(each)
+        found[entry.name] = [
+            Part(f"{IMAGES}/{shard_name(entry.name, i, len(cuts))}", rows) for i, rows in enumerate(cuts)
+        ]
+    if missing:
+        raise MixtureError(
+            f"--with-images {images}: {len(missing):,} of {len(sizes):,} images are missing or empty, the first is "
+            f"{missing[0]!r}; `mix images` tells about all of them"
+        )
+    return found
+
+
+def write_parts(folder: Path, entry: SourceEntry, parts: list[Part], images: Path, *, out: Path) -> Iterator[Written]:
+    """Write the files of a source below a folder, each when it is asked for.
+
+    Raises:
+        MixtureError: for a file that is no picture, or when there is no room.
+    """
+    rows = _Rows(batch for shard in entry.shards for batch in whole_rows(folder, shard))
+    for part in parts:
+        file = out / part.path
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            memory_bytes = _write_part(file, rows, part.rows, images)
+        except OSError as error:
+            why = (error.strerror or " ".join(str(error).split())).lower()
+            raise MixtureError(f"{error.filename or file}: {why}; images are put together there, make room") from None
+        yield Written(part.path, file, memory_bytes)
+
+
+def _write_part(file: Path, rows: "_Rows", count: int, images: Path) -> int:
+    """Write the next rows with their images; gives their bytes in memory."""
+    compression = {name: "none" if name == "image.bytes" else "zstd" for name in _leaves()}
+    memory_bytes = 0
+    with pq.ParquetWriter(file, _schema(), compression=compression, use_dictionary=DICTIONARIES) as writer:
+        while count:
+            group = _with_images(rows.take(min(count, _ROWS_PER_GROUP)), images)
+            writer.write_batch(group)
+            count, memory_bytes = count - len(group), memory_bytes + group.nbytes
+    return memory_bytes
+
+
+class _Rows:
+    """The rows of a source, handed out some at a time."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._left = pa.RecordBatch.from_pylist([], schema=SCHEMA)
+
+    def take(self, most: int) -> pa.RecordBatch:
+        """The next rows, one at least."""
+        while not len(self._left):
+            self._left = next(self._batches)
+        rows, self._left = self._left.slice(0, most), self._left.slice(most)
+        return rows
+
+
+def _with_images(rows: pa.RecordBatch, images: Path) -> pa.RecordBatch:
+    """Rows whose image is the picture and its path."""
+    names = rows.column("image").to_pylist()
+    pictures = [name and {"bytes": _picture(images / name), "path": name} for name in names]
+    columns = [pa.array(pictures, IMAGE) if name == "image" else rows.column(name) for name in SCHEMA.names]
+    return pa.RecordBatch.from_arrays(columns, schema=_schema())
+
+
+def _picture(path: Path) -> bytes:
+    content = path.read_bytes()
+    try:
+        Image.open(io.BytesIO(content)).close()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise MixtureError(f"{path}: no picture, expected one; `mix images` tells about all of them") from None
+    return content
+
+
+def _bytes_of(images: Path, name: str, missing: list[str]) -> int:
+    """The size of an image; one that is not there, or not below the folder, is noted as missing."""
+    path = images / name
+    size = path.stat().st_size if is_inside(name) and path.is_file() else 0
+    if not size:
+        missing.append(name)
+    return size
+
+
+def _names(folder: Path, entry: SourceEntry) -> Iterator[str | None]:
+    for shard in entry.shards:
+        for rows in whole_rows(folder, shard):
+            yield from rows.column("image").to_pylist()
+
+
+def _cuts(sizes: list[int]) -> list[int]:
+    """How many records go into each file; a file that is full with one image holds one record."""
+    cuts, filled = [0], 0
+    for size in sizes:
+        if cuts[-1] and filled + size > MAX_BYTES:
+            cuts.append(0)
+            filled = 0
+        cuts[-1] += 1
+        filled += size
+    return cuts
+
+
+@cache
+def _schema() -> pa.Schema:
+    """The columns, with what tells `datasets` that one of them holds images."""
+    import datasets
+
+    columns = datasets.Features.from_arrow_schema(SCHEMA)
+    columns["image"] = datasets.Image()
+    found: pa.Schema = columns.arrow_schema
+    return found
+
+
+def _leaves() -> list[str]:
+    """The columns as Parquet names them."""
+    file = io.BytesIO()
+    pq.write_table(_schema().empty_table(), file)
+    columns = pq.read_metadata(file).schema
+    return [columns.column(i).path for i in range(len(columns))]

@@ -1,0 +1,177 @@
+"""The repository that a mixture becomes, file by file, and its way into a folder or to the Hub."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from mixtures.card import CARD, card, licence_table
+from mixtures.images.examining import Bar
+from mixtures.licences import Choice, Selection
+from mixtures.manifests import encoded
+from mixtures.publish.croissant import ParquetFile, croissant
+from mixtures.publish.derive import choose, without
+from mixtures.publish.front import Place, Size
+from mixtures.publish.layout import CROISSANT, IMAGES, LICENCES, RECIPE
+from mixtures.publish.pictures import Part, plan_parts, write_parts
+from mixtures.publish.published import LeftOutSource, Published
+from mixtures.publish.sizes import source_size
+from mixtures.recipes import load_recipe
+from mixtures.store import file_hash
+from mixtures.verify.alone import verify_mixture
+from schemas.errors import MixtureError
+from schemas.hub import File, Owned, Pushed, Target, push, require_access, require_name
+from schemas.manifest import MANIFEST, Manifest, load_manifest
+
+_OWNED = Owned(("data/*.parquet", f"{IMAGES}/*.parquet"), marker=MANIFEST)
+
+
+class Request(NamedTuple):
+    """What to publish where: a mixture without what is chosen to be left out, with images of this folder or none."""
+
+    target: Target
+    choice: Choice = Choice()
+    images: Path | None = None
+    jobs: int = 1
+
+
+class Repository(NamedTuple):
+    """What is going to be published."""
+
+    manifest: Manifest
+    selection: Selection
+    files: Iterable[File]
+
+
+def publish(folder: Path, request: Request, out: Path | None = None, *, bar: Bar) -> Published:
+    """Publish a mixture that is found whole, or write all that would be published into the folder `out`.
+
+    Raises:
+        MixtureError: when `mix verify` finds something wrong with it, its images are not all there, or `out` holds
+            something or cannot be written.
+        HubError: when the Hub cannot be reached or refuses; it then shows what it showed before.
+    """
+    require_name(request.target.repository)
+    if out is not None:
+        return _write_repository(folder, request, out, bar)
+    require_access(request.target)
+    with TemporaryDirectory(prefix="mix-publish-") as work:
+        repository = _prepare(folder, request, Path(work), bar)
+        sent = _Counted(repository.files)
+        message = f"Publish {' '.join(repository.manifest.name.split())}, row hash {repository.manifest.row_hash[:16]}"
+        done = push(sent, request.target, message=message, owned=_OWNED)
+    return _published(request, repository, sent, done=done)
+
+
+def _write_repository(folder: Path, request: Request, out: Path, bar: Bar) -> Published:
+    """Write the repository's files into a folder, all or none."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise MixtureError(f"--out {out}: already there and not empty; name another")
+    part = out.with_name(f".{out.name}.part")
+    try:
+        part.mkdir(parents=True)
+    except OSError as error:
+        why = "another run writes it, or one was killed; remove it" if part.is_dir() else str(error.strerror).lower()
+        raise MixtureError(f"--out {out}: {part}: {why}") from None
+    try:
+        repository = _prepare(folder, request, part, bar)
+        sent = _Counted(repository.files)
+        for file in sent:
+            _write(part / file.path, file.content)
+        if out.exists():
+            out.rmdir()
+        part.replace(out)
+    except OSError as error:
+        raise MixtureError(f"--out {out}: {(error.strerror or str(error)).lower()}") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return _published(request, repository, sent, out=out)
+
+
+def _write(path: Path, content: Path | bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content != path:
+        shutil.copyfile(content, path)
+
+
+class _Counted:
+    """Files on their way, counted as they pass."""
+
+    def __init__(self, files: Iterable[File]) -> None:
+        self._files = files
+        self.count = self.num_bytes = 0
+
+    def __iter__(self) -> Iterator[File]:
+        for file in self._files:
+            self.count += 1
+            self.num_bytes += len(file.content) if isinstance(file.content, bytes) else file.content.stat().st_size
+            yield file
+
+
+def _prepare(folder: Path, request: Request, work: Path, bar: Bar) -> Repository:
+    """Check everything, and know what will be published; images are written below `work` as they are asked for."""
+    manifest = load_manifest(folder)
+    selection = choose(manifest, request.choice)
+    with bar("checking") as advance:
+        found = verify_mixture(folder, advance=advance, jobs=request.jobs)
+    if not found.ok:
+        failed = ", ".join(check.name for check in found.checks if not check.passed)
+        raise MixtureError(f"{folder}: not published, `mix verify` does not pass it: {failed}; run it to see what")
+    rest = without(manifest, selection)
+    parts = plan_parts(folder, rest.sources, request.images) if request.images else {}
+    return Repository(rest, selection, _files(folder, rest, request, parts, work))
+
+
+def _files(
+    folder: Path, manifest: Manifest, request: Request, parts: dict[str, list[Part]], work: Path
+) -> Iterator[File]:
+    """The files of the repository, the large ones first; those that tell of them last."""
+    for entry in manifest.sources:
+        yield from (File(shard.path, folder / shard.path) for shard in entry.shards)
+    pictures, pictured = [], {}
+    for entry in manifest.sources if request.images else ():
+        size = Size(entry.conversations, 0, 0)
+        for one in write_parts(folder, entry, parts[entry.name], request.images or work, out=work):
+            file = ParquetFile(one.path, one.file.stat().st_size, file_hash(one.file))
+            size = size._replace(
+                num_bytes=size.num_bytes + one.memory_bytes, download_bytes=size.download_bytes + file.num_bytes
+            )
+            pictures.append(file)
+            yield File(one.path, one.file, passing=True)
+        pictured[entry.name] = size
+    place = Place(request.target.repository, request.target.revision, pictured)
+    sizes = {entry.name: source_size(folder, entry) for entry in manifest.sources}
+    yield File(RECIPE, manifest.recipe.encode())
+    yield File(LICENCES, f"# Licences\n\nEach source keeps its own.\n\n{licence_table(manifest)}\n".encode())
+    yield File(CROISSANT, croissant(manifest, place, description=_described(manifest), pictures=pictures))
+    yield File(CARD, card(manifest, sizes, place).encode())
+    yield File(MANIFEST, encoded(manifest))
+
+
+def _described(manifest: Manifest) -> str:
+    """The mixture in a sentence."""
+    told = load_recipe(manifest.recipe, where=MANIFEST).description.strip()
+    counts = f"{manifest.conversations:,} conversations with {manifest.pairs:,} question-answer pairs"
+    return f"{told} {counts}." if told else f"{counts}."
+
+
+def _published(
+    request: Request, repository: Repository, sent: _Counted, *, out: Path | None = None, done: Pushed | None = None
+) -> Published:
+    left_out = repository.selection.left_out
+    return Published(
+        repository=request.target.repository,
+        revision=request.target.revision,
+        folder=str(out) if out else None,
+        url=done and done.url,
+        commit=done and done.commit,
+        changed=done and done.changed,
+        conversations=repository.manifest.conversations,
+        files=sent.count,
+        bytes=sent.num_bytes,
+        left_out=[LeftOutSource(one.name, one.records, one.because) for one in left_out],
+        notes=repository.selection.lines(),
+    )
