@@ -1,0 +1,121 @@
+"""`mix images --fix`: a file gets the name and the format that the mixture has for it, or stays as it is."""
+
+import io
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from filelock import FileLock, Timeout
+from PIL import Image
+
+from mixtures.images.findings import Mend, Verdict
+from mixtures.images.pictures import FORMATS, UNDECODABLE, look
+from mixtures.manifests import write_whole
+from schemas.errors import MixtureError
+
+QUALITY = 95
+_LOCK = ".mix-images.lock"
+
+
+class Task(NamedTuple):
+    """What is to be done for an image, and of which file."""
+
+    image: str
+    file: str
+    mend: Mend
+
+
+class Outcome(NamedTuple):
+    """Why it could not be done, or None, and what the image is now."""
+
+    failed: str | None
+    verdict: Verdict
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other runs from mending the same folder.
+
+    Raises:
+        MixtureError: when one is at it.
+    """
+    lock = FileLock(folder / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise MixtureError(f"--images {folder}: another `mix images --fix` is at work there; wait for it") from None
+    try:
+        yield
+    finally:
+        (folder / _LOCK).unlink(missing_ok=True)
+        lock.release()
+
+
+def settle(tasks: Sequence[Task], *, folder: Path, named: Collection[str]) -> list[Task]:
+    """The tasks as they stand when folders have the names that the mixture has for them; those are renamed here.
+
+    A folder stays where the right one is there too, and where the mixture or its mapping names it as well. A file that
+    the mixture names, or that several images need, is copied and not renamed.
+    """
+    used = [*named, *(task.file for task in tasks if task.mend == "copy")]
+    kept = {str(parent) for name in used for parent in PurePosixPath(name).parents}
+    uses = Counter(task.file for task in tasks)
+    settled = []
+    for image, file, mend in tasks:
+        copied = mend == "rename" and (file in named or uses[file] > 1)
+        at = file if mend == "copy" else _after_renaming(folder, PurePosixPath(image), PurePosixPath(file), kept)
+        settled.append(Task(image, at, "copy" if copied else mend))
+    return settled
+
+
+def _after_renaming(folder: Path, image: PurePosixPath, file: PurePosixPath, kept: Collection[str]) -> str:
+    """Where the file lies when its folders are renamed as far as they may be."""
+    at = PurePosixPath()
+    for have, want in zip(file.parts[:-1], image.parts[:-1], strict=True):
+        if have != want and not os.path.lexists(folder / at / want) and str(at / have) not in kept:
+            (folder / at / have).rename(folder / at / want)
+        at /= want if not os.path.lexists(folder / at / have) else have
+    return str(at / file.name)
+
+
+def mend_all(tasks: Sequence[Task], *, folder: Path, min_side_px: int) -> list[Outcome]:
+    """Mend each image if that can be done, and look at it again."""
+    return [
+        Outcome(_mend(folder, task), look(folder / task.image, name=task.image, min_side_px=min_side_px))
+        for task in tasks
+    ]
+
+
+def _mend(folder: Path, task: Task) -> str | None:
+    """Do it, or say why not."""
+    source, target = folder / task.file, folder / task.image
+    try:
+        if source != target and os.path.lexists(target):
+            return "it is there by now"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if task.mend == "rename":
+            source.rename(target)
+        else:
+            write_whole(target, source.read_bytes() if task.mend == "copy" else as_jpeg(source))
+    except UNDECODABLE as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        return " ".join(why.split()).lower()
+    return None
+
+
+def as_jpeg(path: Path) -> bytes:
+    """A picture as a JPEG: the first frame of several, on white where it is transparent."""
+    with Image.open(path, formats=FORMATS) as picture:
+        picture.load()
+        flat: Image.Image = picture
+        if picture.mode.startswith("I;16"):
+            flat = picture.point(lambda value: value * (1 / 256)).convert("L")
+        elif picture.has_transparency_data:
+            flat = Image.new("RGBA", picture.size, "white")
+            flat.alpha_composite(picture.convert("RGBA"))
+        content = io.BytesIO()
+        flat.convert("RGB").save(content, "JPEG", quality=QUALITY, subsampling=0)
+        return content.getvalue()

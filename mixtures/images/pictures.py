@@ -1,0 +1,126 @@
+"""Looking at one picture file: all of it is decoded."""
+
+import errno
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from PIL import Image, UnidentifiedImageError
+
+from mixtures.images.findings import MAX_ASPECT, Place, Verdict
+
+FORMAT_OF = Image.registered_extensions()
+"""The format that an extension stands for."""
+FORMATS = tuple(name for name in ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF") if name in Image.OPEN)
+"""What the web serves. Pillow's other formats include some that run a program or unpack without limit."""
+UNDECODABLE = (
+    OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, OverflowError, MemoryError, AttributeError,
+    NotImplementedError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow raises on bytes that are no picture."""
+_NOTES = {"CMYK": "CMYK", "P": "palette", "PA": "palette"}
+_NOTES |= dict.fromkeys(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"), "16 bit")
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
+
+
+def look_all(places: Sequence[Place], *, folder: Path, min_side_px: int) -> list[Verdict]:
+    """A verdict on each file."""
+    return [look(folder / file, name=image, min_side_px=min_side_px) for image, file in places]
+
+
+def look(path: Path, *, name: str, min_side_px: int) -> Verdict:
+    """What is wrong with a file for a mixture that has this name for it."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe would never end
+            return Verdict("not a file", "a folder" if stat.S_ISDIR(found.st_mode) else "a device or a pipe")
+        if found.st_size == 0:
+            return Verdict("insane size", "0 bytes")
+        with path.open("rb") as file:
+            return _look_into(file, name, min_side_px)
+    except OSError as error:
+        return _absent(path, error)
+    except ValueError:  # a name that no file can have
+        return Verdict("missing")
+
+
+def wanted_format(name: str) -> str | None:
+    """The format that the extension of a name stands for, if it has one."""
+    return FORMAT_OF.get(os.path.splitext(name)[1].lower())  # noqa: PTH122, a third of the time of a Path
+
+
+def _absent(path: Path, error: OSError) -> Verdict:
+    if error.errno in _ABSENT:
+        if os.path.islink(path):  # noqa: PTH114, a Path complains of long names
+            return Verdict("not a file", f"a link to {path.readlink()}, which is not there")
+        return Verdict("missing")
+    return Verdict("unreadable", (error.strerror or str(error)).lower())
+
+
+def _look_into(file: IO[bytes], name: str, min_side_px: int) -> Verdict:
+    try:
+        picture = Image.open(file, formats=FORMATS)
+        form, mode = picture.format, picture.mode
+        if why := _insane(*picture.size, min_side_px):
+            return Verdict("insane size", why)
+        # an eighth of a JPEG's size: reads all of its bits, which is what finds damage, and saves the rest of the work
+        picture.draft(None, (1, 1))
+        picture.load()
+    except Image.DecompressionBombError as error:
+        return Verdict("insane size", str(error).partition(", could")[0].lower())
+    except UNDECODABLE as error:
+        return _damaged(file, error)
+    if form == "MPO":  # a JPEG with further pictures behind it
+        form = "JPEG"
+    if form == "JPEG" and not _is_ended(file):
+        return Verdict("truncated", "has no end marker, filled up with other bytes")
+    if form != (wanted_format(name) or form):
+        return Verdict("wrong format", f"{form}, named {Path(name).suffix}")
+    return Verdict(note=_NOTES.get(mode, ""))
+
+
+def _insane(width: int, height: int, min_side_px: int) -> str | None:
+    short, long = sorted((width, height))
+    if short < min_side_px:
+        return f"{width} x {height} pixels, expected {min_side_px} or more"
+    if long > MAX_ASPECT * short:
+        return f"{width} x {height} pixels, expected no side over {MAX_ASPECT} times the other"
+    return None
+
+
+def _damaged(file: IO[bytes], error: BaseException) -> Verdict:
+    """Whether a file that cannot be decoded ends too soon, or what else it is."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return Verdict("unreadable", (error.strerror or str(error)).lower())
+    why = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, UnidentifiedImageError):
+        if isinstance(error, EOFError) or "truncated" in why.lower():
+            return _truncated(file)
+        return Verdict("not decodable", why)
+    file.seek(0)
+    content = file.read()
+    if content.startswith(_JPEG_START) and _JPEG_SCAN not in content:
+        return _truncated(file)
+    start = content[:40]
+    if start.isascii() and (text := " ".join(start.decode("ascii").split())).isprintable():
+        return Verdict("not decodable", f"text that begins {text!r}")
+    return Verdict("not decodable", f"no picture, begins {start[:8].hex(' ')}")
+
+
+def _truncated(file: IO[bytes]) -> Verdict:
+    return Verdict("truncated", f"ends after {file.seek(0, os.SEEK_END):,} bytes")
+
+
+def _is_ended(file: IO[bytes]) -> bool:
+    """Whether a JPEG has an end marker; a decoder takes zeros that fill up the file for grey and says nothing."""
+    file.seek(-len(_JPEG_END), os.SEEK_END)
+    if file.read() == _JPEG_END:
+        return True
+    file.seek(0)
+    content = file.read()
+    return content.find(_JPEG_END, content.find(_JPEG_SCAN)) != -1
