@@ -1,6 +1,7 @@
 """Seconds and peak memory of a command and everything it starts."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -25,22 +26,28 @@ class Cost(NamedTuple):
 
     seconds: float
     peak_bytes: int
+    cpu_s: float = 0.0
 
 
-def run(command: Sequence[str]) -> Cost:
-    """Run a command; its memory is the proportional set size summed over its processes, polled."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, _total_pss(psutil.Process(process.pid)))
-        time.sleep(POLL_S)
-    if process.returncode:
+def run(command: Sequence[str], *, out: Path | None = None, codes: Sequence[int] = (0,)) -> Cost:
+    """Run a command; its memory (proportional set size) and processor time are summed over its processes, polled.
+
+    What it prints goes to `out`; an exit code other than `codes` ends the benchmark.
+    """
+    begun, peak = time.perf_counter(), 0
+    cpu_s: dict[int, float] = {}
+    with (out or Path(os.devnull)).open("wb") as file:
+        process = subprocess.Popen(command, stdout=file)
+        while process.poll() is None:
+            peak = max(peak, _look(psutil.Process(process.pid), cpu_s))
+            time.sleep(POLL_S)
+    if process.returncode not in codes:
         raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}")
-    return Cost(time.perf_counter() - begun, peak)
+    return Cost(time.perf_counter() - begun, peak, sum(cpu_s.values()))
 
 
-def _total_pss(root: psutil.Process) -> int:
+def _look(root: psutil.Process, cpu_s: dict[int, float]) -> int:
+    """The memory of a process and all below it; what each has used of the processor goes to `cpu_s`."""
     total = 0
     try:
         tree = [root, *root.children(recursive=True)]
@@ -49,8 +56,10 @@ def _total_pss(root: psutil.Process) -> int:
     for process in tree:
         try:
             total += process.memory_full_info().pss
+            times = process.cpu_times()
         except psutil.Error:
             continue
+        cpu_s[process.pid] = times.user + times.system
     return total
 
 
