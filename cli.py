@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mixtures.commands import auditing, building
+from mixtures.commands import auditing, building, overlapping, sharing
 from schemas.errors import UserError
 from trainer import commands as training
 
@@ -66,15 +66,23 @@ def _app(name: str, text: str) -> typer.Typer:
 mix = _app("mix", "Rebuild LLaVA-1.5's instruction mixture from the raw datasets, and look at what came out.")
 mix.command()(building.build)
 mix.command("inspect")(auditing.inspect_)
+mix.command()(overlapping.contamination)
+mix.command()(auditing.diff)
 mix.command()(building.doctor)
 mix.command()(building.export)
+mix.command()(sharing.fetch)
+mix.command()(auditing.images)
+mix.command()(sharing.publish)
 mix.command()(building.sources)
 mix.command()(building.steps)
 mix.command()(building.synth)
+mix.command()(auditing.trace)
+mix.command()(auditing.verify)
 
 train = _app("train", "Train LLaVA-1.5's two stages on a mixture.")
 train.command()(training.pretrain)
 train.command()(training.finetune)
 train.command("check")(training.check_run)
+train.command()(training.plan)
 train.command("export")(training.export_run)
 train.command("generate")(training.generate_answer)

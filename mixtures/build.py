@@ -1,24 +1,22 @@
 """Building a mixture: sources first, the manifest last."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mixtures.card import write_card
+from mixtures.card import CARD, write_card
+from mixtures.damage import hash_of_all
+from mixtures.expected import is_held
 from mixtures.manifests import write_manifest, write_whole
 from mixtures.plan import Options, Plan
 from mixtures.processes import Result, Watcher, run_sources
 from mixtures.worker import STATE
 from schemas.errors import MixtureError
 from schemas.manifest import FORMAT, MANIFEST, Manifest, SourceEntry, load_manifest
-
-_CARD = "README.md"
 
 
 def build(plan: Plan, *, jobs: int, overwrite: bool, watcher: Watcher) -> tuple[Manifest, list[Result]]:
@@ -31,15 +29,15 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, watcher: Watcher) -> tuple[
     out = plan.options.out
     try:
         _require_room(plan, overwrite=overwrite)
-        with _locked(out):
+        with locked(out):
             _prepare(plan, overwrite=overwrite)
             found = run_sources(plan, jobs=jobs, watcher=watcher)
             results = [found[bound.block.label] for bound in plan.sources]
             for result in results:
                 _require_count(result.entry, plan.options)
             manifest = _manifest(plan, [result.entry for result in results])
-            _sweep(out, manifest)
-            write_card(out / _CARD, manifest)
+            sweep(out, manifest)
+            write_card(out / CARD, manifest)
             write_manifest(out, manifest)
     except OSError as error:
         raise MixtureError(f"{error.filename or out}: {(error.strerror or str(error)).lower()}") from None
@@ -66,8 +64,12 @@ def _require_room(plan: Plan, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Keep other builds out of the folder; a build that is killed frees it."""
+def locked(out: Path) -> Iterator[None]:
+    """Keep other builds out of the folder; a build that is killed frees it.
+
+    Raises:
+        MixtureError: when one is running into it.
+    """
     (out / STATE).mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / STATE / "lock", timeout=0)
     try:
@@ -92,12 +94,13 @@ def _prepare(plan: Plan, *, overwrite: bool) -> None:
             path.unlink()
         for path in (out / STATE).glob("*.json"):
             path.unlink()
-    _clear_work(out)
+    clear_work(out)
     (out / "data").mkdir(exist_ok=True)
     write_whole(marker, plan.recipe.name)
 
 
-def _clear_work(out: Path) -> None:
+def clear_work(out: Path) -> None:
+    """Remove what killed builds left unfinished."""
     for folder in (out / STATE).iterdir():
         if folder.is_dir():
             shutil.rmtree(folder)
@@ -106,10 +109,7 @@ def _clear_work(out: Path) -> None:
 def _require_count(entry: SourceEntry, options: Options) -> None:
     """Hold a strict expectation, unless this build was asked for something else."""
     expect = entry.expect
-    dropping = "drop" in (options.on_missing_image, options.on_bad_record)
-    if expect is None or not expect.strict or options.limit or dropping or _takes_ids(entry.steps):
-        return
-    if entry.conversations == expect.count:
+    if expect is None or not is_held(entry, options.overrides()) or entry.conversations == expect.count:
         return
     raise MixtureError(
         f"{entry.name}: built {entry.conversations:,} conversations, the recipe expects {expect.count:,} "
@@ -117,30 +117,24 @@ def _require_count(entry: SourceEntry, options: Options) -> None:
     )
 
 
-def _takes_ids(steps: list[dict[str, dict[str, Any]]]) -> bool:
-    """Whether a step takes what a file names instead of drawing."""
-    return any(params.get("ids_from") for step in steps for params in step.values())
-
-
 def _manifest(plan: Plan, entries: list[SourceEntry]) -> Manifest:
-    hashes = "".join(f"{entry.name} {shard.row_hash}\n" for entry in entries for shard in entry.shards)
     return Manifest(
         format=FORMAT,
         tool=f"mix665k {version('mix665k')}",
         name=plan.recipe.name,
         recipe=plan.text,
-        overrides=plan.options.overrides(),
+        overrides=plan.overrides(),
         integer_ids=plan.recipe.integer_ids,
         conversations=sum(entry.conversations for entry in entries),
         pairs=sum(entry.pairs for entry in entries),
-        row_hash=hashlib.sha256(hashes.encode()).hexdigest(),
+        row_hash=hash_of_all(entries),
         sources=entries,
     )
 
 
-def _sweep(out: Path, manifest: Manifest) -> None:
+def sweep(out: Path, manifest: Manifest) -> None:
     """Remove shards that this mixture does not name, and what killed builds left."""
-    _clear_work(out)
+    clear_work(out)
     named = {shard.path for entry in manifest.sources for shard in entry.shards}
     for path in (out / "data").glob("*.parquet"):
         if f"data/{path.name}" not in named:

@@ -18,7 +18,7 @@ from schemas.manifest import load_manifest
 
 Form = Literal["llava", "messages"]
 _SUFFIXES: dict[Form, tuple[str, ...]] = {"llava": (".json",), "messages": (".parquet", ".jsonl")}
-_WHOLE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
+WHOLE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
 """Texts that a 64-bit integer gives back as they are."""
 
 
@@ -112,7 +112,7 @@ def write_llava(rows: Iterable[Rows], file: IO[bytes]) -> int:
 def llava_record(row: dict[str, Any], *, integer_ids: bool) -> dict[str, Any]:
     """A row as the published file has it, where text-only records have `model` in place of `image`."""
     identifier: str | int = row["reference_id"]
-    if integer_ids and _WHOLE_NUMBER.match(row["reference_id"]):
+    if integer_ids and WHOLE_NUMBER.match(row["reference_id"]):
         identifier = int(row["reference_id"])
     about = {"model": ""} if row["image"] is None else {"image": row["image"]}
     return {"id": identifier, **about, "conversations": row["conversations"]}

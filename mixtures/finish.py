@@ -1,6 +1,6 @@
 """The last steps of every source: its images are there, its ids unique, its records valid."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from builders.raw import OnBadRecord
@@ -9,29 +9,47 @@ from mixtures.check import RecordCheck
 from mixtures.store import Named, name
 from schemas.conversation import Conversation
 from schemas.errors import MixtureError
+from schemas.manifest import FunnelStep
+
+IMAGES = "images"
+"""The step of a funnel that looks for images."""
+_MISSING = "image missing"
 
 
 def with_images(
-    conversations: Iterable[Conversation], tally: Tally, *, label: str, images: Path, drop: bool
+    conversations: Iterable[Conversation], tally: Tally, *, is_there: Callable[[Conversation], bool]
 ) -> Iterator[Conversation]:
-    """Conversations whose image is there, or that have none; the ids of all others are kept in the funnel.
+    """Conversations whose image is there, or that have none; the ids of all others are kept in the funnel."""
+    for conversation in conversations:
+        if conversation.image is None or is_there(conversation):
+            yield conversation
+        else:
+            tally.change(_MISSING, conversations=-1, pairs=-len(conversation.pairs))
+            tally.note(_MISSING, _name_missing(conversation), limit=None)
+
+
+def require_images(step: FunnelStep, *, label: str, images: Path) -> None:
+    """No image was missing.
 
     Raises:
-        MixtureError: unless they are dropped, at the end, with their number.
+        MixtureError: with their number.
     """
-    missing: list[str] = []
-    for conversation in conversations:
-        if conversation.image is None or (images / conversation.image).is_file():
-            yield conversation
-            continue
-        missing.append(conversation.image)
-        tally.change("image missing", conversations=-1, pairs=-len(conversation.pairs))
-        tally.note("image missing", f"{conversation.id}: {conversation.image}", limit=None)
-    if missing and not drop:
+    if missing := step.noted.get(_MISSING):
+        first = step.examples[_MISSING][0].partition(": ")[2]
         raise MixtureError(
-            f"{label}: {len(missing):,} records have no image under {images}, the first is {missing[0]}; "
+            f"{label}: {missing:,} records have no image under {images}, the first is {first}; "
             "get the images or pass --on-missing-image drop"
         )
+
+
+def was_there(funnel: Iterable[FunnelStep]) -> Callable[[Conversation], bool] | None:
+    """Whether a conversation's image was there when this funnel was counted; None when nobody looked."""
+    missing = [set(step.examples.get(_MISSING, ())) for step in funnel if step.step == IMAGES]
+    return (lambda conversation: _name_missing(conversation) not in missing[0]) if missing else None
+
+
+def _name_missing(conversation: Conversation) -> str:
+    return f"{conversation.id}: {conversation.image}"
 
 
 def named(conversations: Iterable[Conversation], *, label: str) -> Iterator[Named]:

@@ -6,17 +6,17 @@ from mixtures.paper import RECORDS, UNTOLD
 from schemas.conversation import IMAGE_TOKEN
 
 NO_PROMPT = "none"
-_LAST_LINES = {
+LAST_LINES = {
     "short answer": "Answer the question using a single word or phrase.",
     "option letter": "Answer with the option's letter from the given choices directly.",
     "caption": "Provide a one-sentence caption for the provided image.",
 }
-_LINE_STARTS = {
+LINE_STARTS = {
     "region describe": "Please provide a short description for this region: [",
     "region locate": "Please provide the bounding box coordinate of the region this sentence describes: ",
 }
 _OCR_FORM = "caption, OCR line"
-_OCR_LINES = f"{_LAST_LINES['caption']}\nReference OCR token:"
+_OCR_LINES = f"{LAST_LINES['caption']}\nReference OCR token:"
 FORMS = (NO_PROMPT, "short answer", "option letter", _OCR_FORM, "caption", "region describe", "region locate")
 """The response-format prompts of LLaVA's file."""
 
@@ -39,8 +39,8 @@ def prompt_form(question: pl.Expr) -> pl.Expr:
     text = question.str.replace_all(IMAGE_TOKEN, "", literal=True).str.strip_chars("\n")
     last_line = text.str.split("\n").list.last()
     found = {_OCR_FORM: text.str.contains(_OCR_LINES, literal=True)}
-    found |= {name: last_line == line for name, line in _LAST_LINES.items()}
-    found |= {name: last_line.str.starts_with(start) for name, start in _LINE_STARTS.items()}
+    found |= {name: last_line == line for name, line in LAST_LINES.items()}
+    found |= {name: last_line.str.starts_with(start) for name, start in LINE_STARTS.items()}
     forms = [pl.when(condition).then(pl.lit(name)) for name, condition in found.items()]
     return pl.coalesce(*forms, pl.lit(NO_PROMPT)).cast(pl.Enum(FORMS))
 

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+import pyarrow as pa
 
-from builders.llava_json import LlavaRecord
+from builders.llava_json import LlavaRecord, llava_file
 from builders.raw import Bad, json_path, read
-from builders.registry import RawFile
 from mixtures.check import RecordCheck
 from mixtures.forms import told_source
 from mixtures.inspection import Fault
 from mixtures.measure import measure
-from mixtures.rows import from_dicts
+from mixtures.store import SCHEMA, TURN, lists
 
 _MAX_EXAMPLES = 10
 
@@ -38,11 +38,11 @@ class Faults:
         self.count = 0
         self.examples: list[Fault] = []
 
-    def add(self, where: str, identifier: str, why: str) -> None:
+    def add(self, fault: Fault) -> None:
         """Count one."""
         self.count += 1
         if len(self.examples) < _MAX_EXAMPLES:
-            self.examples.append(Fault(where, identifier, why))
+            self.examples.append(fault)
 
 
 def sound_records(path: Path, faults: Faults, *, progress: Callable[[int], None]) -> Iterator[Sound]:
@@ -51,25 +51,61 @@ def sound_records(path: Path, faults: Faults, *, progress: Callable[[int], None]
     Raises:
         RawDataError: when the file is not a JSON list.
     """
-    file = RawFile("records", path.name, LlavaRecord, "[]", None, url="")
     check = RecordCheck()
+    for place, found in decoded_records(path, progress=progress):
+        fault = found if isinstance(found, Fault) else fault_of(found, place, check)
+        if fault is not None:
+            faults.add(fault)
+        elif not isinstance(found, Fault):
+            yield Sound(f"$[{place}]", found.id, _row(found, f"$[{place}]"))
+
+
+def decoded_records(path: Path, *, progress: Callable[[int], None]) -> Iterator[tuple[int, LlavaRecord | Fault]]:
+    """The records of a file by their place in its list, or what is wrong with their form; see `sound_records`."""
+    file = llava_file(path.name)
     for place, identifier, found in read(file, path, progress):
-        where = json_path(file, place)
+        assert isinstance(place, int), place
         if isinstance(found, Bad):
+            where = json_path(file, place)
             inside = found.where.removeprefix(where)
-            faults.add(where, identifier, f"${inside}: {found.why}" if inside else found.why)
-            continue
-        row = _row(found, where)
-        why = _roles_fault(found) or check.row(row)
-        if why is not None:
-            faults.add(where, str(found.id), why)
+            yield place, Fault(where, identifier, f"${inside}: {found.why}" if inside else found.why)
         else:
-            yield Sound(where, found.id, row)
+            yield place, found
 
 
-def measure_records(records: Sequence[Sound]) -> pl.DataFrame:
-    """The numbers of each record with the source that it tells, and whether its id is an integer."""
-    frame = measure(from_dicts([record.row for record in records]))
+def fault_of(record: LlavaRecord, place: int, check: RecordCheck) -> Fault | None:
+    """What is wrong with the content of a record, if anything."""
+    why = _roles_fault(record) or check.row(_row(record, f"$[{place}]"))
+    return None if why is None else Fault(f"$[{place}]", str(record.id), why)
+
+
+def to_rows(records: Sequence[tuple[int, LlavaRecord]]) -> pa.RecordBatch:
+    """Records with their places as the rows they would be in a mixture, whatever faults they have."""
+    turns = [turn for _, record in records for turn in record.conversations]
+    counts = [len(record.conversations) for _, record in records]
+    origins = [f"$[{place}]" for place, record in records for _ in record.conversations[1::2]]
+    structs = pa.StructArray.from_arrays(
+        [pa.array([turn.role for turn in turns], pa.string()), pa.array([turn.value for turn in turns], pa.string())],
+        fields=list(TURN),
+    )
+    columns = [
+        pa.array([f"file/{record.id}" for _, record in records], pa.string()),
+        pa.array(["file"] * len(records), pa.string()),
+        pa.array([record.image for _, record in records], pa.string()),
+        lists(counts, structs),
+        lists([count // 2 for count in counts], pa.array(origins, pa.string())),
+        lists([0] * len(records), pa.array([], pa.string())),
+        pa.array([str(record.id) for _, record in records], pa.string()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def measure_records(records: Sequence[Sound], rows: pa.RecordBatch) -> pl.DataFrame:
+    """The numbers of each record with the source that it tells, and whether its id is an integer.
+
+    `rows` are those of the records.
+    """
+    frame = measure(rows)
     integers = pl.Series("integer_id", [isinstance(record.id, int) for record in records], pl.Boolean)
     return frame.with_columns(integers, source=told_source(pl.col("image"), pl.col("form")))
 

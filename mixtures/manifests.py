@@ -10,10 +10,19 @@ from schemas.manifest import MANIFEST, Manifest
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that it is either the old one or the new one, whatever happens."""
     part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content.encode() if isinstance(content, str) else content)
-    part.replace(path)
+    try:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def encoded(manifest: Manifest) -> bytes:
+    """The content of `manifest.json`."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json`, which makes a folder a mixture."""
-    write_whole(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+    write_whole(folder / MANIFEST, encoded(manifest))

@@ -9,6 +9,7 @@ import msgspec
 from builders.bind import BoundSource, BoundStep, bind, nearest
 from builders.raw import OnBadRecord
 from builders.tokens import tokenizer_files
+from mixtures.licences import Choice, Offered, Selection, select
 from mixtures.recipes import find_recipe, load_recipe
 from schemas.errors import MixtureError, RawDataError, RecipeError
 from schemas.recipe import Recipe
@@ -28,6 +29,8 @@ class Options(NamedTuple):
     images: Path | None = None
     on_missing_image: OnMissingImage = "fail"
     on_bad_record: OnBadRecord = "fail"
+    exclude_source: tuple[str, ...] = ()
+    commercial_only: bool = False
 
     def overrides(self) -> dict[str, Any]:
         """Those that change what is built, for the manifest."""
@@ -49,6 +52,11 @@ class Plan(NamedTuple):
     text: str
     sources: list[BoundSource]
     options: Options
+    selection: Selection = Selection()
+
+    def overrides(self) -> dict[str, Any]:
+        """What the command line changed in the recipe, for the manifest."""
+        return self.options.overrides() | self.selection.overrides()
 
 
 def make_plan(recipe_name: str, options: Options) -> Plan:
@@ -64,6 +72,35 @@ def make_plan(recipe_name: str, options: Options) -> Plan:
     recipe = load_recipe(text, where=str(path))
     _check_labels(recipe, "integer_ids", recipe.integer_ids)
     _check_labels(recipe, "--only", options.only)
+    recipe = overridden(recipe, options)
+    if options.limit is not None and options.limit < 1:
+        raise MixtureError(f"--limit {options.limit}: expected 1 or more")
+    sources = bind(recipe, raw=options.raw)
+    selection = _selection(recipe, sources, options)
+    sources = [bound for bound in sources if bound.block.label not in selection.names]
+    if options.images and not options.images.is_dir():
+        raise MixtureError(f"--images {options.images}: no such folder")
+    _check_files(sources, options.raw)
+    for tokenizer in named_by([step for bound in sources for step in bound.steps], "tokenizer"):
+        tokenizer_files(tokenizer)
+    return Plan(recipe, text, sources, options, selection)
+
+
+def _selection(recipe: Recipe, sources: list[BoundSource], options: Options) -> Selection:
+    """What the options leave out; how many records a source has, only the recipe's expectation tells."""
+    whole = {bound.block.label: bound.block.expect for bound in sources if options.limit is None}
+    offered = {
+        bound.block.label: Offered(
+            bound.source.name, expect.count if (expect := whole.get(bound.block.label)) else None
+        )
+        for bound in sources
+    }
+    choice = Choice(options.exclude_source, options.commercial_only)
+    return select(offered, choice, where=f"recipe {recipe.name}")
+
+
+def overridden(recipe: Recipe, options: Options) -> Recipe:
+    """The recipe with what the command line puts in place of its own."""
     if options.only:
         chosen = [block for block in recipe.sources if block.label in options.only]
         recipe = msgspec.structs.replace(recipe, sources=chosen)
@@ -71,15 +108,7 @@ def make_plan(recipe_name: str, options: Options) -> Plan:
         recipe = msgspec.structs.replace(recipe, tokenizer=options.tokenizer)
     if options.ids_from:
         recipe = msgspec.structs.replace(recipe, ids_from=str(options.ids_from.resolve()))
-    if options.limit is not None and options.limit < 1:
-        raise MixtureError(f"--limit {options.limit}: expected 1 or more")
-    sources = bind(recipe, raw=options.raw)
-    if options.images and not options.images.is_dir():
-        raise MixtureError(f"--images {options.images}: no such folder")
-    _check_files(sources, options.raw)
-    for tokenizer in named_by([step for bound in sources for step in bound.steps], "tokenizer"):
-        tokenizer_files(tokenizer)
-    return Plan(recipe, text, sources, options)
+    return recipe
 
 
 def _check_labels(recipe: Recipe, where: str, names: Collection[str]) -> None:

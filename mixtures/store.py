@@ -15,18 +15,21 @@ from schemas.manifest import Shard
 
 ROWS_PER_GROUP = 8_192
 ROWS_PER_SHARD = 65_536
-_TURN = pa.struct([("from", pa.string()), ("value", pa.string())])
+TURN = pa.struct([("from", pa.string()), ("value", pa.string())])
 SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("image", pa.string()),
-        pa.field("conversations", pa.list_(_TURN), nullable=False),
+        pa.field("conversations", pa.list_(TURN), nullable=False),
         pa.field("origins", pa.list_(pa.string()), nullable=False),
         pa.field("steps", pa.list_(pa.string()), nullable=False),
         pa.field("reference_id", pa.string(), nullable=False),
     ]
 )
+
+DICTIONARIES = ["source", "conversations.list.element.from"]
+"""The columns of few values, as Parquet names them."""
 
 
 class RowHash:
@@ -96,24 +99,53 @@ def to_rows(source: str, records: Sequence[Named]) -> pa.RecordBatch:
     turns = [value for record in records for value in record.turns]
     num_pairs = [len(conversation.pairs) for conversation in conversations]
     roles = pa.DictionaryArray.from_arrays(np.arange(len(turns), dtype=np.int8) % 2, pa.array(["human", "gpt"]))
-    structs = pa.StructArray.from_arrays([roles.cast(pa.string()), pa.array(turns, pa.string())], fields=list(_TURN))
+    structs = pa.StructArray.from_arrays([roles.cast(pa.string()), pa.array(turns, pa.string())], fields=list(TURN))
     origins = [pair.origin for conversation in conversations for pair in conversation.pairs]
     steps = [step for conversation in conversations for step in conversation.history]
     columns = [
         pa.array([record.id for record in records], pa.string()),
         pa.array([source] * len(records), pa.string()),
         pa.array([conversation.image for conversation in conversations], pa.string()),
-        _lists([2 * n for n in num_pairs], structs),
-        _lists(num_pairs, pa.array(origins, pa.string())),
-        _lists([len(conversation.history) for conversation in conversations], pa.array(steps, pa.string())),
+        lists([2 * n for n in num_pairs], structs),
+        lists(num_pairs, pa.array(origins, pa.string())),
+        lists([len(conversation.history) for conversation in conversations], pa.array(steps, pa.string())),
         pa.array([conversation.reference_id for conversation in conversations], pa.string()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 
 
-def _lists(lengths: Sequence[int], items: pa.Array) -> pa.ListArray:
+def lists(lengths: Sequence[int], items: pa.Array) -> pa.ListArray:
+    """Items as lists of these lengths."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), items)
+
+
+def shard_name(source: str, number: int, count: int) -> str:
+    """The file name of a shard, which `datasets` finds by its beginning."""
+    return f"{source}-{number:05d}-of-{count:05d}.parquet"
+
+
+class Filling:
+    """The rows of the shard that is being filled: their number and hash."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._hash = RowHash()
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Add rows, at most one row group at a time."""
+        self._hash.update(rows)
+        self.rows += len(rows)
+
+    @property
+    def full(self) -> bool:
+        """Whether the next rows belong to another shard."""
+        return self.rows >= ROWS_PER_SHARD
+
+    @property
+    def row_hash(self) -> str:
+        """The hash of the rows so far."""
+        return self._hash.hexdigest()
 
 
 class ShardWriter:
@@ -127,19 +159,15 @@ class ShardWriter:
         self._name = name
         self._writer: pq.ParquetWriter | None = None
         self._parts: list[tuple[Path, int, str]] = []
-        self._rows = 0
-        self._hash = RowHash()
+        self._filling = Filling()
 
     def write(self, rows: pa.RecordBatch) -> None:
         """Append rows, at most one row group at a time."""
         if self._writer is None:
-            self._writer = pq.ParquetWriter(
-                self._part(), SCHEMA, compression="zstd", use_dictionary=["source", "conversations.list.element.from"]
-            )
+            self._writer = pq.ParquetWriter(self._part(), SCHEMA, compression="zstd", use_dictionary=DICTIONARIES)
         self._writer.write_batch(rows)
-        self._hash.update(rows)
-        self._rows += len(rows)
-        if self._rows >= ROWS_PER_SHARD:
+        self._filling.add(rows)
+        if self._filling.full:
             self._close()
 
     def finish(self) -> list[Shard]:
@@ -149,7 +177,7 @@ class ShardWriter:
         self._close()
         shards = []
         for i, (part, rows, row_hash) in enumerate(self._parts):
-            path = part.with_name(f"{self._name}-{i:05d}-of-{len(self._parts):05d}.parquet")
+            path = part.with_name(shard_name(self._name, i, len(self._parts)))
             part.replace(path)
             shards.append(Shard(f"data/{path.name}", rows, path.stat().st_size, file_hash(path), row_hash))
         return shards
@@ -161,8 +189,8 @@ class ShardWriter:
         if self._writer is None:
             return
         self._writer.close()
-        self._parts.append((self._part(), self._rows, self._hash.hexdigest()))
-        self._writer, self._rows, self._hash = None, 0, RowHash()
+        self._parts.append((self._part(), self._filling.rows, self._filling.row_hash))
+        self._writer, self._filling = None, Filling()
 
 
 def file_hash(path: Path) -> str:

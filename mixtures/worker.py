@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import pyarrow as pa
 
 from builders.bind import BoundSource
 from builders.pipeline import Run
-from mixtures.finish import counted, named, valid, with_images
+from mixtures.finish import IMAGES, counted, named, require_images, valid, with_images
 from mixtures.keys import hash_inputs, key_of
 from mixtures.manifests import write_whole
 from mixtures.plan import Options, params_of
-from mixtures.store import ROWS_PER_GROUP, Named, ShardWriter, file_hash, to_rows
+from mixtures.store import ROWS_PER_GROUP, ShardWriter, file_hash, to_rows
+from mixtures.tasks import Report
+from schemas.conversation import Conversation
 from schemas.errors import MixtureError
 from schemas.manifest import FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 
 STATE = ".build"
 """Folder of a mixture for the state of finished sources and for unfinished work."""
-
-Report = Callable[[int, int], None]
-"""Hears of raw bytes read and records written since its last call."""
 
 
 class Built(NamedTuple):
@@ -49,30 +49,44 @@ def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
         return Built(msgspec.structs.replace(entry, expect=bound.block.expect), reused=True)
     work = options.out / STATE / f"{label}.{os.getpid()}"
     work.mkdir(parents=True, exist_ok=True)
-    run = Run(bound, on_bad_record=options.on_bad_record, progress=lambda n: report(n, 0), limit=options.limit)
+    run = begin(bound, options, report)
     writer = ShardWriter(work, label)
-    records = _finish(run, label, options)
-    while batch := list(islice(records, ROWS_PER_GROUP)):
-        writer.write(to_rows(label, batch))
-        report(0, len(batch))
-    entry = _entry(bound, key, inputs, run.funnel(), _move(writer.finish(), work, options.out))
+    for rows in finished_rows(run, label, options, is_there=_looks_below(options.images)):
+        writer.write(rows)
+        report(0, len(rows))
+    funnel = run.funnel()
+    if options.images and options.on_missing_image == "fail":
+        require_images(next(step for step in funnel if step.step == IMAGES), label=label, images=options.images)
+    entry = make_entry(bound, key, inputs, funnel, _move(writer.finish(), work, options.out))
     if why := funnel_fault(entry):
         raise MixtureError(f"{label}: {why}")
     write_whole(options.out / STATE / f"{label}.json", msgspec.json.encode(entry))
     return Built(entry, reused=False)
 
 
-def _finish(run: Run, label: str, options: Options) -> Iterator[Named]:
-    """The conversations of a run through the last steps."""
+def begin(bound: BoundSource, options: Options, report: Report) -> Run:
+    """A run of a source and its steps; nothing is read yet."""
+    return Run(bound, on_bad_record=options.on_bad_record, progress=lambda n: report(n, 0), limit=options.limit)
+
+
+def finished_rows(
+    run: Run, label: str, options: Options, *, is_there: Callable[[Conversation], bool] | None
+) -> Iterator[pa.RecordBatch]:
+    """The conversations of a run through the last steps, as the rows of a mixture; images are looked for if asked."""
     stream = run.conversations
-    if options.images is not None:
-        tally = run.add("images")
-        drop = options.on_missing_image == "drop"
-        stream = with_images(tally.entering(stream), tally, label=label, images=options.images, drop=drop)
-        stream = tally.leaving(stream)
+    if is_there is not None:
+        tally = run.add(IMAGES)
+        stream = tally.leaving(with_images(tally.entering(stream), tally, is_there=is_there))
     tally = run.add("check")
     records = named(tally.entering(stream), label=label)
-    return counted(valid(records, tally, label=label, on_bad_record=options.on_bad_record), tally)
+    records = counted(valid(records, tally, label=label, on_bad_record=options.on_bad_record), tally)
+    while batch := list(islice(records, ROWS_PER_GROUP)):
+        yield to_rows(label, batch)
+
+
+def _looks_below(images: Path | None) -> Callable[[Conversation], bool] | None:
+    """Whether a conversation's image lies below this folder."""
+    return None if images is None else lambda conversation: (images / str(conversation.image)).is_file()
 
 
 def _finished(out: Path, label: str, key: str) -> SourceEntry | None:
@@ -93,9 +107,10 @@ def _move(shards: list[Shard], work: Path, out: Path) -> list[Shard]:
     return shards
 
 
-def _entry(
+def make_entry(
     bound: BoundSource, key: str, inputs: list[InputFile], funnel: list[FunnelStep], shards: list[Shard]
 ) -> SourceEntry:
+    """What a manifest says of a source."""
     missing = [name for step in funnel for name in step.examples.pop("not found", [])]
     return SourceEntry(
         name=bound.block.label,

@@ -1,5 +1,6 @@
 """Made-up raw files and a mixture of them, made once for all tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from builders.synthetic import write_raw
 from mixtures.build import build
 from mixtures.plan import Options, make_plan
 from mixtures.processes import Result
+from tests.loopback_hub import Hub, serve, turn_to
 
 SCALE = 0.0005
 
@@ -40,3 +42,11 @@ def tiny_mixture(made_up_raw: Path, tmp_path_factory: pytest.TempPathFactory) ->
     out = tmp_path_factory.mktemp("tiny") / "mixture"
     build(make_plan("tiny", Options(made_up_raw, out)), jobs=2, overwrite=False, watcher=SilentWatcher())
     return out
+
+
+@pytest.fixture
+def loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub of its own for a test, to which `huggingface_hub` is turned."""
+    with serve() as hub:
+        turn_to(hub, monkeypatch, tmp_path)
+        yield hub

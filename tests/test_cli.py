@@ -13,7 +13,22 @@ from typer.testing import CliRunner
 from cli import mix, train
 
 RUNNER = CliRunner()
-COMMANDS = ("build", "doctor", "export", "inspect", "sources", "steps", "synth")
+COMMANDS = (
+    "build",
+    "contamination",
+    "diff",
+    "doctor",
+    "export",
+    "fetch",
+    "images",
+    "inspect",
+    "publish",
+    "sources",
+    "steps",
+    "synth",
+    "trace",
+    "verify",
+)
 QUIET = "assert not {'torch', 'transformers', 'polars', 'pyarrow'} & set(sys.modules), sorted(sys.modules)"
 
 

@@ -37,12 +37,27 @@ def test_files_and_functions_are_short(path: Path) -> None:
 def test_every_source_states_its_licence_and_where_its_files_are() -> None:
     for source in SOURCES.values():
         assert all([source.about.title, source.about.licence, source.about.image_licence, source.about.counts])
-        assert all(file.url for file in source.about.files)
+        assert all(file.download and file.download.place for file in source.about.files)
 
 
 def test_the_readme_names_every_command_recipe_and_raw_folder() -> None:
     readme = (ROOT / "README.md").read_text()
-    for command in ("build", "inspect", "export", "sources", "steps", "synth"):
+    commands = (
+        "build",
+        "contamination",
+        "diff",
+        "inspect",
+        "export",
+        "fetch",
+        "images",
+        "publish",
+        "sources",
+        "steps",
+        "synth",
+        "trace",
+        "verify",
+    )
+    for command in commands:
         assert f"mix {command}" in readme or f"`mix {command}`" in readme, command
     for name in shipped():
         assert name in readme

@@ -7,42 +7,47 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from mixtures.commands.options import Format, Jobs, recipe_names, source_names
+from mixtures.commands.options import CommercialOnly, ExcludeSource, Format, Jobs, recipe_names, source_names
 
 Out = Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)]
 Raw = Annotated[Path, typer.Option(help="Folder with the raw files.")]
+RecipeName = Annotated[
+    str, typer.Argument(help="A recipe's path, or the name of a shipped one.", autocompletion=recipe_names)
+]
+Limit = Annotated[int | None, typer.Option(help="Take the first N conversations of each source, before its steps.")]
+IdsFrom = Annotated[
+    Path | None,
+    typer.Option(help="Take the ids of this file in LLaVA's form instead of drawing them.", dir_okay=False),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Build into a folder that holds something else.")]
 
 
 def build(
-    recipe: Annotated[
-        str, typer.Argument(help="A recipe's path, or the name of a shipped one.", autocompletion=recipe_names)
-    ],
+    recipe: RecipeName,
     raw: Raw,
     out: Out,
     only: Annotated[list[str] | None, typer.Option(help="Build this source only; may be repeated.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Take the first N conversations of each source, before its steps.")
-    ] = None,
+    limit: Limit = None,
     check: Annotated[bool, typer.Option("--check", help="Resolve and check everything, build nothing.")] = False,
     jobs: Jobs = None,
     tokenizer: Annotated[str | None, typer.Option(help="Hub name or folder, instead of the recipe's.")] = None,
-    ids_from: Annotated[
-        Path | None,
-        typer.Option(help="Take the ids of this file in LLaVA's form instead of drawing them.", dir_okay=False),
-    ] = None,
+    ids_from: IdsFrom = None,
     images: Annotated[Path | None, typer.Option(help="Check that every image is there.")] = None,
     on_missing_image: Annotated[Literal["fail", "drop"], typer.Option(help="With --images.")] = "fail",
     on_bad_record: Annotated[Literal["fail", "drop"], typer.Option(help="What to do with a bad raw record.")] = "fail",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Build into a folder that holds something else.")
-    ] = False,
+    exclude_source: ExcludeSource = None,
+    commercial_only: CommercialOnly = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Build a mixture from raw annotation files."""
     import builders  # noqa: F401, registers sources and steps
     from mixtures.plan import Options, make_plan
 
     options = Options(raw, out, tuple(only or ()), limit, tokenizer, ids_from, images, on_missing_image, on_bad_record)
+    options = options._replace(exclude_source=tuple(exclude_source or ()), commercial_only=commercial_only)
     plan = make_plan(recipe, options)
+    for line in plan.selection.lines():
+        typer.echo(line)
     if check:
         typer.echo(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
         return

@@ -6,6 +6,17 @@ import typer
 
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes to use; all cores by default.")]
 Format = Annotated[Literal["table", "json"], typer.Option("--format", help="Tables to read, or one JSON document.")]
+ExcludeSource = Annotated[
+    list[str] | None, typer.Option("--exclude-source", help="Leave this source out; may be repeated.")
+]
+CommercialOnly = Annotated[
+    bool,
+    typer.Option(
+        "--commercial-only",
+        help="Leave out sources whose licence does not clearly allow commercial use of the texts (and of the images, "
+        "where they are published); `mix sources` tells.",
+    ),
+]
 
 
 def recipe_names(incomplete: str) -> list[str]:

@@ -1,0 +1,32 @@
+"""Tables and texts as the reports print them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+
+def narrow_table(title: str, *columns: str, numbers: tuple[str, ...] = ()) -> Table:
+    """A table whose first columns are text and whose last are numbers."""
+    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def changed_options(overrides: Mapping[str, Any]) -> str:
+    """The options that changed a recipe; of what is longer than a value or a few names, where it stands."""
+    return ", ".join(
+        f"{key} (see manifest.json)" if any(isinstance(part, dict) for part in _parts(value)) else f"{key} {value}"
+        for key, value in overrides.items()
+    )
+
+
+def _parts(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def printable(text: str) -> str:
+    """Text that cannot move the cursor or change colours."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)

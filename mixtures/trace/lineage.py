@@ -1,0 +1,161 @@
+"""What `mix trace` tells: a record's pairs, each with the raw records that it was made of."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import builders  # noqa: F401, registers sources and steps
+from builders.bind import nearest
+from builders.lineage import Trace, follow
+from builders.registry import SOURCES, Source
+from mixtures.inspector import Advance
+from mixtures.keys import TOKENIZER, input_fault
+from mixtures.trace.record import Located, find_record
+from mixtures.trace.words import in_words
+from schemas.errors import MixtureError, RawDataError
+from schemas.manifest import InputFile, SourceEntry, load_manifest
+
+
+class StepTaken(msgspec.Struct):
+    """What a step did to the record, as the record has it and in words."""
+
+    done: str
+    words: str | None
+
+
+class RawRecord(msgspec.Struct):
+    """A raw record behind a pair: its file as the manifest has it, what its id is called and is, and where it stands.
+
+    `id` is null where only another raw record tells it; `where`, `record` and `items` (places in the record's lists
+    that the pair was made of) are null without the raw files. `optional` ones may be missing.
+    """
+
+    role: str
+    path: str
+    sha256: str
+    id_name: str
+    id: str | None
+    optional: bool
+    where: str | None = None
+    items: dict[str, list[int]] | None = None
+    record: Any = None
+
+
+class TracedPair(msgspec.Struct):
+    """A question and its answer as they stand in the mixture, and where they came from."""
+
+    question: str
+    answer: str
+    origin: str
+    raw: list[RawRecord]
+
+
+class TracedRecord(msgspec.Struct):
+    """A record of a mixture with its lineage; `faults` are raw files and records that are not what they should be."""
+
+    id: str
+    source: str
+    image: str | None
+    reference_id: str
+    steps: list[StepTaken]
+    pairs: list[TracedPair]
+    files: list[InputFile]
+    faults: list[str] = []
+
+
+def trace(folder: Path, identifier: str, raw: Path | None, *, advance: Advance) -> TracedRecord:
+    """A record and where it came from; with the raw folder also the raw records.
+
+    Raises:
+        MixtureError: when the mixture has no such record.
+        RawDataError: when there is no raw folder, or a raw file is damaged. One that is another than the mixture was
+            built from is a fault, see `require_traced`.
+    """
+    if raw is not None and not raw.is_dir():
+        raise RawDataError(f"--raw {raw}: no such folder; `mix sources` tells what belongs there")
+    located = find_record(folder, load_manifest(folder), identifier)
+    source = _source(located.entry)
+    origins = list(dict.fromkeys(located.row["origins"]))
+    files = {file.role: file for file in located.entry.inputs if file.role != TOKENIZER}
+    led = {lead.role for lead in source.trail if any(origin.startswith(lead.prefix) for origin in origins)}
+    used = [file for role, file in files.items() if role in led]
+    paths, faults = _paths(used, raw, lambda share: advance(share / 2))
+    whole = max(sum(file.bytes for file in used), 1)
+    traces = follow(source, paths, origins, progress=lambda num_bytes: advance(num_bytes / whole / 2))
+    if raw is not None:
+        faults += [line for origin in origins for line in _lost(origin, traces[origin], paths)]
+    return _traced(located, traces, files=used, faults=faults)
+
+
+def require_traced(found: TracedRecord) -> None:
+    """Every raw file is the one that the mixture was built from, and holds what the record was made of.
+
+    Raises:
+        RawDataError: with the number of those that do not, and the first.
+    """
+    if found.faults:
+        more = f" (and {len(found.faults) - 1} more)" if len(found.faults) > 1 else ""
+        raise RawDataError(f"{found.faults[0]}{more}; get the files that the mixture was built from")
+
+
+def _source(entry: SourceEntry) -> Source:
+    if entry.source not in SOURCES:
+        raise MixtureError(
+            f"{entry.name}: made by source {entry.source!r}, which is not here{nearest(entry.source, SOURCES)}"
+        )
+    source = SOURCES[entry.source]
+    if not source.trail:
+        raise MixtureError(f"{entry.name}: source {entry.source!r} does not say where an origin leads; give it a trail")
+    return source
+
+
+def _paths(files: list[InputFile], raw: Path | None, advance: Advance) -> tuple[dict[str, Path], list[str]]:
+    """The raw files that are there, by role, and what is wrong with them; each file is hashed once."""
+    if raw is None:
+        return {}, []
+    whole = max(sum(file.bytes for file in files), 1)
+    faults: dict[str, str | None] = {}
+    for file in files:
+        if file.path not in faults:
+            faults[file.path] = input_fault(file, raw / file.path)
+        advance(file.bytes / whole)
+    paths = {file.role: raw / file.path for file in files if (raw / file.path).is_file()}
+    return paths, [why for why in faults.values() if why]
+
+
+def _lost(origin: str, traces: list[Trace], paths: Mapping[str, Path]) -> Iterator[str]:
+    """Records that are not in their files."""
+    for one in traces:
+        if one.key is not None and one.found is None and one.lead.role in paths and not one.lead.optional:
+            yield f"{paths[one.lead.role]}: no record of {one.id} {one.key!r}, expected it for origin {origin!r}"
+
+
+def _traced(
+    located: Located, traces: Mapping[str, list[Trace]], *, files: list[InputFile], faults: list[str]
+) -> TracedRecord:
+    row = located.row
+    by_role = {file.role: file for file in files}
+    texts = [turn["value"] for turn in row["conversations"]]
+    pairs = [
+        TracedPair(
+            question, answer, origin, [_raw_record(one, by_role) for one in traces[origin] if one.lead.role in by_role]
+        )
+        for question, answer, origin in zip(texts[::2], texts[1::2], row["origins"], strict=True)
+    ]
+    steps = [StepTaken(done, in_words(done)) for done in row["steps"]]
+    return TracedRecord(row["id"], row["source"], row["image"], row["reference_id"], steps, pairs, files, faults)
+
+
+def _raw_record(one: Trace, files: Mapping[str, InputFile]) -> RawRecord:
+    file, found = files[one.lead.role], one.found
+    told = RawRecord(file.role, file.path, file.sha256, one.id, one.key, one.lead.optional)
+    if found is not None:
+        told.where, told.items, told.record = found.where, found.items, found.record
+    return told
+
+
+def to_json(found: TracedRecord) -> str:
+    """The whole as one JSON document."""
+    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()

@@ -1,0 +1,77 @@
+"""The lineage of a record as a person reads it."""
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from mixtures.tables import printable
+from mixtures.trace.lineage import RawRecord, TracedPair, TracedRecord
+from mixtures.trace.pretty import as_json, narrowed, short_text, shortened
+
+_MARGIN = 4
+
+
+def print_trace(console: Console, found: TracedRecord) -> None:
+    """Print the record, the raw files behind it, then pair by pair what it was made of."""
+    console.print(Rule(Text(printable(found.id), style="bold"), align="left"))
+    about = _grid()
+    about.add_row("image", Text(printable(found.image or "none")))
+    about.add_row("source", Text(found.source))
+    about.add_row("reference id", Text(printable(found.reference_id)))
+    for k, step in enumerate(found.steps):
+        words = f": {step.words}" if step.words else ""
+        about.add_row("" if k else "steps", Text(printable(f"{step.done}{words}")))
+    for k, (path, (roles, sha256)) in enumerate(_files(found).items()):
+        about.add_row("" if k else "raw files", Text(printable(f"{path} ({roles})")))
+        about.add_row("sha256", sha256)
+    console.print(about)
+    for number, pair in enumerate(found.pairs):
+        _print_pair(console, number, pair)
+    for fault in found.faults:
+        console.print(Text(printable(fault), style="red"), soft_wrap=True)
+
+
+def _files(found: TracedRecord) -> dict[str, tuple[str, str]]:
+    """The roles and the hash of each raw file; several parts of one may have a role each."""
+    roles: dict[str, list[str]] = {}
+    hashes = {file.path: file.sha256 for file in found.files}
+    for file in found.files:
+        roles.setdefault(file.path, []).append(file.role)
+    return {path: (", ".join(roles[path]), sha256) for path, sha256 in hashes.items()}
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _print_pair(console: Console, number: int, pair: TracedPair) -> None:
+    console.print()
+    console.print(Text(f"pair {number}", style="bold"))
+    grid = _grid()
+    grid.add_row("human", Text(printable(short_text(pair.question)), style="cyan"))
+    grid.add_row("gpt", Text(printable(short_text(pair.answer)), style="green"))
+    grid.add_row("origin", Text(printable(pair.origin)))
+    console.print(Padding(grid, (0, 0, 0, 2)))
+    for one in pair.raw:
+        console.print(Padding(_raw_line(one), (0, 0, 0, 2)))
+        if one.where is not None:
+            record = shortened(narrowed(one.record, one.items or {}))
+            text = as_json(record, width=console.width - _MARGIN)
+            console.print(Padding(Text(printable(text)), (0, 0, 0, _MARGIN)))
+
+
+def _raw_line(one: RawRecord) -> Text:
+    """Which record of which file, and where it stands there."""
+    identifier = "told by the record above" if one.id is None else one.id
+    line = Text.assemble((one.role, "bold"), f"  {one.id_name} {printable(identifier)}")
+    if one.where is not None:
+        places = [f"{field}[{i}]" for field, numbers in (one.items or {}).items() for i in numbers]
+        line.append(printable(f"  at {one.where}{''.join(f', {place}' for place in places)}"), style="dim")
+    elif one.optional:
+        line.append("  perhaps none", style="dim")
+    return line

@@ -1,0 +1,140 @@
+"""Verifying a mixture by itself: every file, every row, every number, whatever else is wrong."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from mixtures.card import CARD
+from mixtures.damage import repeated, stray_shards, sum_faults
+from mixtures.inspector import Advance
+from mixtures.publish.layout import BESIDE
+from mixtures.sampling import Sampler
+from mixtures.tasks import Task, gather
+from mixtures.verify.counts import Count, check_funnel, check_paper, check_recipe
+from mixtures.verify.rebuild import PRELOAD
+from mixtures.verify.shards import Looked, ShardRequest, look_at
+from mixtures.verify.verification import Check, Lines, Verification, checked
+from schemas.errors import MixtureError
+from schemas.manifest import MANIFEST, Manifest, load_manifest
+
+_NEED_MANIFEST = ("files", "file hashes", "row hashes", "records", "ids", "funnel", "recipe's counts", "paper's counts")
+
+
+class Examined(NamedTuple):
+    """What was found, and for further checks the manifest and the records drawn of each source."""
+
+    verification: Verification
+    manifest: Manifest | None
+    drawn: dict[str, list[dict[str, Any]]]
+
+
+def verify_mixture(folder: Path, *, advance: Advance, jobs: int = 1) -> Verification:
+    """Check all that a mixture tells of itself, in `jobs` processes.
+
+    Raises:
+        MixtureError: when there is no such folder.
+    """
+    return examine(folder, sample=0, jobs=jobs, advance=advance).verification
+
+
+def examine(folder: Path, *, sample: int, jobs: int, advance: Advance) -> Examined:
+    """The same, with `sample` records drawn of each source.
+
+    Raises:
+        MixtureError: when there is no such folder.
+    """
+    if not folder.is_dir():
+        raise MixtureError(f"{folder}: no such folder, expected a mixture")
+    try:
+        manifest = load_manifest(folder)
+    except MixtureError as error:
+        checks = [checked("manifest", [str(error)])]
+        checks += [Check(name, "not checked", "needs the manifest") for name in _NEED_MANIFEST]
+        return Examined(Verification(str(folder), None, None, checks), None, {})
+    looked = _look_through(folder, manifest, sample=sample, jobs=jobs, advance=advance)
+    counts = {entry.name: _count(one for one in looked if one.source == entry.name) for entry in manifest.sources}
+    checks = [
+        checked("manifest", sum_faults(manifest), seen=f"{len(manifest.sources)} sources, {len(looked)} shards"),
+        checked("files", _file_faults(folder, manifest), seen="nothing missing, nothing else"),
+        *_check_shards(looked),
+        check_funnel(manifest, counts),
+        check_recipe(manifest, counts),
+        check_paper(counts),
+    ]
+    found = Verification(str(folder), manifest.name, manifest.row_hash, checks, manifest.overrides)
+    return Examined(found, manifest, _drawn(looked, sample))
+
+
+def _look_through(folder: Path, manifest: Manifest, *, sample: int, jobs: int, advance: Advance) -> list[Looked]:
+    """What was found in each shard, in the order of the manifest."""
+    shards = [(entry, shard) for entry in manifest.sources for shard in entry.shards]
+    tasks = {
+        shard.path: Task(shard.path, partial(look_at, ShardRequest(folder, entry, shard, sample)), folder)
+        for entry, shard in sorted(shards, key=lambda one: one[1].bytes, reverse=True)
+    }
+    whole = max(manifest.conversations, 1)
+
+    def heard(num_bytes: int, records: int) -> None:  # noqa: ARG001, see `tasks.Report`
+        advance(records / whole)
+
+    if jobs > 1:
+        found = gather(list(tasks.values()), jobs=jobs, preload=PRELOAD, heard=heard)
+    else:
+        found = {label: task.work(heard) for label, task in tasks.items()}
+    return [found[path] for path in dict.fromkeys(shard.path for _, shard in shards)]
+
+
+def _count(looked: Iterable[Looked]) -> Count:
+    rows = pairs = 0
+    for one in looked:
+        rows, pairs = rows + one.rows, pairs + one.pairs
+    return Count(rows, pairs)
+
+
+def _file_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Files that are missing, and those that do not belong to a mixture; hidden ones beside `data` are the tools'."""
+    named = {shard.path for entry in manifest.sources for shard in entry.shards}
+    for path in [CARD, *sorted(named)]:
+        if not (folder / path).is_file():
+            yield f"{path}: no such file"
+    yield from stray_shards(folder, manifest)
+    known = named | {CARD, MANIFEST, "data"} | BESIDE
+    beside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    inside = (folder / "data").iterdir() if (folder / "data").is_dir() else ()
+    for path in sorted([*beside, *inside]):
+        name = path.relative_to(folder).as_posix()
+        if name not in known and path.suffix != ".parquet":
+            yield f"{name}: no part of a mixture"
+
+
+def _check_shards(looked: Sequence[Looked]) -> list[Check]:
+    """Their files, rows, records and ids."""
+    there = [one for one in looked if one.there]
+    rows = sum(one.rows for one in there)
+    chunks = [pl.Series(ids) for one in there for ids in one.ids]
+    twice = repeated(pl.concat([pl.Series([], dtype=pl.String), *chunks]))
+    return [
+        checked("file hashes", _together(one.file for one in there), seen=f"{len(there)} of {len(looked)} shards"),
+        checked("row hashes", _together(one.content for one in there), seen=f"{rows:,} rows"),
+        checked("records", _together(one.records for one in there), seen=f"{rows:,} records, schema and rules"),
+        checked("ids", (f"{identifier}: occurs more than once" for identifier in twice), seen="each once"),
+    ]
+
+
+def _together(parts: Iterable[Lines]) -> Lines:
+    whole = Lines()
+    for part in parts:
+        whole.extend(part)
+    return whole
+
+
+def _drawn(looked: Sequence[Looked], count: int) -> dict[str, list[dict[str, Any]]]:
+    """The records drawn of each source, out of those drawn of its shards."""
+    sampler = Sampler(count)
+    for one in looked:
+        for row in one.drawn:
+            sampler.offer(one.source, row["id"], row)
+    return {one.source: [drawn.record for drawn in sampler.drawn(one.source)] for one in looked}

@@ -1,0 +1,98 @@
+"""Checks of the numbers: the funnel, the recipe's expectations, the paper's counts."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from mixtures.damage import funnel_faults, unequal
+from mixtures.expected import is_held
+from mixtures.paper import ALL_RECORDS, Audit, audit_source, has_all
+from mixtures.recipes import load_recipe
+from mixtures.verify.verification import Check, checked
+from schemas.errors import RecipeError
+from schemas.manifest import MANIFEST, Manifest, SourceEntry
+
+
+class Count(NamedTuple):
+    """Rows and question-answer pairs that are there."""
+
+    rows: int
+    pairs: int
+
+
+def check_funnel(manifest: Manifest, counts: Mapping[str, Count]) -> Check:
+    """The funnel adds up and ends at what is there."""
+    lines = list(funnel_faults(manifest))
+    for entry in manifest.sources:
+        rows, pairs = counts[entry.name]
+        lines += unequal(f"{entry.name}: records that are there", rows, entry.conversations)
+        lines += unequal(f"{entry.name}: pairs that are there", pairs, entry.pairs)
+    steps = sum(len(entry.funnel) for entry in manifest.sources)
+    return checked("funnel", lines, seen=f"{steps} steps of {len(manifest.sources)} sources")
+
+
+def check_recipe(manifest: Manifest, counts: Mapping[str, Count]) -> Check:
+    """The sources are those of the recipe, with as many records as it expects."""
+    expecting = [entry for entry in manifest.sources if entry.expect]
+    met = sum(counts[entry.name].rows == entry.expect.count for entry in expecting if entry.expect)
+    seen = f"{met} of {len(expecting)} as expected"
+    if lines := [*_recipe_faults(manifest), *_misses(manifest, counts, held=True)]:
+        return checked("recipe's counts", lines, seen=seen)
+    if not expecting:
+        return Check("recipe's counts", "not applicable", "the recipe expects none")
+    return checked("recipe's counts", _misses(manifest, counts, held=False), seen=seen, otherwise="differs")
+
+
+def _recipe_faults(manifest: Manifest) -> Iterator[str]:
+    """Where the manifest contradicts the recipe it holds."""
+    try:
+        recipe = load_recipe(manifest.recipe, where=f"{MANIFEST}: recipe")
+    except RecipeError as error:
+        yield str(error)
+        return
+    blocks = {block.label: block for block in recipe.sources if _is_asked(block.label, manifest.overrides)}
+    names = [entry.name for entry in manifest.sources]
+    if names != list(blocks):
+        yield f"{MANIFEST}: sources {', '.join(names)}, expected {', '.join(blocks)} as its recipe says"
+    if (manifest.name, manifest.integer_ids) != (recipe.name, recipe.integer_ids):
+        yield f"{MANIFEST}: name or integer_ids are not those of its recipe"
+    for entry in manifest.sources:
+        block = blocks.get(entry.name)
+        if block and (block.source, block.expect) != (entry.source, entry.expect):
+            yield f"{MANIFEST}: {entry.name}: source or expectation are not those of its recipe"
+
+
+def _is_asked(label: str, overrides: dict[str, Any]) -> bool:
+    """Whether a source of the recipe was to be built."""
+    left_out = [*overrides.get("exclude_source", []), *overrides.get("commercial_only", [])]
+    return label in overrides.get("only", [label]) and label not in left_out
+
+
+def _misses(manifest: Manifest, counts: Mapping[str, Count], *, held: bool) -> Iterator[str]:
+    """Sources that do not have the expected number of records, those held to it or the others."""
+    for entry in manifest.sources:
+        rows = counts[entry.name].rows
+        if entry.expect and rows != entry.expect.count and is_held(entry, manifest.overrides) == held:
+            yield f"{entry.name}: {rows:,} records, the recipe expects {entry.expect.count:,}{_why(entry)}"
+
+
+def _why(entry: SourceEntry) -> str:
+    assert entry.expect is not None, entry.name
+    return f" ({entry.expect.because})"
+
+
+def check_paper(counts: Mapping[str, Count]) -> Check:
+    """Records beside those of the published files."""
+    audits = {name: audit_source(name, count.rows) for name, count in counts.items()}
+    known = {name: audit for name, audit in audits.items() if audit}
+    if not known:
+        return Check("paper's counts", "not applicable", "no source of the published files")
+    if has_all(set(counts)):
+        total = sum(count.rows for count in counts.values())
+        known["all"] = Audit(ALL_RECORDS, total - ALL_RECORDS)
+    lines = [
+        f"{name}: {audit.published + audit.difference:,} records, published {audit.published:,} ({audit.difference:+,})"
+        for name, audit in known.items()
+        if audit.difference
+    ]
+    seen = f"{len(known) - len(lines)} of {len(known)} equal"
+    return checked("paper's counts", lines, seen=seen, otherwise="differs")

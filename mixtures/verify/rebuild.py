@@ -1,0 +1,97 @@
+"""Building a source again from its raw files, without writing anything, in a process of its own."""
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from builders.bind import BoundSource
+from mixtures.expected import CONTAMINATION
+from mixtures.finish import was_there
+from mixtures.keys import TOKENIZER, hash_tokenizer, input_fault
+from mixtures.plan import Options, named_by
+from mixtures.sampling import Sampler
+from mixtures.store import Filling, shard_name, to_rows
+from mixtures.tasks import Report
+from mixtures.worker import begin, finished_rows, make_entry
+from schemas.errors import UserError
+from schemas.manifest import InputFile, Shard, SourceEntry
+
+PRELOAD = "mixtures.verify.rebuild"
+"""What the processes of a verification import beforehand."""
+
+
+class RebuildRequest(NamedTuple):
+    """A source of a mixture, how to build it again, and how many of its records to draw."""
+
+    entry: SourceEntry
+    bound: BoundSource
+    options: Options
+    sample: int
+
+
+class Rebuilt(NamedTuple):
+    """What building again gave: an entry whose shards have rows and row hashes only, or why there is none."""
+
+    input_faults: list[str]
+    entry: SourceEntry | None
+    drawn: list[dict[str, Any]]
+    why_not: str = ""
+
+
+def rebuild_source(request: RebuildRequest, report: Report) -> Rebuilt:
+    """Hash what a source was built from, and build it again."""
+    gc.disable()  # as in a build
+    faults: list[str] = []
+    try:
+        faults += _input_faults(request)
+        if request.entry.funnel[-1].step == CONTAMINATION:
+            why = "written by `mix contamination`, which drops records; verify the mixture that it was made of"
+            return Rebuilt(faults, None, [], why)
+        return _rebuild(request, report, faults)
+    except UserError as error:
+        return Rebuilt(faults, None, [], str(error))
+    except OSError as error:
+        return Rebuilt(faults, None, [], f"{error.filename or request.options.raw}: {(error.strerror or '').lower()}")
+
+
+def _rebuild(request: RebuildRequest, report: Report, faults: list[str]) -> Rebuilt:
+    entry, bound, options, sample = request
+    sampler, run = Sampler(sample), begin(bound, options, report)
+    shards = [Filling()]
+    for rows in finished_rows(run, entry.name, options, is_there=was_there(entry.funnel)):
+        if shards[-1].full:
+            shards.append(Filling())
+        shards[-1].add(rows)
+        sampler.offer_rows(entry.name, rows)
+        report(0, len(rows))
+    if not shards[0].rows:
+        shards[0].add(to_rows(entry.name, []))
+    names = [f"data/{shard_name(entry.name, i, len(shards))}" for i in range(len(shards))]
+    made = [Shard(name, shard.rows, 0, "", shard.row_hash) for name, shard in zip(names, shards, strict=True)]
+    again = make_entry(bound, "", [], run.funnel(), made)
+    return Rebuilt(faults, again, [one.record for one in sampler.drawn(entry.name)])
+
+
+def _path_of(file: InputFile, options: Options) -> Path:
+    """Where an input of a mixture should be now."""
+    given = options.ids_from if file.role == "ids_from" else None
+    return given or options.raw / file.path
+
+
+def _input_faults(request: RebuildRequest) -> Iterator[str]:
+    """Inputs that are missing or not those that the mixture was built from.
+
+    Raises:
+        TokenizerError: for a tokenizer that is nowhere.
+    """
+    entry = request.entry
+    files = {file.path: file for file in entry.inputs if file.role != TOKENIZER}
+    for file in files.values():
+        if why := input_fault(file, _path_of(file, request.options)):
+            yield why
+    known = {file.sha256: file.path for file in entry.inputs if file.role == TOKENIZER}
+    for name in named_by(request.bound.steps, TOKENIZER):
+        if hash_tokenizer(name).sha256 not in known:
+            built_with = ", ".join(known.values())
+            yield f"tokenizer {name}: its files are not those of {built_with}, with which {entry.name} was built"

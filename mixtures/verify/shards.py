@@ -1,0 +1,70 @@
+"""Looking through one shard: its file, its rows, every record, read once."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from mixtures.check import RecordCheck
+from mixtures.damage import AGAIN, file_faults, record_fault, row_faults
+from mixtures.rows import to_dicts, uncollected
+from mixtures.sampling import Sampler
+from mixtures.store import Filling, read_shard
+from mixtures.tasks import Report
+from mixtures.verify.verification import MAX_SHOWN, Lines
+from schemas.errors import MixtureError
+from schemas.manifest import Shard, SourceEntry
+
+
+class ShardRequest(NamedTuple):
+    """A shard to look through, and how many records to draw of it."""
+
+    folder: Path
+    entry: SourceEntry
+    shard: Shard
+    sample: int
+
+
+class Looked(NamedTuple):
+    """What was found in a shard; rows that cannot be read are missing in all but the faults."""
+
+    source: str
+    there: bool
+    file: Lines
+    content: Lines
+    records: Lines
+    rows: int
+    pairs: int
+    ids: list[pa.Array]
+    drawn: list[dict[str, Any]]
+
+
+def look_at(request: ShardRequest, report: Report) -> Looked:
+    """Everything that is wrong with a shard."""
+    folder, entry, shard, sample = request
+    file, content, records, pairs = Lines(), Lines(), Lines(), 0
+    found, sampler, check = Filling(), Sampler(sample), RecordCheck()
+    ids: list[pa.Array] = []
+    there = (folder / shard.path).is_file()
+    try:
+        for line in file_faults(folder, shard) if there else ():
+            file.add(line)
+        for batch in read_shard(folder / shard.path) if there else ():
+            found.add(batch)
+            ids.append(batch.column("id"))
+            sampler.offer_rows(entry.name, batch)
+            with uncollected():
+                for row in to_dicts(batch):
+                    pairs += len(row["conversations"]) // 2
+                    explained = records.count < MAX_SHOWN
+                    if why := record_fault(row, check, entry=entry, shard=shard, explained=explained):
+                        records.add(why)
+            report(0, len(batch))
+        for line in row_faults(shard, found) if there else ():
+            content.add(line)
+    except MixtureError as error:
+        content.add(str(error).removeprefix(f"{folder}/").removesuffix(f"; {AGAIN}"))
+    except OSError as error:
+        content.add(f"{shard.path}: {(error.strerror or str(error)).lower()}")
+    drawn = [one.record for one in sampler.drawn(entry.name)]
+    return Looked(entry.name, there, file, content, records, found.rows, pairs, ids, drawn)
