@@ -5,7 +5,7 @@ READY := .venv/.ready
 DATA := --mixture demo/mixture --images demo/raw/images
 SMALL := --set global_batch=16 --set per_device_batch=8 --set bf16=false --set workers=0 --max-steps 12
 
-.PHONY: demo test lint bench schemas clean
+.PHONY: demo test lint docs recordings screenshots bench schemas clean
 
 demo: $(READY)  ## small made-up raw files, a mixture of them, what it holds, and a tiny model trained on it
 	rm -rf demo
@@ -27,6 +27,15 @@ lint: $(READY)  ## style, types, import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(READY)  ## the documentation into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+recordings: $(READY)  ## run anew the commands whose outputs docs/recorded/ keeps: a few minutes
+	$(BIN)/python -m docs.generator.record
+
+screenshots: $(READY)  ## draw anew what the README and the documentation show of the terminal and the browser
+	$(BIN)/python -m docs.generator.screenshots
+
 bench: $(READY)  ## full size: needs 6 GB of disk and about ten minutes; writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.build
 
@@ -34,7 +43,7 @@ schemas: $(READY)  ## write the JSON Schema files anew from the types
 	$(BIN)/python -m mixtures.contracts
 
 clean:
-	rm -rf .venv demo benchmarks/work
+	rm -rf .venv demo site benchmarks/work
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,0 +1,1 @@
+"""The documentation; `generator` makes what of it comes from the code."""

@@ -1,0 +1,46 @@
+"""The recipe reference: sources and steps with their parameters, and the shipped recipes."""
+
+import inspect
+
+import builders  # noqa: F401, registers sources and steps
+from builders.bind import parameters
+from builders.registry import SOURCES, STEPS, Source, Step
+from docs.generator.tables import block, table
+from mixtures.describe import kind_of
+from mixtures.recipes import FOLDER
+
+
+def recipe_text(name: str) -> str:
+    """A shipped recipe, verbatim."""
+    path = FOLDER / f"{name}.yaml"
+    return block("yaml", path.read_text(encoding="utf-8"), title=f"mixtures/recipes/{path.name}")
+
+
+def step_reference() -> str:
+    """A section for each step."""
+    return "\n\n".join(_section(STEPS[name]) for name in sorted(STEPS))
+
+
+def source_parameters() -> str:
+    """A section for each source, with a link to its page."""
+    return "\n\n".join(
+        f"### [{name}](../sources/{name}.md)\n\n{parameter_table(SOURCES[name])}" for name in sorted(SOURCES)
+    )
+
+
+def parameter_table(one: Source | Step) -> str:
+    """The parameters of a source or step."""
+    rows = []
+    for name, parameter in parameters(one.function).items():
+        kind, _, default = kind_of(parameter).partition(" (")
+        rows.append([f"`{name}`", kind, default.rstrip(")").removeprefix("default: ")])
+    return table(["parameter", "value", "default"], rows) if rows else "No parameters."
+
+
+def docstring(one: Source | Step) -> str:
+    """What the function says of itself."""
+    return inspect.cleandoc(one.function.__doc__ or "")
+
+
+def _section(step: Step) -> str:
+    return f"### {step.name}\n\n{docstring(step)}\n\n{parameter_table(step)}"

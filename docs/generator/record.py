@@ -1,0 +1,40 @@
+"""Records the outputs of commands that take too long for every build of the site: `make recordings`.
+
+They are kept in `docs/recorded/`, the command in the first line.
+"""
+
+import sys
+
+from builders.tokens import TINY
+from docs.generator.recordings import RECORDED, execute, folder, trimmed, typed
+
+_DATA = "--mixture mixture --images raw/images"
+_MODELS = "--llm models/llm --vision models/vision"
+_SMALL = "--set global_batch=16 --set per_device_batch=8 --set bf16=false --set workers=0 --max-steps 12"
+COMMANDS = {
+    "train-check": f"train check {_DATA} {_MODELS}",
+    "train-check-8": f"train check {_DATA} {_MODELS} --nproc 8",
+    "train-plan": "train plan --mixture mixture --tokenizer models/llm --ranks 8 --batch 16 --per-device-batch 2",
+    "train-pretrain": f"train pretrain {_DATA} {_MODELS} --out stage1 {_SMALL}",
+    "train-finetune": f"train finetune {_DATA} --from stage1 --out stage2 {_SMALL}",
+    "train-export": "train export stage2 --out model",
+    "train-generate": (
+        'train generate model --prompt "What is this?" --image raw/images/gqa/images/139748.jpg --max-new-tokens 16'
+    ),
+}
+"""Each can use what those before it wrote."""
+
+
+def main() -> None:
+    """Run all commands and keep what they print."""
+    where = folder()
+    execute(f"{sys.executable} -m trainer.tiny models --tokenizer {TINY}", where)
+    for name, command in COMMANDS.items():
+        done = execute(command, where)
+        shown = trimmed(done.stderr + done.stdout).replace(f"{where}/", "")
+        (RECORDED / f"{name}.txt").write_text(f"{typed(command)}\n{shown}\n", encoding="utf-8")
+        print(f"recorded {name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""A page per source: what the code knows of it around what was written by hand."""
+
+from collections.abc import MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from builders.registry import SOURCES, Download, ImageArchive, RawFile, Source
+from docs.generator.examples import examples
+from docs.generator.recipes import docstring, parameter_table
+from docs.generator.tables import block, readable_json, table
+
+SOURCE_PAGES = sorted(SOURCES)
+_MAX_ROWS = 2
+
+
+def source_page(name: str, by_hand: str, meta: MutableMapping[str, Any]) -> str:
+    """The page of a source; `by_hand` holds its rules with their evidence and its oddities."""
+    source = SOURCES[name]
+    meta.setdefault("title", name)
+    return "\n\n".join(
+        [
+            f"# {name}",
+            f"**{source.about.title}.** {docstring(source)}",
+            _facts(source),
+            by_hand.strip(),
+            f"## A raw record, and what it becomes\n\n{_example(name)}",
+            f"## Parameters\n\n{parameter_table(source)}",
+        ]
+    )
+
+
+def source_table() -> str:
+    """All sources with their counts and licences."""
+    rows = [
+        [f"[{name}]({name}.md)", source.about.title, source.about.counts, source.about.licence]
+        for name, source in sorted(SOURCES.items())
+    ]
+    return table(["source", "data set", "counts", "licence of the annotations"], rows)
+
+
+def raw_file_list() -> str:
+    """All raw files where a recipe looks for them."""
+    listed = [(name, file) for name, source in sorted(SOURCES.items()) for file in _by_path(source)]
+    rows = [[f"[{name}](sources/{name}.md)", f"`raw/{file.path}`", _megabytes(file.num_bytes)] for name, file in listed]
+    total = sum(file.num_bytes or 0 for _, file in listed)
+    return table(["source", "file", "size"], [*rows, ["**all of known size**", "", _megabytes(total)]])
+
+
+def image_table() -> str:
+    """All archives of images, and which sources use them."""
+    users: dict[ImageArchive, list[str]] = {}
+    for name, source in sorted(SOURCES.items()):
+        for archive in source.about.archives:
+            users.setdefault(archive, []).append(f"[{name}](sources/{name}.md)")
+    rows = [[*_archive(archive), ", ".join(names)] for archive, names in users.items()]
+    total = sum(archive.download.num_bytes or 0 for archive in users)
+    return table(["images", "size", "from", "sources"], [*rows, ["**all of known size**", _gigabytes(total), "", ""]])
+
+
+def _facts(source: Source) -> str:
+    about, terms = source.about, source.about.terms
+    rows = [
+        [f"`{file.path}`", _megabytes(file.num_bytes), _place(file.download) if file.download else "your own"]
+        for file in _by_path(source)
+    ]
+    images = [_archive(archive) for archive in about.archives]
+    return "\n\n".join(
+        [
+            table(["file", "size", "from"], [*rows, *images]),
+            table(
+                ["counts", about.counts],
+                [
+                    ["image", f"`{about.images}`" if "/" in about.images else about.images],
+                    ["licence of the annotations", about.licence],
+                    ["commercial use of the texts", f"{terms.text.commercial}: {terms.text.because}"],
+                    ["licence of the images", about.image_licence],
+                    ["commercial use of the images", f"{terms.images.commercial}: {terms.images.because}"],
+                    *(["to cite", f"{paper.title}. {paper.venue}, {paper.year}"] for paper in terms.papers),
+                ],
+            ),
+        ]
+    )
+
+
+def _example(name: str) -> str:
+    """Raw records and rows as JSON."""
+    found = examples()[name]
+    raw = [block("json", readable_json(one.records), title=f"{one.file.path}, {one.file.role}") for one in found.raw]
+    rows = [block("json", readable_json(row)) for row in found.rows[:_MAX_ROWS]]
+    more = len(found.rows) - _MAX_ROWS
+    left = f"… and {more} more." if more > 0 else ""
+    intro = "Made up for the tests, and built with the shipped recipe's block when this page was."
+    return "\n\n".join([intro, *raw, "becomes", *rows, left]).rstrip()
+
+
+def _by_path(source: Source) -> list[RawFile]:
+    """The raw files of a source, each once: one file can hold records of several kinds."""
+    return list({file.path: file for file in source.about.files}.values())
+
+
+def _archive(archive: ImageArchive) -> list[str]:
+    return [f"`{archive.folder}/`", _gigabytes(archive.download.num_bytes), _place(archive.download)]
+
+
+def _place(download: Download) -> str:
+    address = urlsplit(download.place)
+    return f"[{download.name}, {address.netloc}]({download.place})" if address.netloc else download.place
+
+
+def _megabytes(num_bytes: int | None) -> str:
+    return f"{num_bytes / 1e6:,.0f}\u00a0MB" if num_bytes else ""
+
+
+def _gigabytes(num_bytes: int | None) -> str:
+    return f"{num_bytes / 1e9:,.1f}\u00a0GB" if num_bytes else ""
