@@ -10,8 +10,9 @@ import msgspec
 import pyarrow as pa
 
 from mixtures.damage import require_sums, whole_rows
-from mixtures.inspector import Advance, selected
+from mixtures.inspector import selected
 from mixtures.messages import ImageToken, to_messages, write_jsonl, write_parquet
+from mixtures.progress import Advance
 from mixtures.rows import to_dicts
 from schemas.errors import MixtureError
 from schemas.manifest import load_manifest

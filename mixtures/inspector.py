@@ -17,14 +17,12 @@ from mixtures.inspection import Answers, Inspection, Loss
 from mixtures.llava_records import Faults, measure_records, sound_records
 from mixtures.measure import count_image_names, measure, measure_tokens, numbers, total
 from mixtures.paper import audit_image_names
+from mixtures.progress import Advance
 from mixtures.rows import from_dicts, to_dicts
 from mixtures.sampling import Sampler
 from mixtures.store import ROWS_PER_GROUP
 from schemas.errors import MixtureError
 from schemas.manifest import Manifest, SourceEntry, load_manifest
-
-Advance = Callable[[float], None]
-"""Hears which part of the work, of 1, was done since its last call."""
 
 
 class Request(NamedTuple):

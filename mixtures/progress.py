@@ -1,14 +1,19 @@
 """A bar for work that is told in shares of the whole."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+Advance = Callable[[float], None]
+"""Hears which part of the work, of 1, was done since its last call."""
+Bar = Callable[[str], AbstractContextManager[Advance]]
+"""A bar for one part of the work, by what that does."""
+
 
 @contextmanager
-def progress_bar(console: Console, *, what: str) -> Iterator[Callable[[float], None]]:
+def progress_bar(console: Console, *, what: str) -> Iterator[Advance]:
     """A function that moves the bar on by a share of the whole; nothing is shown where there is no terminal."""
     columns = (
         TextColumn("{task.description}"),

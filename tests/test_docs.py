@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import escape
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,8 @@ from docs.generator.hooks import loaded_from_elsewhere
 from docs.generator.recipes import source_parameters, step_reference
 from docs.generator.record import COMMANDS
 from docs.generator.recordings import RECORDED, typed
+from docs.generator.screenshots import PAGES as PICTURES
+from docs.generator.screenshots import SESSIONS
 from docs.generator.source_pages import image_table, raw_file_list, source_page
 from docs.generator.stages import SHIPPED, field_meanings, fields
 from docs.generator.tables import readable_json
@@ -32,6 +35,7 @@ from trainer.stage_files import FOLDER as STAGES
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = {path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 ASKED = [asked for page in PAGES.values() for asked in asked_for(page)]
 EVERY_COMMAND = [command for app in APPS for command in commands(app)]
 
@@ -96,6 +100,33 @@ def test_every_command_is_shown_with_a_real_output(command: Command) -> None:
     ran = [text.partition("] ")[2] if text.startswith("[") else text for name, text in ASKED if name == "run"]
     ran += [COMMANDS[text] for name, text in ASKED if name == "recorded"]
     assert any(f"{text} ".startswith(f"{command.name} ") for text in ran)
+
+
+def test_the_readme_starts_with_the_two_commands_and_names_every_command_and_recipe() -> None:
+    assert re.findall(r"^(?:make|mix|train) \w+", README, re.MULTILINE)[:2] == ["make demo", "make test"]
+    assert all(f"`{command.name}`" in README for command in EVERY_COMMAND)
+    assert all(f"`{name}`" in README for name in shipped())
+
+
+def test_the_readmes_links_and_pictures_are_there() -> None:
+    targets = [target for target in re.findall(r"\]\(([^)#]+)", README) if not target.startswith("https:")]
+    assert len(targets) > 20
+    assert [target for target in targets if not (ROOT / target).is_file()] == []
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("images/*")), ids=lambda path: path.name)
+def test_pictures_are_small_made_by_the_script_and_load_nothing(path: Path) -> None:
+    assert path.stem in SESSIONS.keys() | PICTURES.keys()
+    assert path.stat().st_size < 200_000
+    if path.suffix == ".svg":
+        text = path.read_text(encoding="utf-8")
+        assert not loaded_from_elsewhere(text, ".svg")
+        assert all(escape(word) in text for command in SESSIONS[path.stem] for word in command.split())
+
+
+def test_every_benchmark_is_shown() -> None:
+    shown = {text for name, text in ASKED if name == "file"}
+    assert shown == {path.relative_to(ROOT).as_posix() for path in ROOT.glob("benchmarks/*.md")}
 
 
 def test_every_recorded_output_is_of_its_command_and_shown() -> None:

@@ -77,6 +77,7 @@ def execute(
         **{name: value for name, value in os.environ.items() if not name.startswith(("HF_", "GITHUB_", "FORCE_"))},
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": str(columns),
+        "HF_HOME": str(where / ".hub"),
         "HF_HUB_OFFLINE": "1",
         **({"FORCE_COLOR": "1"} if colour else {"NO_COLOR": "1", "TERM": "dumb"}),
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 from mixtures.compare.compare import Request
 from mixtures.compare.comparison import Comparison
 from mixtures.compare.targets import compare_targets
-from mixtures.inspector import Advance
+from mixtures.progress import Advance
 from schemas.manifest import load_manifest
 
 

@@ -16,8 +16,8 @@ from mixtures.compare.suspects import suspects
 from mixtures.damage import require_sums, require_unique, require_valid, whole_rows
 from mixtures.export import WHOLE_NUMBER
 from mixtures.inspection import Fault
-from mixtures.inspector import Advance
 from mixtures.llava_records import Faults, decoded_records, fault_of, to_rows
+from mixtures.progress import Advance
 from mixtures.rows import from_dicts, to_dicts, uncollected
 from mixtures.store import ROWS_PER_GROUP
 from schemas.errors import MixtureError

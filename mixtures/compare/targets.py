@@ -13,9 +13,9 @@ from mixtures.compare.sides import Contents, read_file, read_mixture
 from mixtures.compare.telling import BOTH_VQA
 from mixtures.damage import require_sums, whole_rows
 from mixtures.forms import SOURCES
-from mixtures.inspector import Advance
 from mixtures.measure import ALL
 from mixtures.paper import RECORDS
+from mixtures.progress import Advance
 from schemas.errors import MixtureError
 from schemas.manifest import Manifest, load_manifest
 

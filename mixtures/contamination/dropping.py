@@ -20,8 +20,8 @@ from mixtures.contamination.findings import Dropped, Kind
 from mixtures.contamination.summary import Touched
 from mixtures.damage import hash_of_all, whole_rows
 from mixtures.expected import CONTAMINATION
-from mixtures.inspector import Advance
 from mixtures.manifests import write_manifest, write_whole
+from mixtures.progress import Advance
 from mixtures.store import ROWS_PER_GROUP, ShardWriter
 from mixtures.worker import STATE
 from schemas.errors import MixtureError

@@ -13,8 +13,8 @@ from mixtures.contamination.evaluation import EvaluationSet
 from mixtures.contamination.identity import CocoOfVg, image_key
 from mixtures.contamination.questions import asked
 from mixtures.damage import require_sums, whole_rows
-from mixtures.inspector import Advance
 from mixtures.llava_records import Faults, measure_records, sound_records
+from mixtures.progress import Advance
 from mixtures.rows import from_dicts
 from mixtures.store import ROWS_PER_GROUP, SCHEMA
 from schemas.errors import MixtureError

@@ -12,8 +12,8 @@ from mixtures.contamination.content import PRELOAD, Content, Sought, contents_of
 from mixtures.contamination.evaluation import EvaluationSet, named
 from mixtures.contamination.findings import Pictures
 from mixtures.contamination.identity import CocoOfVg, image_key
-from mixtures.images.examining import Bar
 from mixtures.images.pool import in_processes
+from mixtures.progress import Bar
 from schemas.errors import MixtureError
 
 LINKS = dict.fromkeys(("set", "file", "key", "path", "same"), pl.String)

@@ -18,9 +18,9 @@ from mixtures.contamination.pictures import LINKS, Compared, Folder, compare_pic
 from mixtures.contamination.refcoco import TRAIN, held_out, read_splits
 from mixtures.contamination.summary import all_hits, summarise, touched
 from mixtures.forms import SOURCES
-from mixtures.images.examining import Bar
 from mixtures.images.naming import named_images
 from mixtures.manifests import write_whole
+from mixtures.progress import Bar
 from mixtures.store import file_hash
 from schemas.errors import MixtureError, RawDataError
 from schemas.manifest import Manifest, load_manifest

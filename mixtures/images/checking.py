@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from mixtures.images.examining import PRELOAD, Bar, Case, Request, examine
+from mixtures.images.examining import PRELOAD, Case, Request, examine
 from mixtures.images.findings import Mended, Report, to_json
 from mixtures.images.mapping import load_mapping
 from mixtures.images.mending import Task, locked, mend_all, settle
@@ -11,6 +11,7 @@ from mixtures.images.naming import named_images
 from mixtures.images.pool import in_processes
 from mixtures.images.summary import summarise
 from mixtures.manifests import write_whole
+from mixtures.progress import Bar
 from schemas.errors import MixtureError
 
 

@@ -1,6 +1,6 @@
 """Looking at all images, and for those that are not there, where else they may be."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -11,10 +11,8 @@ from mixtures.images.mapping import Mapping
 from mixtures.images.pictures import look_all, wanted_format
 from mixtures.images.places import Places, difference, is_inside
 from mixtures.images.pool import in_processes
-from mixtures.inspector import Advance
+from mixtures.progress import Advance, Bar
 
-Bar = Callable[[str], AbstractContextManager[Advance]]
-"""A bar for one part of the work, by what that does."""
 PRELOAD = "mixtures.images.mending"
 _SOUND = Verdict()
 

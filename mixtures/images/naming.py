@@ -11,7 +11,8 @@ from builders.llava_json import LlavaRecord, llava_file
 from builders.raw import Bad, read
 from mixtures.damage import require_sums, whole_rows
 from mixtures.forms import SOURCES, prompt_form, told_source
-from mixtures.inspector import Advance, require_known, selected
+from mixtures.inspector import require_known, selected
+from mixtures.progress import Advance
 from mixtures.store import ROWS_PER_GROUP
 from schemas.errors import RawDataError
 from schemas.manifest import load_manifest

@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from mixtures.card import CARD, card, licence_table
-from mixtures.images.examining import Bar
 from mixtures.licences import Choice, Selection
 from mixtures.manifests import encoded
+from mixtures.progress import Bar
 from mixtures.publish.croissant import ParquetFile, croissant
 from mixtures.publish.derive import choose, without
 from mixtures.publish.front import Place, Size

@@ -10,8 +10,8 @@ import builders  # noqa: F401, registers sources and steps
 from builders.bind import nearest
 from builders.lineage import Trace, follow
 from builders.registry import SOURCES, Source
-from mixtures.inspector import Advance
 from mixtures.keys import TOKENIZER, input_fault
+from mixtures.progress import Advance
 from mixtures.trace.record import Located, find_record
 from mixtures.trace.words import in_words
 from schemas.errors import MixtureError, RawDataError

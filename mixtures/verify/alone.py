@@ -9,7 +9,7 @@ import polars as pl
 
 from mixtures.card import CARD
 from mixtures.damage import repeated, stray_shards, sum_faults
-from mixtures.inspector import Advance
+from mixtures.progress import Advance
 from mixtures.publish.layout import BESIDE
 from mixtures.sampling import Sampler
 from mixtures.tasks import Task, gather

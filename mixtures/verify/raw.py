@@ -1,7 +1,6 @@
 """Verifying a mixture against the raw files it was built from: their hashes, and every source built again."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -11,9 +10,9 @@ import msgspec
 
 import builders  # noqa: F401, registers sources and steps
 from builders.bind import BoundSource, bind, nearest
-from mixtures.inspector import Advance
 from mixtures.keys import TOKENIZER, key_by_this_code
 from mixtures.plan import Options, overridden, params_of
+from mixtures.progress import Advance, Bar
 from mixtures.recipes import load_recipe
 from mixtures.tasks import Task, gather
 from mixtures.verify.alone import Examined, examine
@@ -24,8 +23,6 @@ from mixtures.verify.verification import Check, Lines, Outcome, Verification, ch
 from schemas.errors import MixtureError, RawDataError, RecipeError
 from schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
 
-Bar = Callable[[str], AbstractContextManager[Advance]]
-"""Shows how far a piece of work is, see `progress`."""
 _NAMES = ("raw files", "builder", "sources rebuilt", "rows rebuilt", "sample rebuilt")
 
 

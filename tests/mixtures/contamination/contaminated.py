@@ -9,8 +9,8 @@ from mixtures.build import build
 from mixtures.contamination.evaluation import EvaluationSet, asking, read_set
 from mixtures.contamination.findings import Contamination, SetOverlap
 from mixtures.contamination.run import Request, look_for
-from mixtures.inspector import Advance
 from mixtures.plan import Options, make_plan
+from mixtures.progress import Advance
 from tests.conftest import SilentWatcher
 from tests.mixtures.small import SHORT, record
 

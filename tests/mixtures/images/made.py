@@ -12,7 +12,7 @@ from PIL import Image
 from mixtures.images.checking import check_images
 from mixtures.images.examining import Request
 from mixtures.images.findings import Bad, Report
-from mixtures.inspector import Advance
+from mixtures.progress import Advance
 
 COVERS = "ocr_vqa/images"
 
