@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from builders.bind import parameters
@@ -191,6 +193,17 @@ def test_readable_json_is_the_same_json_in_lines_that_fit() -> None:
     assert json.loads(text) == value
     assert text.splitlines()[0:3] == ["{", '  "id": "7",', '  "turns": [']
     assert '    {"from": "gpt", "value": "y"}' in text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON)
+def test_readable_json_loses_nothing(value: object) -> None:
+    assert json.loads(readable_json(value)) == value
 
 
 def test_a_long_command_is_broken_between_its_options() -> None:

@@ -34,7 +34,10 @@ def readable_json(value: Any, *, indent: int = 0) -> str:
         return flat
     inner = " " * (indent + 2)
     if isinstance(value, dict):
-        parts = [f"{json.dumps(key)}: {readable_json(one, indent=indent + 2)}" for key, one in value.items()]
+        parts = [
+            f"{json.dumps(key, ensure_ascii=False)}: {readable_json(one, indent=indent + 2)}"
+            for key, one in value.items()
+        ]
         start, stop = "{", "}"
     else:
         parts = [readable_json(one, indent=indent + 2) for one in value]
