@@ -12,6 +12,9 @@ from mixtures.commands import auditing, building, overlapping, sharing
 from schemas.errors import UserError
 from trainer import commands as training
 
+_FOR_TRAINING = ("accelerate", "deepspeed", "matplotlib", "peft", "tensorboard", "torch")
+"""What the extra `train` brings."""
+
 
 class OneLine(TyperGroup):
     """Commands whose user errors are one line on stderr and exit code 1."""
@@ -22,6 +25,10 @@ class OneLine(TyperGroup):
             return super().invoke(ctx)
         except UserError as error:
             why = str(error)
+        except ModuleNotFoundError as error:
+            if error.name not in _FOR_TRAINING:
+                raise
+            why = f"{error.name} is not installed; pip install 'mix665k[train]'"
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None

@@ -214,3 +214,14 @@ def test_nothing_is_coloured_when_piped() -> None:
             [Path(sys.executable).with_name("mix"), *arguments], capture_output=True, text=True, check=False
         )
         assert "\x1b" not in shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "--mixture", "m", "--images", "i"], ["plan", "--mixture", "m", "--tokenizer", "t", "--ranks", "1"]],
+)
+def test_a_library_of_an_extra_that_is_not_there_is_one_line(arguments: list[str]) -> None:
+    code = f"import sys; sys.modules['torch'] = None; sys.argv = {['train', *arguments]!r}; import cli; cli.train()"
+    shown = python(code)
+    assert shown.returncode == 1
+    assert shown.stderr == "error: torch is not installed; pip install 'mix665k[train]'\n"

@@ -120,15 +120,16 @@ def plan(
     output: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or JSON.")] = "table",
 ) -> None:
     """Simulate an epoch in random order, in LLaVA's, and in both of ours: padding, balance, cost; needs no GPU."""
+    from trainer.devices import quieten
+
+    quieten()
     from transformers import AutoTokenizer
 
-    from trainer.devices import quieten
     from trainer.encode import Encoder
     from trainer.mixture import Mixture as Rows
     from trainer.model import load_tokenizer
     from trainer.simulate import draw_outlooks, layout_of, outlooks, print_outlooks, setting_of, to_json
 
-    quieten()
     layout = layout_of(batch, ranks=ranks, per_device_batch=per_device_batch)
     counting = load_tokenizer(AutoTokenizer, tokenizer)
     encoder = Encoder(counting, template, image_token_id=len(counting), max_tokens=max_tokens)
