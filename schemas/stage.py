@@ -46,7 +46,13 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     max_grad_norm: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     max_tokens: Positive = 2048
     bf16: bool = True
-    gradient_checkpointing: bool = True
+    gradient_checkpointing: Annotated[
+        bool | Literal["selective"],
+        msgspec.Meta(
+            description="compute layers anew in the backward pass; `selective` keeps their products and attention, "
+            "which takes memory and spares time"
+        ),
+    ] = True
     batching: Annotated[
         Literal["grouped", "padding_free"],
         msgspec.Meta(description="batches of one modality and similar lengths, or random ones in rows without padding"),

@@ -9,14 +9,21 @@ TARGETS = r"model\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up
 
 
 def add_adapters(model: Any, lora: Lora) -> None:
-    """Put adapters into a model in place and freeze what they adapt; the model stays of its own class."""
+    """Put adapters into a model in place and freeze what they adapt; the model stays of its own class.
+
+    What else learns goes on learning: peft freezes all but its adapters.
+    """
     from peft import LoraConfig, inject_adapter_in_model
 
-    for name, parameter in model.named_parameters():
-        if name.startswith(("model.language_model.", "lm_head.")):
-            parameter.requires_grad_(False)
+    learning = [
+        parameter
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and not name.startswith(("model.language_model.", "lm_head."))
+    ]
     config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, bias="none", target_modules=TARGETS)
     inject_adapter_in_model(config, model)
+    for parameter in learning:
+        parameter.requires_grad_(True)
 
 
 def merge_adapters(model: Any) -> None:

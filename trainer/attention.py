@@ -57,6 +57,9 @@ def attend_in_segments(
     """
     assert dropout == 0.0, dropout
     assert attention_mask is None
+    if torch.is_autocast_enabled(query.device.type):  # weights in float32 leave rotated queries and keys in it too
+        half = torch.get_autocast_dtype(query.device.type)
+        query, key, value = (states.to(half) for states in (query, key, value))
     grouped = query.shape[1] != key.shape[1]
     if cu_seq_lens_q is None:
         out = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=grouped)

@@ -38,7 +38,8 @@ def estimate(config: Any, stage: Stage, *, ranks: int, tokens: int, labels: int)
 
     Model states as ZeRO's paper counts them (Rajbhandari et al. 2020, section 3.1): AdamW keeps 12 bytes for each
     trained parameter. Activations by the rule of Korthikanti et al. 2022, equation 1: 34 bytes a token, layer and
-    hidden unit, or 2 where they are computed anew; logits of labelled tokens are kept in float32 with their gradient.
+    hidden unit, or 2 where they are computed anew, and what `selective` keeps besides; logits of labelled tokens are
+    kept in float32 with their gradient.
     """
     counts = count_parameters(config)
     text = config.text_config
@@ -49,10 +50,22 @@ def estimate(config: Any, stage: Stage, *, ranks: int, tokens: int, labels: int)
         trained = counts["projector"] + stage.lora.r * text.num_hidden_layers * (4 * text.hidden_size + linear)
     layers = text.num_hidden_layers
     per_layer = 34 * size / 2 * text.hidden_size
-    kept = layers * size * text.hidden_size + per_layer if stage.gradient_checkpointing else layers * per_layer
+    kept = layers * per_layer
+    if stage.gradient_checkpointing:
+        kept = layers * size * (text.hidden_size + _kept_outputs(text, stage)) + per_layer
     return Memory(
         weights=sum(counts.values()) * size / (ranks if stage.zero == 3 else 1),
         gradients=trained * size / (ranks if stage.zero else 1),
         optimizer=trained * 12 / (ranks if stage.zero else 1),
         activations=tokens * kept + labels * text.vocab_size * 8,
     )
+
+
+def _kept_outputs(text: Any, stage: Stage) -> int:
+    """The values of a token that a layer keeps of what it computes: of attention and of the seven products in it."""
+    if stage.gradient_checkpointing != "selective":
+        return 0
+    keys = text.hidden_size // text.num_attention_heads * text.num_key_value_heads
+    products = 3 * text.hidden_size + 2 * keys + 2 * text.intermediate_size
+    adapted = 2 if stage.lora is not None else 1  # an adapter's product stands beside the weight's
+    return int(text.hidden_size + adapted * products)

@@ -12,6 +12,7 @@ from schemas.template import TEMPLATES
 from trainer.adapters import add_adapters
 from trainer.chat_template import chat_template
 from trainer.images import load_processor
+from trainer.recompute import recompute
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -145,24 +146,25 @@ def load_model(start: Path, stage: Stage) -> Any:
         str(start),
         f"a LLaVA model with attention {choose(stage)}",
     )
+    return make_trainable(model, stage)
+
+
+def make_trainable(model: Any, stage: Stage) -> Any:
+    """Set a model up for a stage: what learns, adapters, precision of the weights, what is kept for the backward pass.
+
+    DeepSpeed keeps weights in float32 beside those it computes with. Where it is not there, weights that learn are
+    float32 themselves: in bfloat16 most steps are smaller than half the distance to the next number, and lost.
+    """
     model.config.text_config.use_cache = model.config.use_cache = False
     freeze(model, stage)
     if stage.lora is not None:
         add_adapters(model, stage.lora)
+    if stage.zero == 0:
+        for parameter in model.parameters():
+            parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
     if stage.gradient_checkpointing:
-        _recompute(model, stage)
+        recompute(model, stage)
     return model
-
-
-def _recompute(model: Any, stage: Stage) -> None:
-    """Compute the insides of layers anew for the gradient, where they are large.
-
-    Not those of a frozen vision tower, which keeps none, nor of the projector and the head, which has few positions.
-    """
-    parts = [model.model.language_model, *([model.model.vision_tower] if "vision_tower" in stage.trains else [])]
-    for part in parts:
-        enable = getattr(part, "activation_checkpointing_enable", part.gradient_checkpointing_enable)  # its name before
-        enable({"use_reentrant": False})
 
 
 def flops_per_token(model: Any) -> float:

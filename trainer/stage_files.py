@@ -36,7 +36,9 @@ def load_stage(name: str, overrides: Sequence[str] = ()) -> Stage:
         stage = msgspec.convert(content, Stage, strict=False)
     except msgspec.ValidationError as error:
         why, _, at = str(error).replace("`", "").partition(" - at ")
-        raise StageError(f"stage {path}: {at or '$'}: {why[:1].lower()}{why[1:]}{_nearest(why)}") from None
+        raise StageError(
+            f"stage {path}: {at or '$'}: {why[:1].lower()}{why[1:]}{_nearest(why)}{_choices(at)}"
+        ) from None
     if stage.template not in (*TEMPLATES, "chat"):
         raise StageError(
             f"stage {path}: $.template: no template {stage.template!r}, expected chat or one of {', '.join(TEMPLATES)}"
@@ -91,3 +93,13 @@ def _nearest(why: str) -> str:
     unknown = why.rpartition(" ")[2] if "unknown field" in why else ""
     close = difflib.get_close_matches(unknown, Stage.__struct_fields__, n=1) if unknown else []
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _choices(at: str) -> str:
+    """The values that a field takes, where they can be counted."""
+    field = at.removeprefix("$.").partition("[")[0]
+    schema = msgspec.json.schema(Stage)["$defs"]["Stage"]["properties"].get(field, {})
+    kinds = schema.get("anyOf", [schema.get("items", schema)])
+    values = ["true", "false"] if {"type": "boolean"} in kinds else []
+    values += [str(value) for one in kinds for value in one.get("enum", ())]
+    return f"; expected one of {', '.join(values)}" if "enum" in str(kinds) else ""

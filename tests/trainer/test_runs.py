@@ -119,7 +119,7 @@ def test_another_mixture_is_refused(inputs: Inputs, first_stage: Path, tmp_path:
     assert "Traceback" not in done.stderr
 
 
-def test_adapters_train_and_are_merged_on_export(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
+def test_adapters_and_projector_train_and_export_merges_them(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
     from transformers import LlavaForConditionalGeneration
 
     sets = ("lora.r=4", "lora.alpha=8", "lora.dropout=0", "zero=2", "lr=1e-2")
@@ -131,6 +131,7 @@ def test_adapters_train_and_are_merged_on_export(inputs: Inputs, projector: Path
     assert len(lines) == 4
     assert set(model) == set(start)
     assert any("q_proj" in name for name in changed)
+    assert any("multi_modal_projector" in name for name in changed)
     assert not any("vision_tower" in name or "embed_tokens" in name or "lm_head" in name for name in changed)
 
 

@@ -1,0 +1,111 @@
+"""What is kept for the backward pass, and in what precision weights learn."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests.trainer.running import Inputs, finetune, steps_of
+from tests.trainer.test_attention import KINDS, batch, examples, gradients, load, losses, saved
+from trainer.head import LabelledHead
+from trainer.model import load_model, make_trainable
+from trainer.stage_files import load_stage
+
+__all__ = ["saved"]
+
+
+class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the operations that run meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """See TorchDispatchMode."""
+        self.seen[func.name().partition(".")[0]] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def trained(saved: Path, kind: str, *sets: str) -> Any:
+    stage = load_stage("finetune", ["bf16=false", f"attention={kind}", *sets])
+    return make_trainable(load(saved, kind), stage).train()
+
+
+def gradients_and_work(model: Any) -> tuple[dict[str, torch.Tensor], Counter[str]]:
+    found = losses(model, batch("padding_free", examples()), head=LabelledHead(model))
+    with Counting() as counting:
+        given = gradients(model, found)
+    return given, counting.seen
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("recomputed", ["true", "selective"])
+def test_computing_anew_changes_no_gradient(saved: Path, kind: str, recomputed: str) -> None:
+    expected, _ = gradients_and_work(trained(saved, kind, "gradient_checkpointing=false"))
+    found, _ = gradients_and_work(trained(saved, kind, f"gradient_checkpointing={recomputed}"))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_selective_computes_no_product_and_no_attention_anew(saved: Path) -> None:
+    work = {
+        value: gradients_and_work(trained(saved, "segments", f"gradient_checkpointing={value}"))[1]
+        for value in ("false", "true", "selective")
+    }
+    for costly in ("aten::mm", "aten::_scaled_dot_product_flash_attention_for_cpu"):
+        assert work["true"][costly] > work["false"][costly]
+        assert work["selective"][costly] == work["false"][costly]
+    assert work["selective"]["aten::silu"] > work["false"]["aten::silu"] == 0
+
+
+@pytest.mark.parametrize(
+    ("zero", "lora", "learning"), [("0", "lora.r=4", torch.float32), ("2", "lora.r=4", torch.bfloat16)]
+)
+def test_what_learns_without_deepspeed_is_kept_in_float32(
+    saved: Path, zero: str, lora: str, learning: torch.dtype
+) -> None:
+    model = load_model(saved, load_stage("finetune", [f"zero={zero}", lora]))
+    kinds = {
+        (parameter.requires_grad, parameter.dtype) for parameter in model.parameters() if parameter.is_floating_point()
+    }
+    assert kinds == {(True, learning), (False, torch.bfloat16)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_without_deepspeed_learns_as_full_precision_does(
+    inputs: Inputs, projector: Path, tmp_path: Path, kind: str
+) -> None:
+    sets = ("zero=0", "batching=padding_free", f"attention={kind}", "gradient_checkpointing=selective")
+    for name in ("true", "false"):
+        finetune(inputs, projector, tmp_path / name, "--max-steps", "3", sets=(*sets, f"bf16={name}"))
+    half, full = ([line["loss"] for line in steps_of(tmp_path / name)] for name in ("true", "false"))
+    assert half == pytest.approx(full, rel=0.02)
+
+
+@pytest.mark.slow
+def test_selective_checkpointing_goes_with_partitioned_weights(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
+    for value in ("true", "selective"):
+        sets = ("zero=3", "batching=padding_free", f"gradient_checkpointing={value}")
+        finetune(inputs, projector, tmp_path / value, "--max-steps", "3", "--nproc", "2", sets=sets)
+    found, expected = (steps_of(tmp_path / value) for value in ("selective", "true"))
+    assert [line["loss"] for line in found] == [line["loss"] for line in expected]
+    assert [line["grad_norm"] for line in found] == [line["grad_norm"] for line in expected]
+
+
+@pytest.mark.slow
+def test_steps_too_small_for_half_precision_are_not_lost(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    from trainer.export import write_projector
+
+    sets = ("zero=0", "bf16=true", "lora.r=4", "projector_lr=1e-6", "save_steps=3", "schedule=constant")
+    finetune(inputs, projector, tmp_path / "run", "--max-steps", "3", sets=sets)
+    before = {name: value.bfloat16().float() for name, value in load_file(projector).items()}
+    after = load_file(write_projector(tmp_path / "run", tmp_path / "after.safetensors"))
+    moved = [(after[name] - value).abs() for name, value in before.items() if name.endswith("weight")]
+    assert all(0 < float(one.median()) < 1e-5 for one in moved)
