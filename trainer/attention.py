@@ -24,13 +24,13 @@ _HALVES = (torch.float16, torch.bfloat16)
 def choose(stage: "Stage") -> str:
     """The kind of attention for a stage's language model; the vision tower always takes sdpa.
 
-    `auto` is flash-attn where it can run; else, for rows of several conversations, `segments`, and sdpa for others.
+    `auto` is flash-attn where it can run, else `segments`, which is sdpa without any mask.
     """
     if stage.attention != "auto":
         return stage.attention
     if torch.cuda.is_available() and stage.bf16 and find_spec("flash_attn") is not None:
         return "flash_attention_2"
-    return SEGMENTS if stage.batching == "padding_free" else "sdpa"
+    return SEGMENTS
 
 
 def attend_in_segments(
@@ -93,12 +93,12 @@ def _varlen(
     return out
 
 
-def block_mask(starts: torch.Tensor, *, dtype: torch.dtype) -> torch.Tensor:
+def block_mask(starts: torch.Tensor, *, length: int, dtype: torch.dtype) -> torch.Tensor:
     """[1, 1, T, T], 0 where a token may see another, of its own segment and not behind it, else the lowest number.
 
-    starts  int32 [segments + 1], as `cu_seq_lens_q`
+    starts  int32 [segments + 1], as `cu_seq_lens_q`; the last is `length`, T
     """
-    place = torch.arange(int(starts[-1]), device=starts.device)
+    place = torch.arange(length, device=starts.device)
     segment = torch.searchsorted(starts, place, right=True)
     hidden = (segment[:, None] != segment[None]) | (place[:, None] < place[None])
     mask = torch.zeros(hidden.shape, dtype=dtype, device=starts.device)

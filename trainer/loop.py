@@ -87,8 +87,11 @@ class StageTrainer(Trainer):
         """float32 [n]: the cross entropy of each labelled token, in reading order."""
         given = {name: inputs[name] for name in FOR_MODEL if name in inputs}
         trained: Any = self.model
-        if "cu_seq_lens_q" in given and trained.config.text_config._attn_implementation in MASKED:
-            given["attention_mask"] = block_mask(given["cu_seq_lens_q"], dtype=trained.dtype)
+        if trained.config.text_config._attn_implementation not in MASKED:
+            given.pop("attention_mask", None)  # padding is on the right, where nothing causal looks
+        elif "cu_seq_lens_q" in given:
+            length = given["input_ids"].shape[1]
+            given["attention_mask"] = block_mask(given["cu_seq_lens_q"], length=length, dtype=trained.dtype)
         with self._head.at(inputs["places"]):
             logits = model(**given).logits
         return functional.cross_entropy(logits.float(), inputs["targets"], reduction="none")
@@ -104,8 +107,7 @@ class StageTrainer(Trainer):
         if self.optimizer is None:
             chosen: Any = self.model if model is None else model
             groups = _parameter_groups(chosen, self.stage)
-            fused = self.args.device.type == "cuda"
-            self.optimizer = torch.optim.AdamW(groups, lr=self.stage.lr, betas=(0.9, 0.999), eps=1e-8, fused=fused)
+            self.optimizer = torch.optim.AdamW(groups, lr=self.stage.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
         return self.optimizer
 
     def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:

@@ -164,7 +164,16 @@ def make_trainable(model: Any, stage: Stage) -> Any:
             parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
     if stage.gradient_checkpointing:
         recompute(model, stage)
+    model.model.get_placeholder_mask = partial(_image_places, model.config.image_token_id)
     return model
+
+
+def _image_places(image_token_id: int, input_ids: "Tensor", **_: Any) -> "Tensor":
+    """bool [B, T, 1]: where images go, in place of transformers' own function, which also counts them.
+
+    That asks the device for the number in every micro-batch and waits for it; `collate` sees to it that it is right.
+    """
+    return (input_ids == image_token_id).unsqueeze(-1)
 
 
 def flops_per_token(model: Any) -> float:

@@ -77,7 +77,9 @@ def losses(model: Any, micro_batch: Batch, *, head: LabelledHead | None = None) 
     inputs = {name: given[name] for name in names if name in given}
     kind = model.config.text_config._attn_implementation
     if "cu_seq_lens_q" in inputs and kind in MASKED:
-        inputs["attention_mask"] = block_mask(inputs["cu_seq_lens_q"], dtype=model.dtype)
+        inputs["attention_mask"] = block_mask(
+            inputs["cu_seq_lens_q"], length=inputs["input_ids"].shape[1], dtype=model.dtype
+        )
     if head is None:
         logits = model(**inputs, use_cache=False).logits.flatten(0, 1)[micro_batch["places"]]
     else:
@@ -181,6 +183,6 @@ def test_checkpointing_gradients_changes_nothing(saved: Path) -> None:
 
 
 def test_the_mask_lets_a_token_see_its_own_conversation_up_to_itself() -> None:
-    mask = block_mask(torch.tensor([0, 2, 3], dtype=torch.int32), dtype=torch.float32)
+    mask = block_mask(torch.tensor([0, 2, 3], dtype=torch.int32), length=3, dtype=torch.float32)
     assert (mask == 0).int().tolist() == [[[[1, 0, 0], [1, 1, 0], [0, 0, 1]]]]
     assert mask.min() == torch.finfo(torch.float32).min

@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.trainer.running import Inputs, finetune, steps_of
 from tests.trainer.test_attention import KINDS, batch, examples, gradients, load, losses, saved
+from trainer.batches import Mode
 from trainer.head import LabelledHead
 from trainer.model import load_model, make_trainable
 from trainer.stage_files import load_stage
@@ -60,6 +61,16 @@ def test_selective_computes_no_product_and_no_attention_anew(saved: Path) -> Non
         assert work["true"][costly] > work["false"][costly]
         assert work["selective"][costly] == work["false"][costly]
     assert work["selective"]["aten::silu"] > work["false"]["aten::silu"] == 0
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("segments", "grouped"), *((kind, "padding_free") for kind in KINDS)])
+def test_a_micro_batch_never_waits_for_the_device(saved: Path, kind: str, mode: Mode) -> None:
+    model = trained(saved, kind, "gradient_checkpointing=selective")
+    head, micro_batch = LabelledHead(model), batch(mode, examples())
+    with Counting() as counting:
+        gradients(model, losses(model, micro_batch, head=head))
+    assert counting.seen["aten::embedding"] > 0
+    assert not counting.seen.keys() & {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select"}
 
 
 @pytest.mark.parametrize(
