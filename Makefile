@@ -36,8 +36,8 @@ recordings: $(READY)  ## run anew the commands whose outputs docs/recorded/ keep
 screenshots: $(READY)  ## draw anew what the README and the documentation show of the terminal and the browser
 	$(BIN)/python -m docs.generator.screenshots
 
-bench: $(READY)  ## full size: needs 10 GB of disk and about half an hour; writes benchmarks/*.md
-	for name in build compare images batching train_cpu; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+bench: $(READY)  ## full size: needs 10 GB of disk and about an hour; writes benchmarks/RESULTS.md
+	for name in build compare images batching plan train_cpu train_parts train_gpu; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 schemas: $(READY)  ## write the JSON Schema files anew from the types
 	$(BIN)/python -m mixtures.contracts

@@ -19,6 +19,13 @@ _FOR_TRAINING = ("accelerate", "deepspeed", "matplotlib", "peft", "tensorboard",
 class OneLine(TyperGroup):
     """Commands whose user errors are one line on stderr and exit code 1."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse what is not UTF-8: no manifest and no JSON could hold it."""
+        for arg in args:
+            if any("\ud800" <= char <= "\udfff" for char in arg):
+                raise typer.BadParameter(f"{arg!r} is not UTF-8; rename it")
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:

@@ -1,22 +1,20 @@
-"""What orders of one epoch cost at full size, simulated: `python -m benchmarks.batching` writes BATCHING.md.
+"""What orders of one epoch cost at full size, simulated: `python -m benchmarks.batching` writes it to RESULTS.md.
 
 `train plan` simulates the same of a mixture at hand.
 """
 
-import platform
 import time
 import tracemalloc
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.results import write_section
 from trainer.batches import Examples, Flags, Integers, Layout, Mode, Order, Plan, Remainder, measure
 from trainer.orders import plan_llava, plan_random
 from trainer.planning import plan_epoch
 from trainer.simulate import Setting, outlook
 
-OUT = Path(__file__).parent / "BATCHING.md"
 SEED = 665
 IMAGE_TOKENS = 576
 MAX_TOKENS = 2048
@@ -69,7 +67,7 @@ def main() -> None:
     order = Order(mode="padding_free", window=1, remainder="short", seed=SEED)
     dealt = plan_epoch(examples, layout=PAPER, order=order, epoch=0)
     rows.append(_row("`padding_free`", dealt, setting, mode="padding_free"))
-    OUT.write_text(_page(examples, rows=rows, layouts=_layouts(examples), planning=_planning(examples)))
+    _write(examples, rows=rows, layouts=_layouts(examples), planning=_planning(examples))
 
 
 def made_up_mixture() -> tuple[Examples, Integers]:
@@ -127,16 +125,13 @@ def _planning(examples: Examples) -> str:
     return f"Planning an epoch takes {seconds:.2f} s and {peak / 1e6:.0f} MB at its peak, on one core."
 
 
-def _page(examples: Examples, *, rows: list[str], layouts: list[str], planning: str) -> str:
+def _write(examples: Examples, *, rows: list[str], layouts: list[str], planning: str) -> None:
     lengths = examples.lengths
-    return "\n".join(
+    write_section(
+        "What an epoch's order costs",
         [
-            "# What an epoch's order costs",
-            "",
-            f"Simulated, Python {platform.python_version()}, numpy {np.__version__}. Repeat with "
-            "`python -m benchmarks.batching`: made-up lengths, the same each time.",
-            "",
-            f"{len(lengths):,} examples, {lengths.sum() / 1e6:.0f} M tokens (mean {lengths.mean():.0f}), "
+            f"Simulated with made-up lengths, the same each time: {len(lengths):,} examples, "
+            f"{lengths.sum() / 1e6:.0f} M tokens (mean {lengths.mean():.0f}), "
             f"{np.mean(~examples.has_image):.1%} text only; {PAPER.ranks} ranks of {PAPER.per_device_batch}.",
             "Cost is the padded tokens of the slowest rank, summed over steps, in millions. "
             f"The ideal, {lengths.sum() / PAPER.ranks / 1e6:.1f}, has no padding and",
@@ -158,8 +153,9 @@ def _page(examples: Examples, *, rows: list[str], layouts: list[str], planning: 
             *layouts,
             "",
             planning,
-            "",
-        ]
+        ],
+        libraries=("numpy",),
+        command="python -m benchmarks.batching",
     )
 
 

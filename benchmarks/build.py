@@ -4,11 +4,8 @@ The rival is `json.load` (`pickle.load` for RefCOCO), a fresh process per file. 
 (`mix synth --scale 1`) from a warm page cache.
 """
 
-import os
-import platform
 import shutil
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +14,7 @@ import yaml
 
 import builders  # noqa: F401, registers the sources
 from benchmarks.measure import Cost, read_seconds, run
+from benchmarks.results import write_section
 from builders.registry import SOURCES
 
 HERE = Path(__file__).parent
@@ -102,11 +100,6 @@ def _write(rows: list[Row], wholes: dict[str, Cost]) -> None:
     num_bytes = sum(row.num_bytes for row in rows)
     slowest = max(rows, key=lambda row: row.built.seconds)
     lines = [
-        "# Building the mixture at full size",
-        "",
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, msgspec {version('msgspec')}, "
-        f"pyarrow {version('pyarrow')}, tokenizers {version('tokenizers')}. Repeat with `make bench`.",
-        "",
         (__doc__ or "").partition("\n\n")[2].strip(),
         "",
         "| whole recipe | reading alone, s | `mix build`, s | ratio | goal | MB/s | peak memory, GB |",
@@ -127,9 +120,9 @@ def _write(rows: list[Row], wholes: dict[str, Cost]) -> None:
     for row in rows:
         cells = _cells(row.built, row.read_s, row.num_bytes)
         lines.append(f"| {row.name} | {row.num_bytes / 1e6:,.0f} | {row.read_s:.1f} {cells}")
-    lines += ["", f"The slowest source is {slowest.name}. {_BOUND.get(slowest.name, '')}", ""]
-    (HERE / "RESULTS.md").write_text("\n".join(lines))
-    print("\n".join(lines))
+    lines += ["", f"The slowest source is {slowest.name}. {_BOUND.get(slowest.name, '')}"]
+    libraries = ("msgspec", "pyarrow", "tokenizers")
+    write_section("Building the mixture", lines, libraries=libraries, command="python -m benchmarks.build")
 
 
 _BOUND = {

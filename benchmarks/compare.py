@@ -7,15 +7,14 @@ tells nothing of what differs; it is measured in the same run.
 
 import json
 import os
-import platform
 import sys
 from collections import Counter
-from importlib.metadata import version
 from typing import Any
 
 from benchmarks.alterations import Altered, altered, found_by
-from benchmarks.build import HERE, MIX, RAW, RECIPE, WORK, real_tokenizer
+from benchmarks.build import MIX, RAW, RECIPE, WORK, real_tokenizer
 from benchmarks.measure import Cost, run
+from benchmarks.results import write_section
 from schemas.manifest import MANIFEST, load_manifest
 
 MIXTURE = WORK / "mixture"
@@ -58,9 +57,7 @@ def main() -> None:
         _require_found(name, report.get("against") or report, made)
         print(f"{name}: {costs[name].seconds:.1f} s, all alterations found and no other", file=sys.stderr)
     rival = run([sys.executable, "-c", _RIVAL, str(EXPORT), str(REFERENCE)])
-    page = _page(made, costs, rival, load)
-    (HERE / "COMPARE.md").write_text(page)
-    print(page)
+    _write(made, costs, rival, load)
 
 
 def _make() -> None:
@@ -95,17 +92,13 @@ def _require_found(name: str, report: dict[str, Any], made: Altered) -> None:
         raise SystemExit(f"{name}: found and altered are not the same: {wrong}, {others}, faults {faults}")
 
 
-def _page(made: Altered, costs: dict[str, Cost], rival: Cost, load: float) -> str:
+def _write(made: Altered, costs: dict[str, Cost], rival: Cost, load: float) -> None:
     counts = sum(made.expected.values(), Counter())
     lines = [
-        "# Comparing 665,000 records with a published file",
-        "",
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, polars {version('polars')}, msgspec "
-        f"{version('msgspec')}; the machine's load before it began: {load:.1f} (0 is "
-        "quiet; others' work makes the seconds more, those of the processor less so). Repeat with "
-        "`.venv/bin/python -m benchmarks.compare`.",
-        "",
         (__doc__ or "").partition("\n\n")[2].strip(),
+        "",
+        f"The machine's load before it began: {load:.1f}; 0 is quiet, others' work makes the seconds more, those of "
+        "the processor less so.",
         "",
         "| | s | goal, s | processor, s | against the rival | peak memory, GB | goal, GB |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -126,9 +119,13 @@ def _page(made: Altered, costs: dict[str, Cost], rival: Cost, load: float) -> st
         "| told as | records |",
         "|---|---:|",
         *(f"| {what} | {count:,} |" for what, count in counts.most_common()),
-        "",
     ]
-    return "\n".join(lines)
+    write_section(
+        "Comparing with a published file",
+        lines,
+        libraries=("polars", "msgspec"),
+        command="python -m benchmarks.compare",
+    )
 
 
 if __name__ == "__main__":

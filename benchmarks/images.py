@@ -8,12 +8,10 @@ Core seconds are user and system time of all processes: they tell the same where
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +20,7 @@ import psutil
 from PIL import Image
 
 from benchmarks.measure import Cost, run
+from benchmarks.results import write_section
 from mixtures.paper import IMAGE_NAMES
 
 HERE = Path(__file__).parent
@@ -71,9 +70,7 @@ def main() -> None:
     _spend(commands["bare loops, an eighth"])  # warms the page cache
     rounds = [{what: _spend(started) for what, started in commands.items()} for _ in range(ROUNDS)]
     spent = {what: Spent.best([one[what] for one in rounds]) for what in commands}
-    page = _page(jobs, spent, run(_command(_name(IMAGE_NAMES), jobs)))
-    (HERE / "IMAGES.md").write_text(page)
-    print(page)
+    _write(spent, run(_command(_name(IMAGE_NAMES), jobs)))
 
 
 def _draw_files(folder: Path) -> None:
@@ -136,7 +133,7 @@ def _core_seconds(root: int) -> dict[int, float]:
         return {}
 
 
-def _page(jobs: int, spent: dict[str, Spent], full_scale: Cost) -> str:
+def _write(spent: dict[str, Spent], full_scale: Cost) -> None:
     num_bytes = sum(path.stat().st_size for path in (WORK / "0").iterdir()) / NUM_FILES
     ours = next(iter(spent.values()))
     clock = "; ".join(f"{what} {one.seconds:.1f} s" for what, one in spent.items())
@@ -144,13 +141,9 @@ def _page(jobs: int, spent: dict[str, Spent], full_scale: Cost) -> str:
         f"| {what} | {one.core_s:.1f} | {NUM_NAMES / one.core_s:,.0f} | {one.core_s / ours.core_s:.2f} |"
         for what, one in spent.items()
     ]
-    return "\n".join(
+    write_section(
+        "Checking images",
         [
-            "# Checking images",
-            "",
-            f"{jobs} cores, Python {platform.python_version()}, Pillow {version('pillow')}. Repeat with "
-            "`python -m benchmarks.images`.",
-            "",
             (__doc__ or "").partition("\n\n")[2].strip(),
             "",
             f"{NUM_NAMES:,} names of {NUM_FILES:,} made-up JPEGs, {SIZE_PX[0]} x {SIZE_PX[1]}, "
@@ -166,8 +159,9 @@ def _page(jobs: int, spent: dict[str, Spent], full_scale: Cost) -> str:
             "",
             f"As many names as the published file has images, {IMAGE_NAMES:,}: {full_scale.seconds:.0f} s and "
             f"{full_scale.peak_bytes / 1e9:.2f} GB, summed over all processes (PSS).",
-            "",
-        ]
+        ],
+        libraries=("pillow",),
+        command="python -m benchmarks.images",
     )
 
 

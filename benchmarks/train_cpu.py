@@ -1,4 +1,4 @@
-"""Stage 2 on a CPU against a plain Hugging Face Trainer: `python -m benchmarks.train_cpu` writes TRAIN_CPU.md.
+"""Stage 2 on a CPU against a plain Hugging Face Trainer: `python -m benchmarks.train_cpu` writes it to RESULTS.md.
 
 Both train the same random model on the same examples: Llama of 256 units, 4 layers and 32,000 words, CLIP of 128 units
 and 4 layers at 336 pixels, 8 examples a step, gradient checkpointing, no DeepSpeed. The rival is what one writes with
@@ -9,12 +9,10 @@ kind (transformers 4.37.2): 0.90 samples/s in fp32, 1.22 in bf16.
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +21,9 @@ from PIL import Image
 
 from benchmarks import rival
 from benchmarks.build import WORK, real_tokenizer
+from benchmarks.results import write_section
 from benchmarks.rival import BATCH, SKIPPED_STEPS, STEPS, Speed
 
-OUT = Path(__file__).parent / "TRAIN_CPU.md"
 FOLDER = WORK / "train_cpu"
 BIN = Path(sys.executable).parent
 RIVAL = "Hugging Face Trainer"
@@ -45,7 +43,7 @@ def main() -> None:
     for precision in ("fp32", "bf16"):
         theirs = measure(RIVAL, precision)
         rows.append((precision, theirs, {name: measure(name, precision) for name in KINDS}))
-    OUT.write_text(page(rows))
+    write(rows)
 
 
 def prepare() -> None:
@@ -137,7 +135,7 @@ def run_ours(sets: Sequence[str], precision: str) -> Speed:
     return Speed(len(kept) * BATCH / seconds, tokens / seconds)
 
 
-def page(rows: Sequence[tuple[str, Speed, dict[str, Speed]]]) -> str:
+def write(rows: Sequence[tuple[str, Speed, dict[str, Speed]]]) -> None:
     """The table."""
     lines = []
     for precision, theirs, ours in rows:
@@ -145,14 +143,9 @@ def page(rows: Sequence[tuple[str, Speed, dict[str, Speed]]]) -> str:
         for name, speed in ours.items():
             ratio = speed.samples_per_s / theirs.samples_per_s
             lines.append(f"| | {name} | {speed.samples_per_s:.2f} | {speed.tokens_per_s:,.0f} | {ratio:.2f} |")
-    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers"))
-    return "\n".join(
+    write_section(
+        "Training on a CPU",
         [
-            "# Training on a CPU",
-            "",
-            f"{machine}, {libraries}. Repeat with `python -m benchmarks.train_cpu`.",
-            "",
             "Stage 2 of a small random model (Llama of 256 units, 4 layers, 32,000 words; CLIP of 128 units, 4 layers,",
             f"336 px), {BATCH} examples a step, gradient checkpointing, {STEPS - SKIPPED_STEPS} steps measured.",
             "The rival is Hugging Face's Trainer alone over the same model and examples, measured in the same run:",
@@ -164,8 +157,9 @@ def page(rows: Sequence[tuple[str, Speed, dict[str, Speed]]]) -> str:
             "",
             f"The goal is {GOAL:.0f} times the rival. LLaVA's own trainer, transformers 4.37.2, was measured on such a",
             f"machine with its own examples: {LLAVA['fp32']:.2f} samples/s in fp32, {LLAVA['bf16']:.2f} in bf16.",
-            "",
-        ]
+        ],
+        libraries=("torch", "transformers"),
+        command="python -m benchmarks.train_cpu",
     )
 
 

@@ -14,9 +14,8 @@ from mixtures.expected import is_held
 from mixtures.manifests import write_manifest, write_whole
 from mixtures.plan import Options, Plan
 from mixtures.processes import Result, Watcher, run_sources
-from mixtures.worker import STATE
 from schemas.errors import MixtureError
-from schemas.manifest import FORMAT, MANIFEST, Manifest, SourceEntry, load_manifest
+from schemas.manifest import CLEANED, FORMAT, MANIFEST, STATE, Manifest, SourceEntry, load_manifest
 
 
 def build(plan: Plan, *, jobs: int, overwrite: bool, watcher: Watcher) -> tuple[Manifest, list[Result]]:
@@ -65,19 +64,17 @@ def _require_room(plan: Plan, *, overwrite: bool) -> None:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Keep other builds out of the folder; a build that is killed frees it.
+    """Keep other runs out of the folder; a run that is killed frees it.
 
     Raises:
-        MixtureError: when one is running into it.
+        MixtureError: when another run writes there.
     """
     (out / STATE).mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / STATE / "lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise MixtureError(
-            f"{out}: another build is running into this folder; wait for it or name another --out"
-        ) from None
+        raise MixtureError(f"{out}: another run is writing into this folder; wait for it or name another") from None
     try:
         yield
     finally:
@@ -88,6 +85,7 @@ def _prepare(plan: Plan, *, overwrite: bool) -> None:
     """Take away what would look finished, and what an interrupted build left."""
     out = plan.options.out
     (out / MANIFEST).unlink(missing_ok=True)
+    (out / CLEANED).unlink(missing_ok=True)
     marker = out / STATE / "recipe"
     if overwrite and not (marker.is_file() and marker.read_text() == plan.recipe.name):
         for path in (out / "data").glob("*.parquet"):

@@ -8,13 +8,19 @@ from schemas.manifest import MANIFEST, Manifest
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is either the old one or the new one, whatever happens."""
+    """Write a file so that it is either the old one or the new one, whatever happens.
+
+    Raises:
+        OSError: with the file's name, when it cannot be written.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # what a full disk raises has no name
+            error.filename = str(path)
         raise
 
 

@@ -39,8 +39,8 @@ class Options(NamedTuple):
             "limit": self.limit,
             "tokenizer": self.tokenizer,
             "ids_from": self.ids_from and self.ids_from.name,
-            "on_missing_image": self.on_missing_image if self.images else None,
-            "on_bad_record": None if self.on_bad_record == "fail" else self.on_bad_record,
+            "on_missing_image": self.on_missing_image if self.images and self.on_missing_image == "drop" else None,
+            "on_bad_record": self.on_bad_record if self.on_bad_record == "drop" else None,
         }
         return {name: value for name, value in changes.items() if value}
 

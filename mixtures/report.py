@@ -9,9 +9,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from mixtures.inspection import MAX_TOKENS, Inspection, Numbers, Spread
+from mixtures.inspection import MAX_TOKENS, Inspection, Spread
 from mixtures.paper import Audit
-from mixtures.tables import changed_options, narrow_table, printable
+from mixtures.tables import changed_options, narrow_table, printable, with_total
 
 _MAX_ORIGINS = 5
 
@@ -22,7 +22,7 @@ def print_inspection(console: Console, found: Inspection) -> None:
     console.print(_records(found))
     for line in remarks(found):
         console.print(line, style="dim", highlight=False, markup=False)
-    shown = _all(found)
+    shown = with_total(found.sources, found.total)
     spreads = [
         _spreads(found, "pairs per record", [one.pairs_per_record for one in shown]),
         _spreads(found, "words per record", [one.words_per_record for one in shown]),
@@ -32,8 +32,7 @@ def print_inspection(console: Console, found: Inspection) -> None:
         spreads += [_spreads(found, "tokens per record", lengths), _cuts(found)]
     console.print()
     console.print(Columns(spreads, padding=(0, 4)))
-    console.print(_forms(found))
-    for table in (_left_out(found), _faults(found)):
+    for table in (_forms(found), _left_out(found), _faults(found)):
         if table.row_count:
             console.print(table)
     for sampled in found.sample:
@@ -52,14 +51,9 @@ def _print_head(console: Console, found: Inspection) -> None:
     console.print()
 
 
-def _all(found: Inspection) -> list[Numbers]:
-    """The sources, and behind them their total where there are several."""
-    return [*found.sources, found.total] if len(found.sources) > 1 else found.sources
-
-
 def _records(found: Inspection) -> Table:
     table = narrow_table("records", "source", numbers=("records", "published", "audit", "images", "pairs"))
-    for one in _all(found):
+    for one in with_total(found.sources, found.total):
         if one is found.total:
             table.add_section()
         counts = (f"{one.images:,}", f"{one.pairs:,}")
@@ -94,7 +88,7 @@ def remarks(found: Inspection) -> Iterator[str]:
 
 def _spreads(found: Inspection, title: str, spreads: list[Spread | None]) -> Table:
     table = narrow_table(title, "source", numbers=("mean", "p50", "p95", "max"))
-    for one, spread in zip(_all(found), spreads, strict=True):
+    for one, spread in zip(with_total(found.sources, found.total), spreads, strict=True):
         if one is found.total:
             table.add_section()
         table.add_row(one.name, *_spread(spread))
@@ -109,7 +103,7 @@ def _spread(spread: Spread | None) -> tuple[str, ...]:
 
 def _cuts(found: Inspection) -> Table:
     table = narrow_table(f"cut at {MAX_TOKENS:,} tokens", "source", numbers=("records over", "answers cut"))
-    for one in _all(found):
+    for one in with_total(found.sources, found.total):
         if one is found.total:
             table.add_section()
         if one.tokens:
@@ -128,9 +122,9 @@ def _forms(found: Inspection) -> Table:
 def _left_out(found: Inspection) -> Table:
     table = narrow_table("left out while building", "source", "reason", numbers=("records", "pairs"))
     for one in found.sources:
-        rows = [(loss.reason, _count(loss.records), _count(loss.pairs)) for loss in one.left_out]
+        rows = [(Text(printable(loss.reason)), _count(loss.records), _count(loss.pairs)) for loss in one.left_out]
         if one.ids_not_found:
-            rows.append(("ids that were asked for and not found", f"{one.ids_not_found:,}", ""))
+            rows.append((Text("ids that were asked for and not found"), f"{one.ids_not_found:,}", ""))
         for k, row in enumerate(rows):
             table.add_row("" if k else one.name, *row)
     return table

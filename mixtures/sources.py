@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 
 import builders  # noqa: F401, registers sources and steps
 from builders.bind import nearest
 from builders.raw import Bad, read
 from builders.registry import SOURCES, RawFile, Source
+from mixtures.tables import printable
 from schemas.errors import RawDataError, RecipeError
 
 
@@ -86,4 +88,5 @@ def _describe(console: Console, source: Source, raw: Path | None) -> int:
 def _verdict(found: Finding | None) -> str:
     if found is None:
         return "[yellow]not there[/yellow]"
-    return f"[green]there[/green]: {found.text}" if found.usable else f"[red]wrong[/red]: {found.text}"
+    text = escape(printable(found.text))
+    return f"[green]there[/green]: {text}" if found.usable else f"[red]wrong[/red]: {text}"

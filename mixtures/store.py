@@ -164,7 +164,8 @@ class ShardWriter:
     def write(self, rows: pa.RecordBatch) -> None:
         """Append rows, at most one row group at a time."""
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._part(), SCHEMA, compression="zstd", use_dictionary=DICTIONARIES)
+            part = self._part().absolute()  # pyarrow takes `a:b/c` for an address
+            self._writer = pq.ParquetWriter(part, SCHEMA, compression="zstd", use_dictionary=DICTIONARIES)
         self._writer.write_batch(rows)
         self._filling.add(rows)
         if self._filling.full:
@@ -206,7 +207,7 @@ def read_shard(path: Path) -> Iterator[pa.RecordBatch]:
         MixtureError: when it is missing, not Parquet, or has other columns.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path.absolute()) as file:
             if not file.schema_arrow.equals(SCHEMA):
                 raise MixtureError(f"{path}: columns are {file.schema_arrow.names}, expected those of a mixture")
             yield from file.iter_batches(batch_size=ROWS_PER_GROUP)

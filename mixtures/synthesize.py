@@ -1,5 +1,6 @@
 """Writing made-up raw files of every source, side by side, with a bar."""
 
+import math
 import multiprocessing
 import time
 from collections.abc import Collection
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from builders.bind import nearest
 from builders.synthetic import WRITERS, draw_images
@@ -34,7 +36,7 @@ def synthesize(
     Raises:
         MixtureError: for a scale or a source that cannot be, or a folder that may hold real files.
     """
-    if not scale > 0:
+    if not 0 < scale < math.inf:
         raise MixtureError(f"--scale {scale}: expected a number above 0; 1 gives the real size")
     for name in only:
         if name not in WRITERS:
@@ -52,7 +54,7 @@ def synthesize(
         if images:
             with console.status("drawing images"):
                 num_images = draw_images(out, out / IMAGES)
-            console.print(f"drew {num_images:,} images into {out / IMAGES}", highlight=False)
+            console.print(Text(f"drew {num_images:,} images into {out / IMAGES}"), soft_wrap=True)
     except OSError as error:
         raise MixtureError(f"{error.filename or out}: {(error.strerror or str(error)).lower()}") from None
 

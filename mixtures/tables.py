@@ -1,18 +1,26 @@
 """Tables and texts as the reports print them."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
+
+T = TypeVar("T")
 
 
 def narrow_table(title: str, *columns: str, numbers: tuple[str, ...] = ()) -> Table:
     """A table whose first columns are text and whose last are numbers."""
-    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table = Table(*columns, title=Text(title, style="bold"), title_justify="left", box=SIMPLE_HEAD)
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     return table
+
+
+def with_total(sources: Sequence[T], total: T) -> list[T]:
+    """The sources, and behind them their total where there are several."""
+    return [*sources, total] if len(sources) > 1 else list(sources)
 
 
 def changed_options(overrides: Mapping[str, Any]) -> str:

@@ -1,14 +1,17 @@
 """What a person sees of a build: a bar per source, then a table."""
 
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from mixtures.plan import Plan
 from mixtures.processes import Result
+from mixtures.tables import printable
 from schemas.manifest import Manifest, SourceEntry
 
 _NOT_LOST = ("merged", "not drawn", "region not drawn", "another caption of the image taken")
@@ -17,32 +20,14 @@ _NOT_LOST = ("merged", "not drawn", "region not drawn", "another caption of the 
 class BuildProgress:
     """A bar per source that fills with the raw bytes read."""
 
-    def __init__(self, plan: Plan, *, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:>15}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.percentage:>3.0f} % read"),
-            TextColumn("{task.fields[records]:>9,} records"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._console = console
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self._progress = progress
+        self._console = progress.console
         self._tasks: dict[str, TaskID] = {}
         for bound in plan.sources:
             total = sum(path.stat().st_size for path in bound.files.values())
             label = bound.block.label
             self._tasks[label] = self._progress.add_task(label, total=total, start=False, records=0, note="")
-
-    def __enter__(self) -> "BuildProgress":
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def moved(self, label: str, num_bytes: int, records: int) -> None:
         """See `processes.Watcher`."""
@@ -66,6 +51,21 @@ class BuildProgress:
             self._console.print(f"{result.entry.name}: {built} records, {result.seconds:.1f} s", highlight=False)
 
 
+@contextmanager
+def build_progress(plan: Plan, *, console: Console) -> Iterator[BuildProgress]:
+    """The bars of a build; a line for each source that is finished where there is no terminal."""
+    columns = (
+        TextColumn("{task.description:>15}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.percentage:>3.0f} % read"),
+        TextColumn("{task.fields[records]:>9,} records"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield BuildProgress(plan, progress)
+
+
 def show_result(console: Console, manifest: Manifest, results: list[Result]) -> None:
     """Print the tables that close a build: what was built, and what was left out and why."""
     console.print(_built_table(manifest, results))
@@ -83,7 +83,8 @@ def show_result(console: Console, manifest: Manifest, results: list[Result]) -> 
 
 def _built_table(manifest: Manifest, results: list[Result]) -> Table:
     """Records, pairs, seconds and raw megabytes a second, per source."""
-    table = Table("source", title=manifest.name, title_justify="left", box=SIMPLE_HEAD)
+    title = Text(printable(manifest.name), style="table.title")
+    table = Table("source", title=title, title_justify="left", box=SIMPLE_HEAD)
     for name in ("records", "expected", "pairs", "seconds", "MB/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:
@@ -118,5 +119,6 @@ def left_out(entry: SourceEntry) -> dict[str, tuple[int, int]]:
             conversations = -step.conversations.changes.get(reason, 0)
             pairs = -step.pairs.changes.get(reason, 0)
             if max(conversations, pairs) > 0 and reason not in _NOT_LOST:
-                found[reason] = (conversations, pairs)
+                before = found.get(reason, (0, 0))
+                found[reason] = (before[0] + conversations, before[1] + pairs)
     return found

@@ -21,10 +21,7 @@ from mixtures.store import ROWS_PER_GROUP, ShardWriter, file_hash, to_rows
 from mixtures.tasks import Report
 from schemas.conversation import Conversation
 from schemas.errors import MixtureError
-from schemas.manifest import FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
-
-STATE = ".build"
-"""Folder of a mixture for the state of finished sources and for unfinished work."""
+from schemas.manifest import STATE, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 
 
 class Built(NamedTuple):

@@ -12,6 +12,10 @@ from schemas.recipe import Expect
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 MANIFEST = "manifest.json"
+STATE = ".build"
+"""Folder of a mixture for the state of finished sources and for unfinished work."""
+CLEANED = f"{STATE}/contamination"
+"""What marks a folder that `mix contamination --drop-to` writes: the row hash of the mixture that it began with."""
 FORMAT = 1
 """Raised when a manifest of this version can no longer be read by the previous one's reader."""
 
@@ -114,10 +118,10 @@ def load_manifest(folder: Path) -> Manifest:
     Raises:
         MixtureError: when the folder is no mixture, an unfinished one, or one of another version.
     """
+    require_folder(folder)
     path = folder / MANIFEST
     if not path.is_file():
-        state = "holds an unfinished build; run `mix build` again" if (folder / "data").is_dir() else "is no mixture"
-        raise MixtureError(f"{folder}: {state if folder.is_dir() else 'no such folder'}, expected {MANIFEST} in it")
+        raise MixtureError(f"{folder}: {_without_manifest(folder)}")
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -125,3 +129,23 @@ def load_manifest(folder: Path) -> Manifest:
     if manifest.format != FORMAT:
         raise MixtureError(f"{path}: format {manifest.format}, expected {FORMAT}; use the version that wrote it")
     return manifest
+
+
+def require_folder(mixture: Path) -> None:
+    """There is a folder, whatever is in it.
+
+    Raises:
+        MixtureError: when there is none, or a file.
+    """
+    if not mixture.is_dir():
+        why = "is a file, expected the folder of a" if mixture.exists() else "no such folder, expected a"
+        raise MixtureError(f"{mixture}: {why} mixture")
+
+
+def _without_manifest(folder: Path) -> str:
+    """What a folder is that has no manifest, or not yet."""
+    if (folder / CLEANED).is_file():
+        return "holds what `mix contamination --drop-to` did not finish; run it again"
+    if (folder / "data").is_dir():
+        return "holds an unfinished build; run `mix build` again"
+    return f"is no mixture, expected {MANIFEST} in it"

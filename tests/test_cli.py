@@ -75,6 +75,15 @@ def test_a_wrong_option_is_wrong_usage() -> None:
     assert RUNNER.invoke(mix, ["build", "tiny", "--rew", "x"]).exit_code == 2
     assert RUNNER.invoke(mix, ["build"]).exit_code == 2
     assert RUNNER.invoke(mix, ["build", "tiny", "--raw", "x", "--out", "y", "--jobs", "0"]).exit_code == 2
+    without_images = RUNNER.invoke(mix, ["build", "tiny", "--raw", "x", "--out", "y", "--on-missing-image", "drop"])
+    assert without_images.exit_code == 2
+    assert "goes with --images" in without_images.output
+
+
+def test_a_name_that_is_not_utf8_is_wrong_usage() -> None:
+    shown = RUNNER.invoke(mix, ["verify", "caf\udce9"])
+    assert shown.exit_code == 2
+    assert r"'caf\udce9' is not UTF-8; rename it" in shown.output
 
 
 def test_a_users_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
@@ -120,6 +129,13 @@ def test_sources_says_what_is_there_and_whether_it_looks_right(made_up_raw: Path
     assert shown.exit_code == 1
     assert "wrong: 0.0 MB, 1 records, bad record: $['1'].imageId: expected str, got int (id '1')" in shown.stdout
     assert "not there" in RUNNER.invoke(mix, ["sources", "vg", "--raw", str(tmp_path)]).stdout
+
+
+@pytest.mark.parametrize("scale", ["0", "nan", "inf"])
+def test_synth_wants_a_number_above_zero(tmp_path: Path, scale: str) -> None:
+    shown = RUNNER.invoke(mix, ["synth", "--out", str(tmp_path / "raw"), "--scale", scale])
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert "expected a number above 0" in shown.stderr
 
 
 def test_synth_writes_what_build_reads(tmp_path: Path) -> None:

@@ -60,20 +60,21 @@ def attend_in_segments(
     if torch.is_autocast_enabled(query.device.type):  # weights in float32 leave rotated queries and keys in it too
         half = torch.get_autocast_dtype(query.device.type)
         query, key, value = (states.to(half) for states in (query, key, value))
-    grouped = query.shape[1] != key.shape[1]
     if cu_seq_lens_q is None:
-        out = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=grouped)
-        return out.transpose(1, 2).contiguous(), None
+        return _causal(query, key, value, scaling).transpose(1, 2).contiguous(), None
     if query.is_cuda and query.dtype in _HALVES:
         assert max_length_q is not None
         q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
         return _varlen(q, k, v, cu_seq_lens_q, max_length_q, scaling).unsqueeze(0), None
     sizes = cu_seq_lens_q.diff().tolist()
-    outs = [
-        scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=grouped)
-        for q, k, v in zip(*(torch.split(states, sizes, dim=2) for states in (query, key, value)), strict=True)
-    ]
-    return torch.cat(outs, dim=2).transpose(1, 2).contiguous(), None
+    segments = zip(*(torch.split(states, sizes, dim=2) for states in (query, key, value)), strict=True)
+    return torch.cat([_causal(q, k, v, scaling) for q, k, v in segments], dim=2).transpose(1, 2).contiguous(), None
+
+
+def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> torch.Tensor:
+    """[B, heads, T, D]."""
+    grouped = query.shape[1] != key.shape[1]
+    return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
 
 
 def _varlen(

@@ -55,16 +55,25 @@ class StageTrainer(Trainer):
         self._head = LabelledHead(model)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """The batches of this rank; not prepared by accelerate, which would deal them out once more."""
+        """The batches of this rank; not prepared by accelerate, which would deal them out once more.
+
+        Trainer asks for all micro-batches of a step at once: so many are loaded while the step before is computed.
+        """
         assert self.train_dataset is not None
+        workers = self.args.dataloader_num_workers
         return DataLoader(
             self.train_dataset,
             batch_sampler=self._batches,
             collate_fn=self.data_collator,
-            num_workers=self.args.dataloader_num_workers,
+            num_workers=workers,
+            prefetch_factor=max(2, -(-self.args.gradient_accumulation_steps // workers)) if workers else None,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,
         )
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
+        """The micro-batches of a step; the time until they come is counted."""
+        return super().get_batch_samples(self.meters.waiting(epoch_iterator), num_batches, device)
 
     def compute_loss(
         self,

@@ -2,11 +2,13 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+
+    from trainer.model import Flops
 
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12, "V100": 125e12}
 """Dense bf16 operations a second (V100: fp16) by a piece of the device's name, from the makers' data sheets."""
@@ -15,14 +17,25 @@ PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "4
 class Meters:
     """Sums of one rank; `drain` adds the ranks up and starts anew."""
 
-    def __init__(self, sources: Sequence[str], *, flops_per_token: float) -> None:
+    def __init__(self, sources: Sequence[str], *, flops: "Flops") -> None:
         self._sources = sources
-        self._flops_per_token = flops_per_token
+        self._flops = flops
         self._losses: list[tuple[list[str], list[int], torch.Tensor]] = []
         self._tokens = self._places = 0
+        self._waited_s = 0.0
         self._seen: list[str] = []
         self._bad_images: list[str] = []
         self._begun = time.perf_counter()
+
+    def waiting(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """The same batches; the time until each comes counts as loading."""
+        while True:
+            begun = time.perf_counter()
+            batch = next(batches, None)
+            self._waited_s += time.perf_counter() - begun
+            if batch is None:
+                return
+            yield batch
 
     def add(self, losses: "torch.Tensor", batch: dict[str, Any]) -> None:
         """Count a micro-batch of `trainer.collate`; nothing is asked of the device before `drain`.
@@ -47,6 +60,7 @@ class Meters:
             "places": self._places,
             "seen": self._seen,
             "bad_images": self._bad_images,
+            "waited_s": self._waited_s,
         }
         seconds = time.perf_counter() - self._begun
         ranks = gather(mine)
@@ -56,18 +70,22 @@ class Meters:
             "tokens_per_s": tokens / seconds,
             "samples_per_s": len(seen) / seconds,
             "padding": 1 - tokens / places if places else 0.0,
+            "loading": max(rank["waited_s"] for rank in ranks) / seconds,
             "samples": hashlib.sha256("\n".join(sorted(seen)).encode()).hexdigest()[:16],
         }
         if bad := [text for rank in ranks for text in rank["bad_images"]]:
             numbers |= {"bad_images": len(bad), "bad_image_texts": "; ".join(bad)}
         if peak := _peak_flops():
-            numbers["mfu"] = tokens * self._flops_per_token / seconds / (peak * len(ranks))
+            labels = sum(count for rank in ranks for _, count in rank["by_source"].values())
+            done = tokens * self._flops.token + labels * self._flops.label
+            numbers["mfu"] = done / seconds / (peak * len(ranks))
         for source in self._sources:
             loss, count = (sum(rank["by_source"].get(source, (0, 0))[k] for rank in ranks) for k in (0, 1))
             if count:
                 numbers[f"loss/{source}"] = loss / count
                 numbers[f"labels/{source}"] = count
         self._losses, self._tokens, self._places, self._seen, self._bad_images = [], 0, 0, [], []
+        self._waited_s = 0.0
         self._begun = time.perf_counter()
         return numbers
 

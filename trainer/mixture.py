@@ -168,7 +168,7 @@ def _read(path: Path, sha256: str) -> Iterator[pa.RecordBatch]:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             raise MixtureError(f"{path}: changed since it was written, its hash is not that of {MANIFEST}; {_AGAIN}")
     try:
-        with pq.ParquetFile(path) as shard:
+        with pq.ParquetFile(path.absolute()) as shard:  # a relative one may look like an address
             yield from shard.iter_batches(batch_size=_ROWS_PER_BATCH, columns=_READ)
     except pa.ArrowException as error:
         raise MixtureError(f"{path}: damaged: {' '.join(str(error).split())}; {_AGAIN}") from None

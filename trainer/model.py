@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.conversation import IMAGE_TOKEN
 from schemas.errors import ModelError
@@ -176,18 +176,27 @@ def _image_places(image_token_id: int, input_ids: "Tensor", **_: Any) -> "Tensor
     return (input_ids == image_token_id).unsqueeze(-1)
 
 
-def flops_per_token(model: Any) -> float:
-    """Operations for one token forward and backward: 2 a weight forward, 2 for its input's gradient, 2 for its own.
+class Flops(NamedTuple):
+    """Operations forward and backward for each token, and for each label besides."""
 
-    Counted over the language model, the head and the projector, as for dense layers (Kaplan et al. 2020, section 2.1);
-    attention over the sequence and the vision tower are left out.
+    token: float
+    label: float
+
+
+def count_flops(model: Any) -> Flops:
+    """2 operations a weight forward, 2 for its input's gradient, 2 for its own where it learns.
+
+    Counted over the language model, the projector and, for labels only, the head, as for dense layers (Kaplan et al.
+    2020, section 2.1); attention over the sequence and the vision tower are left out.
     """
-    total = 0.0
+    token = label = 0.0
     for name, parameter in model.named_parameters():
-        if not name.startswith(PARTS["vision_tower"]) and "embed_tokens" not in name:
-            count = getattr(parameter, "ds_numel", parameter.numel())
-            total += count * (6 if parameter.requires_grad else 4)
-    return total
+        operations = getattr(parameter, "ds_numel", parameter.numel()) * (6 if parameter.requires_grad else 4)
+        if name.startswith("lm_head."):
+            label += operations
+        elif not name.startswith(PARTS["vision_tower"]) and "embed_tokens" not in name:
+            token += operations
+    return Flops(token, label)
 
 
 def _processor(llm: str, vision: str, vision_config: Any, template: str) -> Any:

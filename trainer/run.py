@@ -2,10 +2,12 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schemas.errors import TrainingError, UserError
+from schemas.stage import Stage
 from trainer.arguments import training_arguments
 from trainer.batches import Layout
 from trainer.checkpoint import choose, universal_form
@@ -13,6 +15,9 @@ from trainer.data import TrainingData, open_data
 from trainer.devices import Ranks, end_ranks, start_ranks
 from trainer.job import Job, read_job
 from trainer.stage_files import accumulation
+
+LoadModel = Callable[[Path, Stage], Any]
+"""From the folder of a start and a stage to the model that trains."""
 
 if TYPE_CHECKING:
     from trainer.loop import StageTrainer
@@ -29,8 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(job: Job) -> None:
+def run(job: Job, *, load: LoadModel | None = None) -> None:
     """Train the stage of a job, from a complete checkpoint if it is to go on from one.
+
+    `load` is `load_model` unless it is given.
 
     Raises:
         UserError: for whatever the user can mend.
@@ -43,7 +50,7 @@ def run(job: Job) -> None:
     if chosen and other_ranks:
         universal_form(chosen[0], ranks)
     arguments = training_arguments(job, layout, universal=other_ranks)
-    trainer = _trainer(job, data, layout, ranks, arguments)
+    trainer = _trainer(job, data, layout, ranks, arguments, load)
     try:
         trainer.train(resume_from_checkpoint=str(chosen[0]) if chosen else None)
     except UserError as error:  # of a loader's worker: PyTorch wraps the message into a traceback
@@ -52,20 +59,22 @@ def run(job: Job) -> None:
     end_ranks()
 
 
-def _trainer(job: Job, data: TrainingData, layout: Layout, ranks: Ranks, arguments: object) -> "StageTrainer":
+def _trainer(
+    job: Job, data: TrainingData, layout: Layout, ranks: Ranks, arguments: object, load: LoadModel | None
+) -> "StageTrainer":
     """The trainer with its model; the model is loaded last, so that ZeRO-3 can partition it."""
     from trainer.loop import StageTrainer
     from trainer.meters import Meters
-    from trainer.model import flops_per_token, load_model
+    from trainer.model import count_flops, load_model
     from trainer.sampler import MicroBatches
     from trainer.watch import callbacks
 
-    model = load_model(job.start, job.stage)
+    model = (load or load_model)(job.start, job.stage)
     batches = MicroBatches(data.examples, layout=layout, order=data.order, rank=ranks.rank)
     return StageTrainer(
         stage=job.stage,
         batches=batches,
-        meters=Meters(data.sources, flops_per_token=flops_per_token(model)),
+        meters=Meters(data.sources, flops=count_flops(model)),
         mixture_hash=data.mixture_hash,
         model=model,
         args=arguments,

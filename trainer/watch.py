@@ -125,5 +125,6 @@ def _words(logs: dict[str, Any]) -> str:
     if "eval_loss" in logs:
         return f"held-out loss {logs['eval_loss']:.4f}"
     words = [f"loss {logs['loss']:.4f}", f"lr {logs['learning_rate']:.1e}", f"{logs['tokens_per_s']:,.0f} tokens/s"]
-    words += [f"{logs['samples_per_s']:.1f} samples/s", f"padding {logs['padding']:.0%}"]
+    words += [f"{logs['samples_per_s']:.1f} samples/s"]
+    words += [f"padding {logs['padding']:.0%}", f"loading {logs['loading']:.0%}"]
     return "  ".join(words + ([f"MFU {logs['mfu']:.0%}"] if "mfu" in logs else []))

@@ -63,7 +63,7 @@ def write_raw(
     Raises:
         UserError: `only` names an unknown source, or the scale is not above zero.
     """
-    if not scale > 0:
+    if not 0 < scale < float("inf"):
         raise UserError(f"scale {scale!r}: expected a number above 0; 1 gives the real size")
     if unknown := sorted(set(only) - WRITERS.keys()):
         raise UserError(f"{unknown[0]!r}: no such source; expected one of {', '.join(WRITERS)}")

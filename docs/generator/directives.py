@@ -14,7 +14,7 @@ from docs.generator.recipes import recipe_text, source_parameters, step_referenc
 from docs.generator.recordings import prepare, recorded, run
 from docs.generator.source_pages import image_table, raw_file_list, source_table
 from docs.generator.stages import stage_table
-from docs.generator.tables import project_file
+from docs.generator.tables import result
 
 _DIRECTIVE = re.compile(r"^<!-- (?P<name>[a-z_]+)(?:: (?P<text>.+?))? -->$", re.MULTILINE)
 
@@ -26,7 +26,6 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "errors": lambda _: error_table(),
     "form": form_table,
     "raw_schemas": lambda _: raw_schema_list(),
-    "file": project_file,
     "memory": lambda _: memory_table(),
     "recipe": recipe_text,
     "source_parameters": lambda _: source_parameters(),
@@ -35,6 +34,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "raw_files": lambda _: raw_file_list(),
     "images": lambda _: image_table(),
     "stages": stage_table,
+    "result": result,
 }
 
 

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
+from benchmarks.results import RESULTS, read_sections
+
 _WIDTH = 88
-_PROJECT = Path(__file__).parents[2]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -22,9 +22,9 @@ def block(language: str, text: str, *, title: str = "") -> str:
     return f"{fence}{language}{named}\n{text.rstrip()}\n{fence}"
 
 
-def project_file(path: str) -> str:
-    """A Markdown file of the project without its title."""
-    return (_PROJECT / path).read_text(encoding="utf-8").partition("\n")[2].strip()
+def result(title: str) -> str:
+    """A section of the benchmarks' results."""
+    return read_sections(RESULTS)[title]
 
 
 def readable_json(value: Any, *, indent: int = 0) -> str:

@@ -40,6 +40,8 @@ def build(
     overwrite: Overwrite = False,
 ) -> None:
     """Build a mixture from raw annotation files."""
+    if on_missing_image == "drop" and images is None:
+        raise typer.BadParameter("goes with --images", param_hint="--on-missing-image")
     import builders  # noqa: F401, registers sources and steps
     from mixtures.plan import Options, make_plan
 
@@ -52,9 +54,9 @@ def build(
         typer.echo(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
         return
     from mixtures.build import build as build_mixture
-    from mixtures.watch import BuildProgress, show_result
+    from mixtures.watch import build_progress, show_result
 
-    with BuildProgress(plan, console=Console(stderr=True)) as progress:
+    with build_progress(plan, console=Console(stderr=True)) as progress:
         manifest, results = build_mixture(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, watcher=progress)
     show_result(Console(), manifest, results)
     typer.echo(f"wrote {out}, row hash {manifest.row_hash[:16]}")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mixtures.compare.comparison import Change, Comparison, Side, SourceComparison, percent
 from mixtures.inspection import Spread
-from mixtures.tables import narrow_table, printable
+from mixtures.tables import narrow_table, printable, with_total
 
 _ARROW = "→"
 
@@ -71,14 +71,9 @@ def _verdict(comparison: Comparison) -> str:
     return f"different: {total.identical:,} records are identical, {_percent(total.percent['identical'])} of all"
 
 
-def _all(comparison: Comparison) -> list[SourceComparison]:
-    """The sources, and behind them their total where there are several."""
-    return [*comparison.sources, comparison.total] if len(comparison.sources) > 1 else comparison.sources
-
-
 def _records(comparison: Comparison) -> Table:
     table = narrow_table("records", "source", numbers=("here", "there", "identical", "% of all", "pairs in both"))
-    for one in _all(comparison):
+    for one in with_total(comparison.sources, comparison.total):
         if one is comparison.total:
             table.add_section()
         shared = f"{one.pairs_shared:,}"
@@ -106,7 +101,7 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
 
 def _differences(comparison: Comparison, words: dict[str, str]) -> Table:
     table = narrow_table("what differs", "source", "what", numbers=("records", "% of all"))
-    for one in _all(comparison):
+    for one in with_total(comparison.sources, comparison.total):
         if one is comparison.total and table.row_count:
             table.add_section()
         for k, row in enumerate(_differences_of(one, words)):
@@ -128,7 +123,7 @@ def _differences_of(one: SourceComparison, words: dict[str, str]) -> Iterator[tu
 
 def _lengths(comparison: Comparison) -> Table:
     table = narrow_table("shifts of lengths", "source", "per record", numbers=("mean", "p50", "p95"))
-    for one in _all(comparison):
+    for one in with_total(comparison.sources, comparison.total):
         shifts = [
             (unit, getattr(one.lengths_here, unit), getattr(one.lengths_there, unit)) for unit in ("words", "pairs")
         ]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from mixtures.images.pictures import FORMAT_OF, FORMATS, UNDECODABLE
+from schemas.errors import MixtureError
 
 PRELOAD = "mixtures.contamination.content"
 
@@ -62,6 +63,14 @@ def _content_of(path: str, folder: Path, sought: Sought) -> Content:
 
 
 def image_files(folder: Path) -> list[str]:
-    """The images below a folder, by their paths from there."""
+    """The images below a folder, by their paths from there.
+
+    Raises:
+        MixtureError: for a name that is not UTF-8.
+    """
     files = (path for path in folder.rglob("*") if path.suffix.lower() in FORMAT_OF and path.is_file())
-    return sorted(path.relative_to(folder).as_posix() for path in files)
+    names = sorted(path.relative_to(folder).as_posix() for path in files)
+    for name in names:
+        if any("\ud800" <= char <= "\udfff" for char in name):
+            raise MixtureError(f"{folder}: {name!r} is not UTF-8; rename it")
+    return names

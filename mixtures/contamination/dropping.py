@@ -23,9 +23,8 @@ from mixtures.expected import CONTAMINATION
 from mixtures.manifests import write_manifest, write_whole
 from mixtures.progress import Advance
 from mixtures.store import ROWS_PER_GROUP, ShardWriter
-from mixtures.worker import STATE
 from schemas.errors import MixtureError
-from schemas.manifest import MANIFEST, Flow, FunnelStep, Manifest, Shard, SourceEntry
+from schemas.manifest import CLEANED, MANIFEST, STATE, Flow, FunnelStep, Manifest, Shard, SourceEntry
 
 _HOW = {Kind.IMAGES: "image", Kind.PAIRS: "pair", Kind.TEXT: "text", Kind.CONTENT: "content"}
 
@@ -48,7 +47,7 @@ def require_room(folder: Path, manifest: Manifest, out: Path) -> None:
         raise MixtureError(f"--drop-to {out}: expected another folder")
     if not out.is_dir() or not any(out.iterdir()):
         return
-    marker = out / STATE / CONTAMINATION
+    marker = out / CLEANED
     if not marker.is_file():
         raise MixtureError(f"--drop-to {out}: not empty and no clean mixture; name another")
     if marker.read_text() != manifest.row_hash:
@@ -74,7 +73,7 @@ def write_clean(folder: Path, manifest: Manifest, why: pl.DataFrame, drop: Drop,
     out = drop.out
     try:
         with locked(out):
-            write_whole(out / STATE / CONTAMINATION, manifest.row_hash)
+            write_whole(out / CLEANED, manifest.row_hash)
             (out / MANIFEST).unlink(missing_ok=True)
             clear_work(out)
             (out / "data").mkdir(exist_ok=True)

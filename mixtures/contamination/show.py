@@ -119,12 +119,10 @@ def _print_dropped(console: Console, found: Contamination) -> None:
     assert dropped is not None, found.path
     table = narrow_table("dropped", "reason", numbers=("records",))
     for reason, count in dropped.reasons.items():
-        table.add_row(printable(reason), f"{count:,}")
+        table.add_row(Text(printable(reason)), f"{count:,}")
     table.add_section()
     table.add_row("all", f"{dropped.records:,}")
     console.print()
     console.print(table)
     left = found.records - dropped.records
-    console.print(
-        f"wrote {dropped.path}, {left:,} records, row hash {dropped.row_hash[:16]}", highlight=False, soft_wrap=True
-    )
+    console.print(Text(f"wrote {dropped.path}, {left:,} records, row hash {dropped.row_hash[:16]}"), soft_wrap=True)

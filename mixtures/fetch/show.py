@@ -1,7 +1,8 @@
 """What a person sees of a run: a bar per download, or a line for each that is done, and a table."""
 
 import threading
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 from rich.box import SIMPLE_HEAD
@@ -33,32 +34,13 @@ class _Speed(ProgressColumn):
 class FetchProgress:
     """See `bring.Watcher`."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = Progress(
-            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
-            BarColumn(bar_width=14),
-            TextColumn("{task.fields[amount]}", justify="right"),
-            _Speed(),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            expand=True,
-            disable=not console.is_terminal,
-        )
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._console = progress.console
         self._tasks: dict[str, TaskID] = {}
         self._whole: dict[str, tuple[int, int]] = {}
         self._jobs = self._done = 0
         self._lock = threading.RLock()
-
-    def __enter__(self) -> "FetchProgress":
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def begins(self, num_jobs: int) -> None:
         """See `bring.Watcher`."""
@@ -103,6 +85,20 @@ class FetchProgress:
         )
 
 
+@contextmanager
+def fetch_progress(console: Console) -> Iterator[FetchProgress]:
+    """The bars of a run; a line for each download that is done where there is no terminal."""
+    columns = (
+        TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=14),
+        TextColumn("{task.fields[amount]}", justify="right"),
+        _Speed(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, transient=True, expand=True, disable=not console.is_terminal) as progress:
+        yield FetchProgress(progress)
+
+
 def fetch_and_show(request: Request, *, dry_run: bool, as_json: bool) -> None:
     """Fetch, or with `dry_run` look what there is to fetch, and print it.
 
@@ -112,7 +108,7 @@ def fetch_and_show(request: Request, *, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         report = preview(request)
     else:
-        with FetchProgress(Console(stderr=True)) as progress:
+        with fetch_progress(Console(stderr=True)) as progress:
             report = fetch(request, progress)
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())

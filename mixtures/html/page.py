@@ -16,6 +16,7 @@ from mixtures.inspection import MAX_TOKENS, Inspection, Numbers
 from mixtures.manifests import write_whole
 from mixtures.report import remarks
 from mixtures.sampling import first_of_each
+from mixtures.tables import changed_options, with_total
 from schemas.errors import MixtureError
 
 _SUFFIXES = (".html", ".htm")
@@ -105,7 +106,8 @@ def render(found: Inspection, gallery: Gallery, *, has_images: bool) -> str:
         found=found,
         gallery=gallery,
         has_images=has_images,
-        shown=[*found.sources, found.total] if len(found.sources) > 1 else found.sources,
+        changed=changed_options(found.overrides),
+        shown=with_total(found.sources, found.total),
         colours={one.name: plots.colour_of(i) for i, one in enumerate(found.sources)},
         remarks=list(remarks(found)),
         assumed=[name for name in _with_boxes(gallery) if name not in _told(found)],

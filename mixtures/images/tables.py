@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mixtures.images.findings import Report, SourceImages
-from mixtures.tables import narrow_table, printable
+from mixtures.images.findings import Report
+from mixtures.tables import narrow_table, printable, with_total
 
 _MAX_EXAMPLES = 3
 _MAX_IMAGE_WIDTH = 36
@@ -26,14 +26,10 @@ def print_report(console: Console, found: Report) -> None:
         console.print(line, style="dim", highlight=False, markup=False)
 
 
-def _all(found: Report) -> list[SourceImages]:
-    return [*found.sources, found.total] if len(found.sources) > 1 else found.sources
-
-
 def _sources(found: Report) -> Table:
     known = ("known missing",) if found.known_missing else ()
     table = narrow_table("images", "source", numbers=("records", "images", "bad", *known))
-    for one in _all(found):
+    for one in with_total(found.sources, found.total):
         if one is found.total:
             table.add_section()
         bad = Text(f"{one.bad.images:,}", style="red" if one.bad.images else "green")

@@ -93,8 +93,8 @@ def write_parts(folder: Path, entry: SourceEntry, parts: list[Part], images: Pat
 def _write_part(file: Path, rows: "_Rows", count: int, images: Path) -> int:
     """Write the next rows with their images; gives their bytes in memory."""
     compression = {name: "none" if name == "image.bytes" else "zstd" for name in _leaves()}
-    memory_bytes = 0
-    with pq.ParquetWriter(file, _schema(), compression=compression, use_dictionary=DICTIONARIES) as writer:
+    path, memory_bytes = file.absolute(), 0
+    with pq.ParquetWriter(path, _schema(), compression=compression, use_dictionary=DICTIONARIES) as writer:
         while count:
             group = _with_images(rows.take(min(count, _ROWS_PER_GROUP)), images)
             writer.write_batch(group)

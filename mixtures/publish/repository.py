@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from mixtures.card import CARD, card, licence_table
@@ -17,6 +16,7 @@ from mixtures.publish.layout import CROISSANT, IMAGES, LICENCES, RECIPE
 from mixtures.publish.pictures import Part, plan_parts, write_parts
 from mixtures.publish.published import LeftOutSource, Published
 from mixtures.publish.sizes import source_size
+from mixtures.publish.work import claimed, remove_left, temporary_folder
 from mixtures.recipes import load_recipe
 from mixtures.store import file_hash
 from mixtures.verify.alone import verify_mixture
@@ -56,8 +56,8 @@ def publish(folder: Path, request: Request, out: Path | None = None, *, bar: Bar
     if out is not None:
         return _write_repository(folder, request, out, bar)
     require_access(request.target)
-    with TemporaryDirectory(prefix="mix-publish-") as work:
-        repository = _prepare(folder, request, Path(work), bar)
+    with temporary_folder() as work:
+        repository = _prepare(folder, request, work, bar)
         sent = _Counted(repository.files)
         message = f"Publish {' '.join(repository.manifest.name.split())}, row hash {repository.manifest.row_hash[:16]}"
         done = push(sent, request.target, message=message, owned=_OWNED)
@@ -69,19 +69,21 @@ def _write_repository(folder: Path, request: Request, out: Path, bar: Bar) -> Pu
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MixtureError(f"--out {out}: already there and not empty; name another")
     part = out.with_name(f".{out.name}.part")
+    remove_left(part)
     try:
         part.mkdir(parents=True)
     except OSError as error:
         why = "another run writes it, or one was killed; remove it" if part.is_dir() else str(error.strerror).lower()
         raise MixtureError(f"--out {out}: {part}: {why}") from None
     try:
-        repository = _prepare(folder, request, part, bar)
-        sent = _Counted(repository.files)
-        for file in sent:
-            _write(part / file.path, file.content)
-        if out.exists():
-            out.rmdir()
-        part.replace(out)
+        with claimed(part):
+            repository = _prepare(folder, request, part, bar)
+            sent = _Counted(repository.files)
+            for file in sent:
+                _write(part / file.path, file.content)
+            if out.exists():
+                out.rmdir()
+            part.replace(out)
     except OSError as error:
         raise MixtureError(f"--out {out}: {(error.strerror or str(error)).lower()}") from None
     finally:

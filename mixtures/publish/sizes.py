@@ -21,7 +21,7 @@ def source_size(folder: Path, entry: SourceEntry) -> Size:
 
 def _memory_bytes(path: Path, name: str) -> int:
     """What plain columns take in Parquet they take in memory; the two that are stored as dictionaries are counted."""
-    footer = pq.read_metadata(path)
+    footer = pq.read_metadata(path.absolute())
     known = {"source": len(name.encode()) + _OFFSET, "conversations.list.element.from": 4 + _OFFSET}  # human and gpt
     found: int = footer.num_rows * _LISTS * _OFFSET
     for i in range(footer.num_row_groups):

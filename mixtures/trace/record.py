@@ -79,7 +79,8 @@ def _read(
     """
     require_file(folder, shard)
     try:
-        return pl.scan_parquet(folder / shard.path).filter(condition).select(columns).collect()
+        rows = pl.scan_parquet((folder / shard.path).absolute(), glob=False)
+        return rows.filter(condition).select(columns).collect()
     except pl.exceptions.PolarsError as error:
         why = str(error).splitlines()[0]
         raise MixtureError(f"{folder / shard.path}: damaged: {why}; {AGAIN}") from None

@@ -18,7 +18,7 @@ from mixtures.verify.rebuild import PRELOAD
 from mixtures.verify.shards import Looked, ShardRequest, look_at
 from mixtures.verify.verification import Check, Lines, Verification, checked
 from schemas.errors import MixtureError
-from schemas.manifest import MANIFEST, Manifest, load_manifest
+from schemas.manifest import MANIFEST, Manifest, load_manifest, require_folder
 
 _NEED_MANIFEST = ("files", "file hashes", "row hashes", "records", "ids", "funnel", "recipe's counts", "paper's counts")
 
@@ -46,8 +46,7 @@ def examine(folder: Path, *, sample: int, jobs: int, advance: Advance) -> Examin
     Raises:
         MixtureError: when there is no such folder.
     """
-    if not folder.is_dir():
-        raise MixtureError(f"{folder}: no such folder, expected a mixture")
+    require_folder(folder)
     try:
         manifest = load_manifest(folder)
     except MixtureError as error:

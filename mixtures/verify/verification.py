@@ -22,7 +22,7 @@ class Lines(msgspec.Struct):
         """Tell one more."""
         self.count += 1
         if len(self.first) < MAX_SHOWN:
-            self.first.append(line)
+            self.first.append(line.encode(errors="backslashreplace").decode())  # a file's name may not be UTF-8
 
     def extend(self, other: "Lines") -> None:
         """Tell what another one tells."""

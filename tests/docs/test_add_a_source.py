@@ -14,7 +14,7 @@ from docs.generator.recordings import COLUMNS, trimmed
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "recipes" / "add-a-source.md"
-FOLDERS = ("builders", "schemas", "mixtures", "trainer", "docs", "tests")
+FOLDERS = ("benchmarks", "builders", "schemas", "mixtures", "trainer", "docs", "tests")
 _BLOCK = re.compile(
     r'^```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```$', re.MULTILINE | re.DOTALL
 )
@@ -38,7 +38,7 @@ def blocks() -> list[Block]:
 def checkout(tmp_path: Path) -> Path:
     """A copy of the project to work in."""
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "work"))
     for path in [*ROOT.glob("*.py"), *ROOT.glob("*.md"), *ROOT.glob("*.toml"), *ROOT.glob("*.yml")]:
         shutil.copy(path, tmp_path)
     return tmp_path

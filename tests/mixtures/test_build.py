@@ -10,9 +10,8 @@ from filelock import FileLock
 from mixtures.build import build
 from mixtures.plan import Options, make_plan
 from mixtures.store import SCHEMA
-from mixtures.worker import STATE
 from schemas.errors import MixtureError
-from schemas.manifest import Manifest, load_manifest
+from schemas.manifest import CLEANED, STATE, Manifest, load_manifest
 from tests.conftest import SilentWatcher
 
 TINY_ROW_HASH = "1b8aec2097961735069d696b15dbb868fe3fdf7d01c457035950367d787983f7"
@@ -157,12 +156,21 @@ def test_a_folder_with_other_files_is_refused_and_keeps_them(made_up_raw: Path, 
     assert note.read_text() == "keep me"
 
 
+def test_a_build_over_a_mixture_that_was_cleaned_is_no_cleaned_one(made_up_raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / STATE).mkdir(parents=True)
+    written(tmp_path / "out", "0" * 64, CLEANED)
+    run(written(tmp_path, FAST), Options(made_up_raw, tmp_path / "out"), overwrite=True)
+    (tmp_path / "out" / "manifest.json").unlink()
+    with pytest.raises(MixtureError, match="unfinished build; run `mix build` again"):
+        load_manifest(tmp_path / "out")
+
+
 def test_two_builds_into_one_folder_cannot_run_at_once(made_up_raw: Path, tmp_path: Path) -> None:
     recipe = written(tmp_path, FAST)
     run(recipe, Options(made_up_raw, tmp_path / "out"))
     with (
         FileLock(tmp_path / "out" / STATE / "lock"),
-        pytest.raises(MixtureError, match="another build is running into this folder"),
+        pytest.raises(MixtureError, match="another run is writing into this folder"),
     ):
         run(recipe, Options(made_up_raw, tmp_path / "out"))
     assert load_manifest(tmp_path / "out").name == "fast"

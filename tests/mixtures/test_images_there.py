@@ -46,6 +46,16 @@ def test_missing_images_are_dropped_with_their_ids(raw_and_images: tuple[Path, P
     assert manifest.overrides == {"on_missing_image": "drop"}
 
 
+def test_looking_for_images_that_are_all_there_changes_no_recipe(
+    raw_and_images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    raw, images = raw_and_images
+    draw_images(raw, images)
+    manifest, _ = run(written(tmp_path, RECIPE), Options(raw, tmp_path / "out", images=images))
+    assert manifest.overrides == {}
+    assert "image was missing" not in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_no_images_folder_is_an_error(made_up_raw: Path, tmp_path: Path) -> None:
     with pytest.raises(MixtureError, match=r"--images .*: no such folder"):
         run(written(tmp_path, RECIPE), Options(made_up_raw, tmp_path / "out", images=tmp_path / "none"))

@@ -144,3 +144,11 @@ def test_a_folder_that_is_no_mixture_is_one_line_and_exit_code_1(tmp_path: Path)
     assert (shown.exit_code, shown.stdout) == (1, "")
     assert shown.stderr == f"error: {tmp_path}: is no mixture, expected manifest.json in it\n"
     assert "no such folder" in run("inspect", tmp_path / "nothing").stderr
+
+
+@pytest.mark.parametrize("command", [("verify",), ("trace", "7"), ("publish", "me/mix", "--dry-run")])
+def test_a_file_is_not_called_a_missing_folder(tmp_path: Path, command: tuple[str, ...]) -> None:
+    path = written(tmp_path, [])
+    shown = run(command[0], path, *command[1:])
+    assert shown.exit_code == 1
+    assert shown.stderr == f"error: {path}: is a file, expected the folder of a mixture\n"

@@ -14,8 +14,7 @@ import psutil
 import pytest
 
 from mixtures.plan import Options
-from mixtures.worker import STATE
-from schemas.manifest import load_manifest
+from schemas.manifest import STATE, load_manifest
 from tests.mixtures.test_build import run
 
 MIX = Path(sys.executable).with_name("mix")

@@ -126,8 +126,8 @@ def test_unknown_source_is_named(tmp_path: Path) -> None:
         write_raw(tmp_path, scale=1, seed=0, only=["vgx"])
 
 
-@pytest.mark.parametrize("scale", [0, -1, float("nan")])
-def test_scale_must_be_above_zero(tmp_path: Path, scale: float) -> None:
+@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf")])
+def test_scale_must_be_a_number_above_zero(tmp_path: Path, scale: float) -> None:
     with pytest.raises(UserError, match="expected a number above 0"):
         write_raw(tmp_path, scale=scale, seed=0)
 

@@ -130,7 +130,7 @@ def test_what_was_interrupted_looks_unfinished_and_is_written_over(
         patch.setattr(dropping, "write_manifest", fail)
         with pytest.raises(MixtureError, match="no space left on device"):
             dropped(contaminated, asked, out, Kind.IMAGES)
-    with pytest.raises(MixtureError, match="unfinished"):
+    with pytest.raises(MixtureError, match="`mix contamination --drop-to` did not finish; run it again"):
         load_manifest(out)
     (out / ".build" / "work").mkdir()
     assert dropped(contaminated, asked, out, Kind.IMAGES).conversations == 5

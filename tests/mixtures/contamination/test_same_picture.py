@@ -1,5 +1,6 @@
 """Images that are equal by content."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,10 @@ def test_two_folders_of_one_name_are_refused(contaminated: Path, images: Path, t
     (tmp_path / "empty").mkdir()
     with pytest.raises(MixtureError, match="no images below it"):
         look(contaminated, eval_images=(str(tmp_path / "empty"),), images=images)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="takes no such names")
+def test_a_picture_whose_name_is_not_utf8_is_refused(contaminated: Path, images: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "theirs" / "caf\udce9.bmp", "red")
+    with pytest.raises(MixtureError, match=r"'caf\\udce9.bmp' is not UTF-8; rename it"):
+        look(contaminated, eval_images=(str(tmp_path / "theirs"),), images=images)

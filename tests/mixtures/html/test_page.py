@@ -64,6 +64,14 @@ def test_a_convention_that_the_manifest_tells_is_named(tmp_path: Path) -> None:
     assert "is assumed" not in text
 
 
+def test_options_that_changed_the_recipe_are_named_and_not_spelt_out(tmp_path: Path) -> None:
+    found = found_in(tmp_path, RECORDS)
+    found.overrides = {"limit": 7, "contamination": [{"made_from": "0" * 64}]}
+    made(found, Page(tmp_path / "page.html"))
+    text = (tmp_path / "page.html").read_text()
+    assert "change the recipe: limit 7, contamination (see manifest.json)</p>" in text
+
+
 def test_texts_ids_and_names_are_escaped(tmp_path: Path) -> None:
     records = [
         *RECORDS,
@@ -86,6 +94,18 @@ def test_the_page_may_load_nothing(tmp_path: Path) -> None:
 
 def test_everyone_sees_the_same_page(tmp_path: Path) -> None:
     assert page_of(tmp_path, RECORDS) == page_of(tmp_path, RECORDS)
+
+
+def test_a_source_without_a_record_has_its_row_and_no_plots(tmp_path: Path) -> None:
+    (tmp_path / "gqa.json").write_text("{}")
+    (tmp_path / "none.yaml").write_text("{name: none, sources: [{source: gqa, files: {questions: gqa.json}}]}")
+    assert run("build", tmp_path / "none.yaml", "--raw", tmp_path, "--out", tmp_path / "none").exit_code == 0
+    shown = run("inspect", tmp_path / "none", "--html", tmp_path / "page.html")
+    assert shown.stdout.splitlines()[-1].endswith(" MB: 0 records, 0 images")
+    assert "prompt form" not in shown.stdout
+    text = (tmp_path / "page.html").read_text()
+    assert '<span class="source" style="--c:' in text
+    assert "Shares and modality" not in text
 
 
 @pytest.mark.parametrize("records", [[], [{"id": "1"}], [LONG]])
@@ -179,6 +199,13 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
     with pytest.raises(MixtureError, match=r"--html .*page.html: no space left on device"):
         made(found, Page(tmp_path / "page.html"))
     assert (tmp_path / "page.html").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["llava.json", "page.html"]
+
+
+def test_what_a_killed_run_left_of_a_page_goes_with_the_next_one(tmp_path: Path) -> None:
+    found = found_in(tmp_path, RECORDS)
+    (tmp_path / ".page.html.part").write_text("half")
+    made(found, Page(tmp_path / "page.html"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["llava.json", "page.html"]
 
 

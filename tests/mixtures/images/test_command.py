@@ -150,7 +150,7 @@ def test_a_file_of_another_form_is_one_line(tmp_path: Path, records: str, messag
 
 def test_no_mixture_is_one_line(tmp_path: Path) -> None:
     shown = run("images", tmp_path / "none", "--images", tmp_path)
-    assert shown.stderr == f"error: {tmp_path / 'none'}: no such folder, expected manifest.json in it\n"
+    assert shown.stderr == f"error: {tmp_path / 'none'}: no such folder, expected a mixture\n"
 
 
 def test_text_alone_names_no_image(tmp_path: Path) -> None:

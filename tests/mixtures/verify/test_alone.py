@@ -1,6 +1,5 @@
 """Verifying a mixture by itself: no damage goes unseen, and one fault hides no other."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,36 +7,33 @@ from typing import Any
 
 import pytest
 
-from mixtures.verify.alone import verify_mixture
-from mixtures.verify.verification import Check, Verification, require_passed
+from mixtures.verify.verification import require_passed
 from schemas.errors import MixtureError
-from schemas.manifest import Manifest, load_manifest
-from schemas.recipe import Expect
-from tests.mixtures.small import change_manifest, change_rows, run
-
-NAMES = [
-    "manifest",
-    "files",
-    "file hashes",
-    "row hashes",
-    "records",
-    "ids",
-    "funnel",
-    "recipe's counts",
-    "paper's counts",
-]
-
-
-def verify(mixture: Path, *, jobs: int = 1) -> Verification:
-    return verify_mixture(mixture, advance=lambda share: None, jobs=jobs)
-
-
-def check(found: Verification, name: str) -> Check:
-    return next(one for one in found.checks if one.name == name)
-
-
-def shard(mixture: Path, name: str = "gqa") -> Path:
-    return mixture / "data" / f"{name}-00000-of-00001.parquet"
+from schemas.manifest import load_manifest
+from tests.mixtures.small import change_rows
+from tests.mixtures.verify.damaging import (
+    NAMES,
+    add_file_beside,
+    add_file_inside,
+    add_shard,
+    break_rule,
+    change_funnel,
+    check,
+    cut_file,
+    edit_row,
+    list_twice,
+    lose_card,
+    lose_pair,
+    lose_shard,
+    manifest_with,
+    other_recipe,
+    point_elsewhere,
+    repeat_id,
+    replace_by_folder,
+    shard,
+    swap_shards,
+    verify,
+)
 
 
 def test_a_whole_mixture_passes_every_check(small: Path) -> None:
@@ -57,96 +53,6 @@ def test_two_processes_find_what_one_finds(copy: Path) -> None:
     change_rows(copy, "gqa", lambda rows: rows[1].update(image=None), hashes="files")
     shard(copy, "mine").unlink()
     assert verify(copy, jobs=2) == verify(copy)
-
-
-def lose_shard(mixture: Path) -> None:
-    shard(mixture).unlink()
-
-
-def add_shard(mixture: Path) -> None:
-    shutil.copy(shard(mixture), mixture / "data" / "gqa-00000-of-00002.parquet")
-
-
-def add_file_inside(mixture: Path) -> None:
-    (mixture / "data" / ".notes").write_text("")
-
-
-def add_file_beside(mixture: Path) -> None:
-    (mixture / "mix.json").write_text("[]")
-
-
-def lose_card(mixture: Path) -> None:
-    (mixture / "README.md").unlink()
-
-
-def cut_file(mixture: Path) -> None:
-    shard(mixture).write_bytes(shard(mixture).read_bytes()[:-5])
-
-
-def replace_by_folder(mixture: Path) -> None:
-    shard(mixture).unlink()
-    shard(mixture).mkdir()
-
-
-def swap_shards(mixture: Path) -> None:
-    one, other = shard(mixture).read_bytes(), shard(mixture, "mine").read_bytes()
-    shard(mixture).write_bytes(other)
-    shard(mixture, "mine").write_bytes(one)
-
-
-def edit_row(mixture: Path) -> None:
-    change_rows(mixture, "gqa", lambda rows: rows[1].update(reference_id="12"), hashes="files")
-
-
-def break_rule(mixture: Path) -> None:
-    change_rows(mixture, "gqa", lambda rows: rows[1].update(image=None), hashes="all")
-
-
-def repeat_id(mixture: Path) -> None:
-    change_rows(mixture, "gqa", lambda rows: rows[1].update(id=rows[0]["id"]), hashes="all")
-
-
-def lose_pair(mixture: Path) -> None:
-    def lose(rows: list[dict[str, Any]]) -> None:
-        del rows[0]["conversations"][2:], rows[0]["origins"][1:]
-
-    change_rows(mixture, "gqa", lose, hashes="all")
-
-
-def manifest_with(**changes: Any) -> Callable[[Path], None]:
-    def change(manifest: Manifest) -> None:
-        for name, value in changes.items():
-            setattr(manifest, name, value)
-
-    return lambda mixture: change_manifest(mixture, change)
-
-
-def change_funnel(mixture: Path) -> None:
-    def change(manifest: Manifest) -> None:
-        manifest.sources[2].funnel[1].pairs.changes["over 2 pairs"] = -2
-
-    change_manifest(mixture, change)
-
-
-def point_elsewhere(mixture: Path) -> None:
-    def change(manifest: Manifest) -> None:
-        manifest.sources[0].shards[0].path = "data/../data/gqa-00000-of-00001.parquet"
-
-    change_manifest(mixture, change)
-
-
-def list_twice(mixture: Path) -> None:
-    def change(manifest: Manifest) -> None:
-        manifest.sources.append(manifest.sources[2])
-
-    change_manifest(mixture, change)
-
-
-def other_recipe(mixture: Path) -> None:
-    def change(manifest: Manifest) -> None:
-        manifest.recipe = manifest.recipe.replace("name: mine", "name: yours")
-
-    change_manifest(mixture, change)
 
 
 @pytest.mark.parametrize(
@@ -229,100 +135,3 @@ def test_nothing_passes_without_a_manifest(copy: Path, damage: Callable[[Path], 
     found = verify(copy)
     assert [one.outcome for one in found.checks] == ["failed"] + ["not checked"] * 8
     assert line in found.checks[0].lines.first[0]
-
-
-def expecting(mixture: Path, expect: Expect, overrides: dict[str, Any]) -> None:
-    """As if the recipe had expected another number of `mine`."""
-
-    def change(manifest: Manifest) -> None:
-        strict = "true" if expect.strict else "false"
-        text = f"expect: {{count: {expect.count}, because: {expect.because}, strict: {strict}}}"
-        manifest.recipe = manifest.recipe.rstrip() + f"\n    {text}\n"
-        manifest.sources[2].expect = expect
-        manifest.overrides = overrides
-
-    change_manifest(mixture, change)
-
-
-@pytest.mark.parametrize(
-    ("expect", "overrides", "outcome"),
-    [
-        (Expect(1, "a test", strict=True), {}, "ok"),
-        (Expect(7, "a test", strict=True), {}, "failed"),
-        (Expect(7, "a test", strict=False), {}, "differs"),
-        (Expect(7, "a test", strict=True), {"limit": 3}, "differs"),
-        (Expect(7, "a test", strict=True), {"on_bad_record": "drop"}, "differs"),
-        (Expect(7, "a test", strict=True), {"tokenizer": "tiny"}, "failed"),
-    ],
-)
-def test_a_strict_expectation_is_held_unless_the_build_was_asked_for_less(
-    copy: Path, expect: Expect, overrides: dict[str, Any], outcome: str
-) -> None:
-    expecting(copy, expect, overrides)
-    found = check(verify(copy), "recipe's counts")
-    assert found.outcome == outcome
-    if outcome != "ok":
-        assert found.lines.first == ["mine: 1 records, the recipe expects 7 (a test)"]
-
-
-@pytest.mark.parametrize(
-    ("overrides", "outcome"),
-    [
-        ({}, "failed"),
-        ({"only": ["gqa", "sharegpt", "mine"]}, "not applicable"),
-        ({"exclude_source": ["okvqa"]}, "not applicable"),
-        ({"commercial_only": ["okvqa"]}, "not applicable"),
-    ],
-)
-def test_a_build_of_some_sources_need_not_have_the_others(copy: Path, overrides: dict[str, Any], outcome: str) -> None:
-    def change(manifest: Manifest) -> None:
-        manifest.recipe += "  - {source: okvqa}\n"
-        manifest.overrides = overrides
-
-    change_manifest(copy, change)
-    assert check(verify(copy), "recipe's counts").outcome == outcome
-
-
-def test_the_report_is_printed_before_the_error(copy: Path) -> None:
-    edit_row(copy)
-    shown = run("verify", copy, "--jobs", "1")
-    assert shown.exit_code == 1
-    assert "row hashes        failed" in shown.stdout
-    assert "data/gqa-00000-of-00001.parquet: row hash: " in shown.stdout
-    assert shown.stderr == f"error: {copy}: 1 of 9 checks not passed: row hashes\n"
-
-
-def test_a_whole_mixture_is_exit_code_0(small: Path) -> None:
-    shown = run("verify", small, "--jobs", "1")
-    assert (shown.exit_code, shown.stderr) == (0, "")
-
-
-def test_json_is_one_document(copy: Path) -> None:
-    edit_row(copy)
-    shown = run("verify", copy, "--format", "json")
-    document = json.loads(shown.stdout)
-    assert (shown.exit_code, document["ok"], document["name"]) == (1, False, "small")
-    assert [one["name"] for one in document["checks"]] == NAMES
-    assert document["checks"][3]["lines"]["count"] == 1
-    assert document["against"] is None
-
-
-@pytest.mark.parametrize("width", ["80", "120"])
-def test_no_line_is_wider_than_the_terminal(copy: Path, width: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for damage in (edit_row, break_rule, add_file_beside, change_funnel, swap_shards):
-        damage(copy)
-    monkeypatch.setenv("COLUMNS", width)
-    lines = run("verify", copy, "--jobs", "1").stdout.splitlines()
-    assert max(len(line) for line in lines if not line.startswith("/")) <= int(width)
-
-
-def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    shown = run("verify", tmp_path / "nothing")
-    assert (shown.exit_code, shown.stdout) == (1, "")
-    assert shown.stderr == f"error: {tmp_path}/nothing: no such folder, expected a mixture\n"
-
-
-def test_options_of_the_rebuild_need_the_raw_files(small: Path) -> None:
-    shown = run("verify", small, "--only", "gqa")
-    assert shown.exit_code == 2
-    assert "goes with --raw" in shown.stderr

@@ -1,0 +1,229 @@
+"""Both stages of a 7B model on one GPU.
+
+The model has the shapes of LLaVA-1.5 7B (Vicuna 7B, CLIP ViT-L/14 at 336 pixels) and random weights; records and
+pictures of 640 x 480 are made up, their lengths near those of the real ones. Everything else is a run as `train` starts
+it: DeepSpeed, checkpointing, pictures decoded by workers, a step's log. Every row is a process of its own.
+
+`--rehearse` runs every row with tiny shapes wherever it is, to see that all work; it writes nothing down.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from benchmarks.build import MIX, RECIPE, WORK, real_tokenizer
+from benchmarks.results import RESULTS, read_sections, write_section
+from benchmarks.train_cpu import draw_pictures
+
+TITLE = "Training on a GPU"
+COMMAND = "python -m benchmarks.train_gpu"
+STEPS, SKIPPED_STEPS = 8, 3
+GOALS = "The goals on one H200 are 45 % of the bf16 peak in stage 2 and 50 % without padding."
+_NOT_MEASURED = (
+    "Not measured: no GPU was at hand. The command above measures it on a machine with one, of 141 GB for stage 2 in "
+    f"full, of 80 GB for the rest, and puts the table here. {GOALS}"
+)
+
+
+class Kind(NamedTuple):
+    """A row: a stage with overrides."""
+
+    name: str
+    stage: str
+    sets: tuple[str, ...]
+
+
+FREE, FLASH = "batching=padding_free", "attention=flash_attention_2"
+SELECTIVE = "gradient_checkpointing=selective"
+KINDS = (
+    Kind("stage 1, sdpa", "pretrain", ("attention=sdpa",)),
+    Kind("stage 1, `padding_free`, torch's varlen", "pretrain", (FREE, "attention=segments")),
+    Kind("stage 1, `padding_free`, flash-attn", "pretrain", (FREE, FLASH)),
+    Kind("stage 2, sdpa", "finetune", ("attention=sdpa",)),
+    Kind("stage 2, flash-attn", "finetune", (FLASH,)),
+    Kind("stage 2, `padding_free`, torch's varlen", "finetune", (FREE, "attention=segments")),
+    Kind("stage 2, `padding_free`, flash-attn", "finetune", (FREE, FLASH)),
+    Kind(
+        "stage 2, `padding_free`, torch's varlen, selective, 8 each",
+        "finetune",
+        (FREE, "attention=segments", SELECTIVE, "per_device_batch=8"),
+    ),
+    Kind(
+        "stage 2, LoRA, `padding_free`, torch's varlen",
+        "finetune",
+        (FREE, "attention=segments", "zero=0", "lora.r=128", "per_device_batch=8"),
+    ),
+)
+SHAPES: dict[str, dict[str, Any]] = {
+    "7b": {
+        "llm": {"hidden_size": 4096, "intermediate_size": 11_008, "num_hidden_layers": 32, "num_attention_heads": 32},
+        "vision": {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16},
+    },
+    "tiny": {
+        "llm": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
+        "vision": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
+    },
+}
+
+
+def main(*, rehearse: bool) -> None:
+    """Run every kind and write the table, or print it where it is a rehearsal."""
+    import torch
+
+    if not rehearse and not torch.cuda.is_available():
+        if "|" not in read_sections(RESULTS).get(TITLE, ""):  # a table of a machine with a GPU stays
+            write_section(TITLE, [_NOT_MEASURED], libraries=("torch", "deepspeed"), command=COMMAND)
+        return
+    folder = WORK / "train_gpu"
+    prepare(folder, "tiny" if rehearse else "7b")
+    rows = [row(kind, measure(kind, folder, rehearse=rehearse)) for kind in KINDS]
+    lines = [
+        (__doc__ or "").split("\n\n")[1],
+        "",
+        f"One {torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU, a rehearsal'}. {GOALS} MFU counts "
+        "6 operations for each token and weight that learns, 4 for a frozen one, those of the head for labelled tokens "
+        "only, nothing for attention, the vision tower and what is computed anew; "
+        f"{STEPS - SKIPPED_STEPS} steps are measured.",
+        "",
+        "| | samples/s | tokens/s | MFU | waiting for pictures | peak memory, GB |",
+        "|---|---:|---:|---:|---:|---:|",
+        *rows,
+    ]
+    if rehearse:
+        print("\n".join(lines))
+    else:
+        write_section(TITLE, lines, libraries=("torch", "transformers", "deepspeed"), command=COMMAND)
+
+
+def prepare(folder: Path, shape: str) -> None:
+    """What is not there yet: mixtures of both stages, their pictures, the configuration of the model."""
+    tokenizer = str(real_tokenizer())
+    if not (folder / "finetune").is_dir():
+        made = str(folder / "raw")
+        captions = yaml.safe_load(RECIPE.with_name("llava-v1.5-pretrain558k.yaml").read_text(encoding="utf-8"))
+        for block in captions["sources"]:
+            block.pop("expect", None)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "captions.yaml").write_text(yaml.safe_dump(captions), encoding="utf-8")
+        subprocess.run([MIX, "synth", "--out", made, "--scale", "0.002"], check=True)
+        for recipe, stage in ((str(folder / "captions.yaml"), "pretrain"), ("tiny", "finetune")):
+            build = [MIX, "build", recipe, "--raw", made, "--out", str(folder / stage), "--tokenizer", tokenizer]
+            subprocess.run(build, check=True)
+    for stage in ("pretrain", "finetune"):
+        if not (folder / "images" / stage).is_dir():
+            draw_pictures(folder / stage, folder / "images" / stage)
+    _write_parts(folder / shape, tokenizer, SHAPES[shape])
+
+
+def _write_parts(folder: Path, tokenizer: str, shapes: dict[str, Any]) -> None:
+    """Configurations of the two parts; no weights."""
+    from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPVisionConfig, LlamaConfig
+
+    words = AutoTokenizer.from_pretrained(tokenizer)
+    LlamaConfig(vocab_size=len(words), max_position_embeddings=4096, **shapes["llm"]).save_pretrained(folder / "llm")
+    words.save_pretrained(folder / "llm")
+    CLIPVisionConfig(image_size=336, patch_size=14, **shapes["vision"]).save_pretrained(folder / "vision")
+    square = {"height": 336, "width": 336}
+    CLIPImageProcessorPil(size={"shortest_edge": 336}, crop_size=square).save_pretrained(folder / "vision")
+
+
+def measure(kind: Kind, folder: Path, *, rehearse: bool) -> dict[str, float] | str:
+    """What a kind measured, or why it did not."""
+    if FLASH in kind.sets and find_spec("flash_attn") is None:
+        return "flash-attn is not installed"
+    out = folder / "run"
+    shutil.rmtree(out, ignore_errors=True)
+    command = [sys.executable, "-m", "benchmarks.train_gpu", "--kind", kind.name, str(folder)]
+    done = subprocess.run([*command, "tiny" if rehearse else "7b"], capture_output=True, text=True)
+    print(f"{kind.name}: {done.stdout.splitlines()[-1:] or done.stderr[-2000:]}", file=sys.stderr)
+    if done.returncode and "OutOfMemoryError" in done.stderr:
+        return "out of memory"
+    if done.returncode:
+        raise SystemExit(f"{kind.name}: failed")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def run_kind(kind: Kind, folder: Path, shape: str) -> dict[str, float]:
+    """Train one kind in this process; its log's means and the peak of memory."""
+    import torch
+
+    from trainer.job import Job
+    from trainer.run import run
+    from trainer.stage_files import load_stage
+
+    small = ("global_batch=16", "per_device_batch=8", "max_tokens=700", "workers=0") if shape == "tiny" else ()
+    batch = "global_batch=128" if kind.stage == "pretrain" else "global_batch=64"
+    sets = (batch, *kind.sets, "on_unlabelled=drop", "save_steps=1000", f"max_steps={STEPS}", *small)
+    paths: dict[str, Any] = {name: str(folder / shape / name) for name in ("llm", "vision")}
+    stage = load_stage(kind.stage, [*sets, f"workers={max(1, (os.cpu_count() or 2) - 2)}"])
+    job = Job(
+        stage=stage,
+        mixture=str(folder / kind.stage),
+        images=str(folder / "images" / kind.stage),
+        out=str(folder / "run"),
+        resume="no",
+        report_to="none",
+        **paths,
+    )
+    _write_start(job)
+    run(job, load=random_model)
+    lines = [json.loads(line) for line in (job.folder / "log.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "loss" in line and line["step"] > SKIPPED_STEPS]
+    seconds = [stage.global_batch / line["samples_per_s"] for line in steps]
+    found = {"samples_per_s": len(steps) * stage.global_batch / sum(seconds)}
+    for name in ("tokens_per_s", "mfu", "loading"):
+        if name in steps[0]:
+            found[name] = sum(line[name] * s for line, s in zip(steps, seconds, strict=True)) / sum(seconds)
+    if torch.cuda.is_available():
+        found["peak_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    return found
+
+
+def _write_start(job: Any) -> None:
+    """What a run reads of its start besides weights."""
+    from trainer.model import describe
+
+    processor, config = describe(job.llm, job.vision, job.stage.template)
+    config.save_pretrained(job.start)
+    processor.save_pretrained(job.start)
+
+
+def random_model(start: Path, stage: Any) -> Any:
+    """A model of the start's configuration with weights drawn on the device."""
+    import torch
+    from transformers import AutoConfig, LlavaForConditionalGeneration
+
+    from trainer.attention import choose
+    from trainer.model import make_trainable
+
+    config = AutoConfig.from_pretrained(start)
+    config._attn_implementation = {"text_config": choose(stage), "vision_config": "sdpa"}
+    kind: Any = LlavaForConditionalGeneration
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = kind._from_config(config, dtype=torch.bfloat16 if stage.bf16 else torch.float32)
+    return make_trainable(model, stage)
+
+
+def row(kind: Kind, found: dict[str, float] | str) -> str:
+    """A line of the table; what was not measured is a dash."""
+    if isinstance(found, str):
+        return f"| {kind.name} | {found} | | | | |"
+    forms = {"samples_per_s": ".1f", "tokens_per_s": ",.0f", "mfu": ".1%", "loading": ".1%", "peak_gb": ".1f"}
+    cells = [format(found[name], form) if name in found else "-" for name, form in forms.items()]
+    return f"| {kind.name} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    if "--kind" in sys.argv:
+        chosen = next(kind for kind in KINDS if kind.name == sys.argv[2])
+        print(json.dumps(run_kind(chosen, Path(sys.argv[3]), sys.argv[4])))
+    else:
+        main(rehearse="--rehearse" in sys.argv)

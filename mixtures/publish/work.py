@@ -1,0 +1,53 @@
+"""Folders in which a repository is put together: a run holds its own, so that one which a killed run left is known."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+
+_NAME = "mix-publish-"
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold a new folder; the system lets go of it when this process ends, however that ends."""
+    with _held(folder, fcntl.LOCK_EX):
+        (folder / "data").mkdir()  # every repository has it
+        yield
+
+
+def remove_left(folder: Path) -> None:
+    """Remove what a killed run left; an empty folder stays, which may be one that a run is just about to hold."""
+    with suppress(OSError), _held(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as ours:
+        if ours and any(folder.iterdir()):
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A new folder, gone in the end; those that killed runs left are removed before."""
+    for left in Path(gettempdir()).glob(f"{_NAME}*"):
+        remove_left(left)
+    with TemporaryDirectory(prefix=_NAME) as work, claimed(Path(work)):
+        yield Path(work)
+
+
+@contextmanager
+def _held(folder: Path, how: int) -> Iterator[bool]:
+    """Whether this process holds the folder; not every network file system knows how to."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        yield _locked(handle, how)
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int, how: int) -> bool:
+    try:
+        fcntl.flock(handle, how)
+    except OSError:
+        return False
+    return True
