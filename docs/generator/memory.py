@@ -24,9 +24,17 @@ SETTINGS = (
     Setting("stage 1, one GPU", "pretrain", (), 1),
     Setting("stage 1, eight GPUs", "pretrain", (), 8),
     Setting("stage 2, one GPU", "finetune", ("per_device_batch=1",), 1),
+    Setting("stage 2, one GPU, LoRA", "finetune", ("zero=0", "lora.r=128", "per_device_batch=8"), 1),
+    Setting(
+        "stage 2, one GPU, LoRA",
+        "finetune",
+        ("zero=0", "lora.r=128", "per_device_batch=4", "gradient_checkpointing=selective"),
+        1,
+    ),
     Setting("stage 2, one GPU, LoRA", "finetune", ("zero=0", "lora.r=128", "per_device_batch=4"), 1),
     Setting("stage 2, one GPU, LoRA", "finetune", ("zero=0", "lora.r=128", "per_device_batch=1"), 1),
     Setting("stage 2, eight GPUs", "finetune", (), 8),
+    Setting("stage 2, eight GPUs", "finetune", ("per_device_batch=8", "gradient_checkpointing=selective"), 8),
     Setting("stage 2, eight GPUs", "finetune", ("per_device_batch=4",), 8),
     Setting("stage 2, two machines of eight", "finetune", ("per_device_batch=8",), 16),
 )
@@ -36,7 +44,7 @@ def memory_table() -> str:
     """Gigabytes on each rank for LLaVA-1.5 7B in several settings."""
     from trainer.memory import estimate
 
-    config = _seven_billion()
+    config = seven_billion()
     rows = []
     for setting in SETTINGS:
         stage = load_stage(setting.stage, setting.overrides)
@@ -54,7 +62,7 @@ def _full_batch(stage: Stage) -> tuple[int, int]:
     return stage.per_device_batch * stage.max_tokens, stage.per_device_batch * stage.max_tokens // 2
 
 
-def _seven_billion() -> Any:
+def seven_billion() -> Any:
     """The shapes of Vicuna 7B and of CLIP ViT-L/14 at 336 pixels, as their configurations give them."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 

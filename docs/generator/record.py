@@ -3,16 +3,24 @@
 They are kept in `docs/recorded/`, the command in the first line.
 """
 
+import shutil
 import sys
+from pathlib import Path
 
 from builders.tokens import TINY
+from docs.generator.memory import seven_billion
 from docs.generator.recordings import RECORDED, execute, folder, trimmed, typed
 
+SHAPES = {"llm": "vicuna-7b", "vision": "clip-336"}
 _DATA = "--mixture mixture --images raw/images"
 _MODELS = "--llm models/llm --vision models/vision"
 _SMALL = "--set global_batch=16 --set per_device_batch=8 --set bf16=false --set workers=0 --max-steps 12"
 COMMANDS = {
     "train-check": f"train check {_DATA} {_MODELS}",
+    "train-check-lora": (
+        f"train check {_DATA} --llm vicuna-7b --vision clip-336 "
+        "--set lora.r=128 --set zero=0 --set per_device_batch=8 --set batching=padding_free"
+    ),
     "train-check-8": f"train check {_DATA} {_MODELS} --nproc 8",
     "train-plan": "train plan --mixture mixture --tokenizer models/llm --ranks 8 --batch 16 --per-device-batch 2",
     "train-pretrain": f"train pretrain {_DATA} {_MODELS} --out stage1 {_SMALL}",
@@ -29,11 +37,21 @@ def main() -> None:
     """Run all commands and keep what they print."""
     where = folder()
     execute(f"{sys.executable} -m trainer.tiny models --tokenizer {TINY}", where)
+    _write_shapes(where)
     for name, command in COMMANDS.items():
         done = execute(command, where)
         shown = trimmed(done.stderr + done.stdout).replace(f"{where}/", "")
         (RECORDED / f"{name}.txt").write_text(f"{typed(command)}\n{shown}\n", encoding="utf-8")
         print(f"recorded {name}")
+
+
+def _write_shapes(where: Path) -> None:
+    """The real models as far as `train check` reads them: configurations, no weights; words of the demo's tokenizer."""
+    for name in ("llm", "vision"):
+        shutil.copytree(where / "models" / name, where / SHAPES[name], ignore=shutil.ignore_patterns("*.safetensors"))
+    config = seven_billion()
+    config.text_config.save_pretrained(where / SHAPES["llm"])
+    config.vision_config.save_pretrained(where / SHAPES["vision"])
 
 
 if __name__ == "__main__":
