@@ -6,7 +6,7 @@ import msgspec
 
 Part = Literal["projector", "language_model", "vision_tower"]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-Rate = Annotated[float, msgspec.Meta(gt=0)]
+Rate = Annotated[float, msgspec.Meta(gt=0, le=10)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
 
@@ -22,7 +22,7 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One training run; `trainer/stages/` holds the paper's two."""
 
     name: str
-    trains: list[Part]
+    trains: Annotated[list[Part], msgspec.Meta(min_length=1)]
     template: Annotated[str, msgspec.Meta(description="of schemas/template.py, or `chat` for the tokenizer's own")]
     lr: Rate
     global_batch: Positive

@@ -8,11 +8,12 @@ TARGETS = r"model\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up
 """The linear layers of the language model, as LLaVA's `find_all_linear_names`; not those of tower, projector, head."""
 
 
-def add_adapters(model: Any, lora: Lora) -> None:
+def add_adapters(model: Any, lora: Lora, *, seed: int) -> None:
     """Put adapters into a model in place and freeze what they adapt; the model stays of its own class.
 
-    What else learns goes on learning: peft freezes all but its adapters.
+    What else learns goes on learning: peft freezes all but its adapters. New weights are drawn from `seed`.
     """
+    import torch
     from peft import LoraConfig, inject_adapter_in_model
 
     learning = [
@@ -21,7 +22,9 @@ def add_adapters(model: Any, lora: Lora) -> None:
         if parameter.requires_grad and not name.startswith(("model.language_model.", "lm_head."))
     ]
     config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, bias="none", target_modules=TARGETS)
-    inject_adapter_in_model(config, model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inject_adapter_in_model(config, model)
     for parameter in learning:
         parameter.requires_grad_(True)
 

@@ -151,5 +151,5 @@ def measure(plan: Plan, *, lengths: Integers, mode: Mode) -> Cost:
         padded=int(padded.sum()),
         slowest=int(slowest.sum()),
         ideal=real / plan.steps.shape[1],
-        imbalance=float(np.mean(slowest[slowest > 0] / padded.mean(axis=1)[slowest > 0])),
+        imbalance=float(slowest.sum() / padded.mean(axis=1).sum()),
     )

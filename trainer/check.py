@@ -12,6 +12,7 @@ from rich.table import Table
 from trainer.batches import Examples, Layout, Order, Plan, load_of, measure, tokens_at
 from trainer.data import make_encoder, measured, split_rows
 from trainer.job import Job
+from trainer.launch import require_attention
 from trainer.lengths import Lengths
 from trainer.memory import estimate
 from trainer.mixture import Mixture
@@ -30,6 +31,7 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
         UserError: for a mixture, stage or rows that cannot be trained on.
     """
     stage = job.stage
+    require_attention(stage)
     layout = Layout(ranks, accumulation(stage, ranks=ranks), stage.per_device_batch)
     processor, config = describe(job.llm, job.vision, stage.template)
     mixture = Mixture(job.mixture_folder)

@@ -128,8 +128,18 @@ def plan(
     from trainer.encode import Encoder
     from trainer.mixture import Mixture as Rows
     from trainer.model import load_tokenizer
-    from trainer.simulate import draw_outlooks, layout_of, outlooks, print_outlooks, setting_of, to_json
+    from trainer.simulate import (
+        draw_outlooks,
+        layout_of,
+        outlooks,
+        print_outlooks,
+        require_drawable,
+        setting_of,
+        to_json,
+    )
 
+    if png is not None:
+        require_drawable(png)
     layout = layout_of(batch, ranks=ranks, per_device_batch=per_device_batch)
     counting = load_tokenizer(AutoTokenizer, tokenizer)
     encoder = Encoder(counting, template, image_token_id=len(counting), max_tokens=max_tokens)

@@ -64,7 +64,7 @@ def load_trained(checkpoint: Path) -> Any:
     kind: Any = LlavaForConditionalGeneration
     model = kind.from_pretrained(job.start, dtype=torch.float32)
     if job.stage.lora is not None:
-        add_adapters(model, job.stage.lora)
+        add_adapters(model, job.stage.lora, seed=job.stage.seed)
     model.load_state_dict(trained_weights(checkpoint, job), strict=True)
     if job.stage.lora is not None:
         merge_adapters(model)

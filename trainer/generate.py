@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from schemas.conversation import IMAGE_TOKEN
 from schemas.errors import ModelError
 from trainer.images import open_rgb
+from trainer.job import JOB
 from trainer.model import load, load_weights
 from trainer.pixels import pad_to_square
 
@@ -13,11 +15,15 @@ def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_toke
     """The model's answer to one question, the most likely token each time.
 
     Raises:
-        ModelError: when the folder holds no model, or the image cannot be opened.
+        ModelError: when the folder holds no model, the image cannot be opened, or the prompt asks for one by itself.
     """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
+    if IMAGE_TOKEN in prompt:
+        raise ModelError(f"--prompt: holds {IMAGE_TOKEN}, which is put in by itself; give the picture with --image")
+    if (Path(model_folder) / JOB).is_file():
+        raise ModelError(f"{model_folder}: a run, no model; `train export {model_folder} --out DIR` makes one of it")
     model = load_weights(AutoModelForImageTextToText, model_folder, "an image-text-to-text model")
     processor = load(AutoProcessor.from_pretrained, model_folder, "a processor")
     content: list[dict[str, str]] = [{"type": "text", "text": prompt}]

@@ -3,16 +3,19 @@
 import importlib.util
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from schemas.errors import StageError, TrainingError, UserError
 from schemas.stage import Stage
 from trainer.devices import launched_ranks
-from trainer.job import Job, write_job
+from trainer.job import JOB, Job, read_job, write_job
 from trainer.stage_files import accumulation
 
 _READY = "start.done"
+_SAME = ("zero", "lora", "trains", "bf16")
+"""Fields of a stage that say which weights a checkpoint holds, and how."""
 
 
 def launch(job: Job, *, nproc: int) -> int:
@@ -38,6 +41,7 @@ def launch(job: Job, *, nproc: int) -> int:
 def _start_ranks(job: Path, nproc: int) -> int:
     """Start `nproc` ranks through torchrun's launcher and wait for them; a rank tells its own error."""
     import torch.distributed.run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // nproc)))
@@ -46,6 +50,8 @@ def _start_ranks(job: Path, nproc: int) -> int:
     launcher: Any = torch.distributed.run
     try:
         launcher.run(launcher.parse_args(line))
+    except SignalException:
+        raise KeyboardInterrupt from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:
@@ -79,8 +85,25 @@ def prepare(job: Job) -> None:
             seed=job.stage.seed,
         )
         (job.folder / _READY).touch()
-    choose(job.folder, resume=job.resume, mixture=open_data(job).mixture_hash)
+    chosen = choose(job.folder, resume=job.resume, mixture=open_data(job).mixture_hash)
+    if chosen:
+        require_same_model(job, chosen[0])
     write_job(job)
+
+
+def require_same_model(job: Job, checkpoint: Path) -> None:
+    """Refuse to go on from a checkpoint of other weights, or of weights that lie otherwise.
+
+    Raises:
+        TrainingError: with what it was and what it is.
+    """
+    if not (checkpoint.parent / JOB).is_file():
+        return
+    before = read_job(checkpoint.parent / JOB)
+    pairs = [(name, getattr(before, name), getattr(job, name)) for name in ("llm", "vision")]
+    pairs += [(name, getattr(before.stage, name), getattr(job.stage, name)) for name in _SAME]
+    if differing := [f"{name} was {was}, is {now}" for name, was, now in pairs if was != now]:
+        raise TrainingError(f"{checkpoint}: {'; '.join(differing)}; give what it was, or another --out")
 
 
 def require_reporter(name: str) -> None:
@@ -114,15 +137,17 @@ def require_images(job: Job) -> None:
     from trainer.images import find_faults
     from trainer.mixture import Mixture
 
-    if job.on_bad_image != "fail":
-        return
+    if not job.images_folder.is_dir():
+        raise TrainingError(f"--images {job.images}: no such folder")
     names = sorted({path for path in Mixture(job.mixture_folder).images if path})
     faults = list(find_faults(job.images_folder, names, decode=False, jobs=1, on_done=lambda: None))
-    if faults:
-        raise TrainingError(
-            f"{job.images}: {len(faults):,} of {len(names):,} images are not there, the first is {faults[0][0]}; "
-            "get them, or pass --on-bad-image blank|drop"
-        )
+    if not faults:
+        return
+    told = f"{job.images}: {len(faults):,} of {len(names):,} images are not there, the first is {faults[0][0]}; "
+    if job.on_bad_image == "fail":
+        raise TrainingError(f"{told}get them, or pass --on-bad-image blank|drop")
+    become = "blank" if job.on_bad_image == "blank" else "records without a label"
+    print(f"{told}they become {become}", file=sys.stderr)
 
 
 def _as_one_rank(job: Job) -> None:

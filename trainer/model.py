@@ -158,7 +158,7 @@ def make_trainable(model: Any, stage: Stage) -> Any:
     model.config.text_config.use_cache = model.config.use_cache = False
     freeze(model, stage)
     if stage.lora is not None:
-        add_adapters(model, stage.lora)
+        add_adapters(model, stage.lora, seed=stage.seed)
     if stage.zero == 0:
         for parameter in model.parameters():
             parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data

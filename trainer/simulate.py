@@ -37,7 +37,7 @@ class Outlook(msgspec.Struct):
     padding: float
     """Share of places that hold no token."""
     imbalance: float
-    """The slowest rank of a micro-step over the mean of all."""
+    """Places of the slowest ranks over those of the mean ones; `1 / (1 - padding)` times this is `ratio`."""
     cost: int
     """Places of the slowest rank, summed over micro-steps: what the epoch's time follows."""
     ratio: float
@@ -137,7 +137,7 @@ def print_outlooks(console: Console, found: list[Outlook]) -> None:
     table = Table(box=SIMPLE_HEAD)
     table.add_column("order", no_wrap=True)
     for title in numbers:
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", min_width=max(len(word) for word in title.split()))
     for one in found:
         values = (f"{one.padding:.1%}", f"{one.imbalance:.2f}", f"{one.ratio:.3f}", f"{one.sources_per_step:.1f}")
         table.add_row(one.order, *values, f"{one.heaviest:,}", f"{one.one_modality:.0%}")
@@ -146,6 +146,16 @@ def print_outlooks(console: Console, found: list[Outlook]) -> None:
     console.print(f"LLaVA's grouping against random order: {random.cost / llava.cost:.2f}x as fast", highlight=False)
     for one in ours:
         console.print(f"{one.order} against LLaVA's grouping: {llava.cost / one.cost:.2f}x as fast", highlight=False)
+
+
+def require_drawable(path: Path) -> None:
+    """Refuse a place where no picture can be written.
+
+    Raises:
+        StageError: with what was expected.
+    """
+    if path.suffix != ".png" or not path.parent.is_dir():
+        raise StageError(f"--png {path}: expected a name that ends in .png, in a folder that is there")
 
 
 def draw_outlooks(found: list[Outlook], path: Path) -> None:

@@ -1,6 +1,7 @@
 """Stages on disk: the paper's two by name, others by path, with single values overridden."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,8 @@ def load_stage(name: str, overrides: Sequence[str] = ()) -> Stage:
         stage = msgspec.convert(content, Stage, strict=False)
     except msgspec.ValidationError as error:
         why, _, at = str(error).replace("`", "").partition(" - at ")
-        raise StageError(
-            f"stage {path}: {at or '$'}: {why[:1].lower()}{why[1:]}{_nearest(why)}{_choices(at)}"
-        ) from None
+        where = _override_at(at or why.rpartition(" ")[2], overrides) or f"stage {path}: {at or '$'}"
+        raise StageError(f"{where}: {why[:1].lower()}{why[1:]}{_nearest(why)}{_choices(at)}") from None
     if stage.template not in (*TEMPLATES, "chat"):
         raise StageError(
             f"stage {path}: $.template: no template {stage.template!r}, expected chat or one of {', '.join(TEMPLATES)}"
@@ -56,13 +56,13 @@ def accumulation(stage: Stage, *, ranks: int) -> int:
     if stage.global_batch % per_step:
         fitting = [n for n in range(1, stage.global_batch + 1) if stage.global_batch % (n * ranks) == 0]
         advice = (
-            f"per_device_batch={min(fitting, key=lambda n: abs(n - stage.per_device_batch))}"
+            f"--set per_device_batch={min(fitting, key=lambda n: abs(n - stage.per_device_batch))}"
             if fitting
             else "another --nproc"
         )
         raise StageError(
             f"stage {stage.name}: global_batch {stage.global_batch} is no multiple of per_device_batch "
-            f"{stage.per_device_batch} x {ranks} ranks = {per_step}; try --set {advice}"
+            f"{stage.per_device_batch} x {ranks} ranks = {per_step}; try {advice}"
         )
     return stage.global_batch // per_step
 
@@ -93,6 +93,13 @@ def _nearest(why: str) -> str:
     unknown = why.rpartition(" ")[2] if "unknown field" in why else ""
     close = difflib.get_close_matches(unknown, Stage.__struct_fields__, n=1) if unknown else []
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _override_at(place: str, overrides: Sequence[str]) -> str | None:
+    """The last override that set what is wrong, as it was typed."""
+    field = re.split(r"[.\[]", place.removeprefix("$."))[0]
+    setting = [one for one in overrides if one.partition("=")[0].strip().split(".")[0] == field]
+    return f"--set {setting[-1]}" if setting else None
 
 
 def _choices(at: str) -> str:

@@ -144,7 +144,7 @@ def test_merged_adapters_change_no_logit(start: Path) -> None:
     torch.manual_seed(0)
     model = LLAVA.from_pretrained(start).eval()
     names = set(model.state_dict())
-    add_adapters(model, Lora(r=4, alpha=8, dropout=0.0))
+    add_adapters(model, Lora(r=4, alpha=8, dropout=0.0), seed=0)
     for name, parameter in model.named_parameters():
         if "lora_" in name:
             torch.nn.init.normal_(parameter, std=0.1)
@@ -168,6 +168,13 @@ def test_generate_answers_on_stdout(first_stage: Path, tmp_path: Path) -> None:
     wrong = run("generate", tmp_path / "model", "--prompt", "What?", "--image", tmp_path / "model" / "config.json")
     assert wrong.returncode == 1
     assert "cannot be opened as a picture" in wrong.stderr
+
+
+def test_a_run_is_no_model_and_a_prompt_holds_no_image_token(first_stage: Path) -> None:
+    a_run = run("generate", first_stage, "--prompt", "What?")
+    assert (a_run.returncode, "a run, no model; `train export" in a_run.stderr) == (1, True)
+    prompt = run("generate", first_stage / "start", "--prompt", "a <image> b")
+    assert (prompt.returncode, "give the picture with --image" in prompt.stderr) == (1, True)
 
 
 def test_the_two_stages_are_the_papers() -> None:

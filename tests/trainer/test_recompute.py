@@ -86,23 +86,24 @@ def test_what_learns_without_deepspeed_is_kept_in_float32(
     assert kinds == {(True, learning), (False, torch.bfloat16)}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_half_precision_without_deepspeed_learns_as_full_precision_does(
-    inputs: Inputs, projector: Path, tmp_path: Path, kind: str
-) -> None:
-    sets = ("zero=0", "batching=padding_free", f"attention={kind}", "gradient_checkpointing=selective")
-    for name in ("true", "false"):
-        finetune(inputs, projector, tmp_path / name, "--max-steps", "3", sets=(*sets, f"bf16={name}"))
-    half, full = ([line["loss"] for line in steps_of(tmp_path / name)] for name in ("true", "false"))
-    assert half == pytest.approx(full, rel=0.02)
+def test_weights_in_full_precision_learn_in_half(saved: Path, kind: str) -> None:
+    """As without DeepSpeed: float32 weights under autocast."""
+    model = trained(saved, kind, "gradient_checkpointing=selective")
+    expected = losses(model, batch("padding_free", examples()), head=LabelledHead(model))
+    model = trained(saved, kind, "gradient_checkpointing=selective", "zero=0")
+    head = LabelledHead(model)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = losses(model, batch("padding_free", examples()), head=head)
+    assert all(value.dtype == torch.float32 for value in gradients(model, found).values())
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.slow
 def test_selective_checkpointing_goes_with_partitioned_weights(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
     for value in ("true", "selective"):
         sets = ("zero=3", "batching=padding_free", f"gradient_checkpointing={value}")
-        finetune(inputs, projector, tmp_path / value, "--max-steps", "3", "--nproc", "2", sets=sets)
+        finetune(inputs, projector, tmp_path / value, "--max-steps", "2", sets=sets)
     found, expected = (steps_of(tmp_path / value) for value in ("selective", "true"))
     assert [line["loss"] for line in found] == [line["loss"] for line in expected]
     assert [line["grad_norm"] for line in found] == [line["grad_norm"] for line in expected]

@@ -135,6 +135,20 @@ def test_adapters_and_projector_train_and_export_merges_them(inputs: Inputs, pro
     assert not any("vision_tower" in name or "embed_tokens" in name or "lm_head" in name for name in changed)
 
 
+def test_adapters_are_drawn_from_the_seed_and_go_on_as_they_are(
+    inputs: Inputs, projector: Path, tmp_path: Path
+) -> None:
+    sets = ("lora.r=4", "zero=0", "save_steps=2")
+    one, other = (finetune(inputs, projector, tmp_path / name, *SHORT, sets=sets) for name in ("one", "other"))
+    assert told(one) == told(other)
+    given = [*inputs.options(), *inputs.models(), "--projector", str(projector), "--out", str(tmp_path / "one")]
+    done = run("finetune", *given, *SHORT, sets=(*SMALL, "lora.r=8", "zero=2"))
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert "checkpoint-4: zero was 0, is 2; lora was Lora(r=4, alpha=256, dropout=0.05), is Lora(r=8" in line
+    assert line.endswith("give what it was, or another --out")
+
+
 @pytest.mark.parametrize("choice", ["blank", "drop"])
 def test_a_broken_image_is_told_by_id_and_counted(
     inputs: Inputs, tmp_path: Path, choice: str, first_stage: Path

@@ -14,7 +14,7 @@ from tests.trainer.planning import examples_of, real
 from trainer.batches import Layout, Plan
 from trainer.mixture import Mixture
 from trainer.orders import plan_llava, plan_random
-from trainer.simulate import Setting, layout_of, outlook, outlooks
+from trainer.simulate import Setting, layout_of, outlook, outlooks, require_drawable
 
 RUNNER = CliRunner()
 MIXED = [(10, True), (10, True), (6, False), (6, False)]
@@ -68,6 +68,19 @@ def test_llava_deals_the_longest_to_the_lightest_and_joins_what_is_left() -> Non
     assert {5, 6} <= set(last)
     by_rank = words[steps[0, :, 0]].sum(axis=1)
     assert abs(int(by_rank[0]) - int(by_rank[1])) <= 3
+
+
+@pytest.mark.parametrize("batch", [6, 7])
+def test_padding_and_imbalance_multiply_to_the_cost(batch: int) -> None:
+    mixture = [(10 + number % batch, number % 3 > 0) for number in range(53)]
+    for found in outlooks(setting(mixture, Layout(2, 2, 3))):
+        assert found.imbalance / (1 - found.padding) == pytest.approx(found.ratio)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "nowhere/a.png"])
+def test_a_picture_that_cannot_be_drawn_is_refused_first(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StageError, match=r"expected a name that ends in .png, in a folder that is there"):
+        require_drawable(tmp_path / name)
 
 
 def test_every_order_has_every_example_once() -> None:
