@@ -125,32 +125,26 @@ def plan(
     quieten()
     from transformers import AutoTokenizer
 
+    from trainer import simulate
     from trainer.encode import Encoder
     from trainer.mixture import Mixture as Rows
     from trainer.model import load_tokenizer
-    from trainer.simulate import (
-        draw_outlooks,
-        layout_of,
-        outlooks,
-        print_outlooks,
-        require_drawable,
-        setting_of,
-        to_json,
-    )
 
     if png is not None:
-        require_drawable(png)
-    layout = layout_of(batch, ranks=ranks, per_device_batch=per_device_batch)
+        simulate.require_drawable(png)
+    layout = simulate.layout_of(batch, ranks=ranks, per_device_batch=per_device_batch)
     counting = load_tokenizer(AutoTokenizer, tokenizer)
     encoder = Encoder(counting, template, image_token_id=len(counting), max_tokens=max_tokens)
     jobs = os.cpu_count() or 1
-    found = outlooks(setting_of(Rows(mixture), encoder, layout=layout, seed=seed, window=window, jobs=jobs))
+    found = simulate.outlooks(
+        simulate.setting_of(Rows(mixture), encoder, layout=layout, seed=seed, window=window, jobs=jobs)
+    )
     if output == "json":
-        typer.echo(to_json(found))
+        typer.echo(simulate.to_json(found))
     else:
-        print_outlooks(Console(), found)
+        simulate.print_outlooks(Console(), found)
     if png is not None:
-        draw_outlooks(found, png)
+        simulate.draw_outlooks(found, png)
 
 
 def export_run(
