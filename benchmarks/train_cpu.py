@@ -30,7 +30,12 @@ RIVAL = "Hugging Face Trainer"
 KINDS = {
     "`grouped`": (),
     "`padding_free`": ("batching=padding_free",),
-    "`padding_free`, fast images": ("batching=padding_free", "image_path=fast"),
+    "`padding_free`, selective": ("batching=padding_free", "gradient_checkpointing=selective"),
+    "`padding_free`, selective, fast images": (
+        "batching=padding_free",
+        "gradient_checkpointing=selective",
+        "image_path=fast",
+    ),
 }
 LLAVA = {"fp32": 0.90, "bf16": 1.22}
 GOAL = 2.0

@@ -157,9 +157,9 @@ def write(heads: dict[str, dict[str, float]], images: dict[str, float], loading:
         "",
         "The goals are 1.4 for the exact path and 2.5 for the fast one.",
         "",
-        f"A run of stage 2 in bf16 on {os.cpu_count()} cores waits for its batches "
-        + " and ".join(f"{share:.1%} of its time with `workers={workers}`" for workers, share in loading.items())
-        + ". Every run logs this share as `loading`.",
+        f"Of the time of a run of stage 2 in bf16 on {os.cpu_count()} cores, waiting for batches is "
+        + " and ".join(f"{share:.1%} with `workers={workers}`" for workers, share in loading.items())
+        + "; every run logs it as `loading`.",
     ]
     write_section(
         "Parts of a training step",
