@@ -134,7 +134,7 @@ def to_json(found: list[Outlook]) -> str:
 def print_outlooks(console: Console, found: list[Outlook]) -> None:
     """A table, and how the orders compare in time."""
     numbers = ("padding", "imbalance", "cost / ideal", "sources a step", "heaviest", "one modality")
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD, collapse_padding=True)
     table.add_column("order", no_wrap=True)
     for title in numbers:
         table.add_column(title, justify="right", min_width=max(len(word) for word in title.split()))
