@@ -40,12 +40,22 @@ def keep_costly() -> tuple[Any, Any]:
     from torch.utils import checkpoint
 
     make: Any = checkpoint.create_selective_checkpoint_contexts
-    forward, anew = make(_policy)
-    return forward, anew
+    forward, anew = make(lambda *_, **__: checkpoint.CheckpointPolicy.MUST_SAVE)
+    return _only_costly(forward), _only_costly(anew)
 
 
-def _policy(_: Any, operation: Any, *__: Any, **___: Any) -> Any:
-    from torch.utils.checkpoint import CheckpointPolicy
+def _only_costly(context: Any) -> Any:
+    """A context of torch's selective checkpointing that sees no operation but the costly ones.
 
-    kept = operation.name().partition(".")[0] in COSTLY
-    return CheckpointPolicy.MUST_SAVE if kept else CheckpointPolicy.PREFER_RECOMPUTE
+    Torch wants each operation it sees in the recomputation to have run in the forward pass, by number. DeepSpeed's
+    ZeRO-3 gathers weights within the region, with other copies and views in the one than in the other.
+    """
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class OnlyCostly(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func.name().partition(".")[0] in COSTLY:
+                return context.__torch_dispatch__(func, types, args, kwargs)
+            return func(*args, **(kwargs or {}))
+
+    return OnlyCostly()  # type: ignore[no-untyped-call]

@@ -103,7 +103,11 @@ def test_a_damaged_member_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
-@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html>", tarred({"in/a": b"x" * 9000})[:60]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<!DOCTYPE html>", tarred({"in/a": b"x" * 9000})[:60]],
+    ids=["empty", "page", "cut"],
+)
 def test_what_is_no_archive_is_one_line(tmp_path: Path, name: str, content: bytes) -> None:
     with pytest.raises(FetchError, match="damaged, or no archive"):
         unpacked(tmp_path, content, name=name)
