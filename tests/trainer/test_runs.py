@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainer.running import SMALL, Inputs, command, finetune, pretrain, run, steps_of, told
+from tests.trainer.running import ONE_THREAD, SMALL, Inputs, command, finetune, pretrain, run, steps_of, told
 from trainer.checkpoint import checkpoints
 from trainer.export import load_trained
 from trainer.model import PARTS
@@ -70,7 +70,7 @@ def test_a_run_killed_and_run_again_equals_one_that_was_not(inputs: Inputs, proj
     whole = finetune(inputs, projector, tmp_path / "whole", "--max-steps", "6", sets=sets)
     given = [*inputs.options(), *inputs.models(), "--projector", str(projector), "--out", str(tmp_path / "killed")]
     line = command("finetune", *given, "--max-steps", "6", sets=(*SMALL, *sets))
-    process = subprocess.Popen(line, stderr=subprocess.DEVNULL, env=dict(os.environ) | {"OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(line, stderr=subprocess.DEVNULL, env=dict(os.environ) | ONE_THREAD)
     while not (tmp_path / "killed" / "checkpoint-2" / "complete.json").exists():
         assert process.poll() is None
         time.sleep(0.02)
@@ -178,9 +178,7 @@ def test_torchrun_starts_the_same_run(inputs: Inputs, projector: Path, plain: Pa
     line = ["torchrun", "--standalone", "--nproc_per_node", "2", "--no-python"]
     line += command("finetune", *given, *SHORT, sets=(*SMALL, *sets))
     line[0] = str(Path(sys.executable).with_name("torchrun"))
-    done = subprocess.run(
-        line, capture_output=True, text=True, check=False, env=dict(os.environ) | {"OMP_NUM_THREADS": "1"}
-    )
+    done = subprocess.run(line, capture_output=True, text=True, check=False, env=dict(os.environ) | ONE_THREAD)
     assert done.returncode == 0, done.stderr[:4000]
     losses = [line["loss"] for line in steps_of(tmp_path / "run")]
     assert losses == pytest.approx([line["loss"] for line in steps_of(plain)], rel=1e-5)
@@ -198,7 +196,7 @@ def test_stage_1_runs_under_zero_3_where_text_and_images_meet(
 def test_two_runs_of_one_rank_go_side_by_side(inputs: Inputs, tmp_path: Path) -> None:
     given = [*inputs.options(), *inputs.models(), "--max-steps", "3"]
     lines = [command("pretrain", *given, "--out", tmp_path / name, sets=SMALL) for name in ("one", "two")]
-    environment = dict(os.environ) | {"OMP_NUM_THREADS": "1"}
+    environment = dict(os.environ) | ONE_THREAD
     runs = [subprocess.Popen(line, stderr=subprocess.DEVNULL, env=environment) for line in lines]
     assert [process.wait() for process in runs] == [0, 0]
     assert told(steps_of(tmp_path / "one")) == told(steps_of(tmp_path / "two"))
