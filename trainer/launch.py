@@ -14,8 +14,10 @@ from trainer.job import JOB, Job, read_job, write_job
 from trainer.stage_files import accumulation
 
 _READY = "start.done"
-_SAME = ("zero", "lora", "trains", "bf16")
+_WEIGHTS = ("zero", "lora", "trains", "bf16")
 """Fields of a stage that say which weights a checkpoint holds, and how."""
+_ORDER = ("seed", "global_batch", "batching", "window", "remainder", "eval_fraction", "template", "max_tokens")
+"""Fields of a stage that say which examples a step takes."""
 
 
 def launch(job: Job, *, nproc: int) -> int:
@@ -87,12 +89,12 @@ def prepare(job: Job) -> None:
         (job.folder / _READY).touch()
     chosen = choose(job.folder, resume=job.resume, mixture=open_data(job).mixture_hash)
     if chosen:
-        require_same_model(job, chosen[0])
+        require_same_run(job, chosen[0])
     write_job(job)
 
 
-def require_same_model(job: Job, checkpoint: Path) -> None:
-    """Refuse to go on from a checkpoint of other weights, or of weights that lie otherwise.
+def require_same_run(job: Job, checkpoint: Path) -> None:
+    """Refuse to go on from a checkpoint of other weights, or in another order, which takes some examples twice.
 
     Raises:
         TrainingError: with what it was and what it is.
@@ -101,7 +103,7 @@ def require_same_model(job: Job, checkpoint: Path) -> None:
         return
     before = read_job(checkpoint.parent / JOB)
     pairs = [(name, getattr(before, name), getattr(job, name)) for name in ("llm", "vision")]
-    pairs += [(name, getattr(before.stage, name), getattr(job.stage, name)) for name in _SAME]
+    pairs += [(name, getattr(before.stage, name), getattr(job.stage, name)) for name in (*_WEIGHTS, *_ORDER)]
     if differing := [f"{name} was {was}, is {now}" for name, was, now in pairs if was != now]:
         raise TrainingError(f"{checkpoint}: {'; '.join(differing)}; give what it was, or another --out")
 

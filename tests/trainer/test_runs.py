@@ -147,6 +147,12 @@ def test_adapters_are_drawn_from_the_seed_and_go_on_as_they_are(
     [line] = done.stderr.splitlines()
     assert "checkpoint-4: zero was 0, is 2; lora was Lora(r=4, alpha=256, dropout=0.05), is Lora(r=8" in line
     assert line.endswith("give what it was, or another --out")
+    done = run("finetune", *given, *SHORT, sets=(*SMALL, *sets, "global_batch=4", "seed=7"))
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.endswith(
+        "checkpoint-4: seed was 42, is 7; global_batch was 8, is 4; give what it was, or another --out"
+    )
 
 
 @pytest.mark.parametrize("choice", ["blank", "drop"])
