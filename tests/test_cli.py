@@ -78,6 +78,10 @@ def test_a_wrong_option_is_wrong_usage() -> None:
     without_images = RUNNER.invoke(mix, ["build", "tiny", "--raw", "x", "--out", "y", "--on-missing-image", "drop"])
     assert without_images.exit_code == 2
     assert "goes with --images" in without_images.output
+    for option in ("--images", "--gallery"):
+        without_page = RUNNER.invoke(mix, ["inspect", "x", option, "3"])
+        assert without_page.exit_code == 2
+        assert f"{option}: goes with --html" in without_page.output
 
 
 def test_a_name_that_is_not_utf8_is_wrong_usage() -> None:

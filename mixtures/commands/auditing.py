@@ -37,7 +37,9 @@ def inspect_(
     ] = None,
     html: Html = None,
     images: Annotated[Path | None, typer.Option(help="With --html: the folder of the images.")] = None,
-    gallery: Annotated[int, typer.Option(min=0, help="With --html: records of each source in the gallery.")] = 12,
+    gallery: Annotated[
+        int | None, typer.Option(min=0, help="With --html: records of each source in the gallery; 12 unless given.")
+    ] = None,
 ) -> None:
     """Check every record, then show counts, lengths, prompts, what was left out, and how it compares with the paper."""
     from mixtures.inspector import Request, inspect, require_sound
@@ -53,11 +55,12 @@ def inspect_(
     require_sound(found)
 
 
-def _page(html: Path | None, images: Path | None, gallery: int) -> "Page | None":
+def _page(html: Path | None, images: Path | None, gallery: int | None) -> "Page | None":
     """The page to write, if one is asked for; what stands in its way is told before the long work."""
     if html is None:
-        if images is not None:
-            raise typer.BadParameter("goes with --html", param_hint="--images")
+        for option, given in (("--images", images), ("--gallery", gallery)):
+            if given is not None:
+                raise typer.BadParameter("goes with --html", param_hint=option)
         return None
     try:
         from mixtures.html.page import Page, require_page
@@ -65,7 +68,7 @@ def _page(html: Path | None, images: Path | None, gallery: int) -> "Page | None"
         if (error.name or "").split(".")[0] != "plotly":
             raise
         raise MixtureError(f"--html {html}: plotly is not installed; pip install 'mix665k[report]'") from None
-    page = Page(html, images, gallery)
+    page = Page(html, images) if gallery is None else Page(html, images, gallery)
     require_page(page)
     return page
 

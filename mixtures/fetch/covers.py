@@ -1,7 +1,7 @@
 """OCR-VQA's covers: one address each, some gone, some GIFs by another name."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Set
 from contextlib import closing
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -35,11 +35,11 @@ _LEAST_SIDE_PX = 2
 
 
 class Order(NamedTuple):
-    """Which covers go where: `named` are the images that a mixture names, None for those of all books."""
+    """Which covers go where: `named` are those that a mixture names, None for those of all books."""
 
     books: Path
     images: Path
-    named: Collection[str] | None
+    named: Set[str] | None
     jobs: int
     pace: Pace
 
@@ -104,7 +104,6 @@ def summed(found: Found) -> Result:
 
 def _wanted(order: Order) -> tuple[dict[str, str], list[str]]:
     """The addresses by image, and the images that are named but have none."""
-    named = None if order.named is None else {image for image in order.named if image.startswith(f"{COVERS}/")}
     file = SOURCES["ocrvqa"].about.files[0]._replace(form=Cover)
     urls: dict[str, str] = {}
     for _, key, book in read(file, order.books, lambda _: None):
@@ -113,9 +112,9 @@ def _wanted(order: Order) -> tuple[dict[str, str], list[str]]:
         image = cover_path(key)
         if not is_inside(key) or "/" in key:
             raise RawDataError(f"{order.books}: $[{key!r}]: a key that no file can have")
-        if named is None or image in named:
+        if order.named is None or image in order.named:
             urls[image] = book.imageURL
-    return urls, sorted(named - urls.keys()) if named else []
+    return urls, sorted(order.named - urls.keys()) if order.named else []
 
 
 def _outcomes(left: list[str], urls: dict[str, str], order: Order, kit: Kit) -> Iterator[Outcome]:

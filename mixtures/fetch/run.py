@@ -79,9 +79,13 @@ def fetch(request: Request, watcher: Watcher) -> Report:
 
 
 def preview(request: Request) -> Report:
-    """What `fetch` would do, told without asking anybody; files that are there are compared by size only."""
+    """What `fetch` would do, told without asking anybody; files that are there are compared by size only.
+
+    Raises:
+        UserError: when a name or the mixture is wrong.
+    """
     found = Report([])
-    sources = chosen(request.names)
+    sources, named = chosen(request.names), _named_covers(request)
     for job in _jobs(request, sources):
         entry = Record(job.root).get(job.name)
         size = entry.num_bytes if entry else job.download.num_bytes
@@ -99,7 +103,8 @@ def preview(request: Request) -> Report:
             about = f", {job.about_bytes / 1e6:,.0f} MB or so{' unpacked' * job.packed}" if job.about_bytes else ""
             found.files.append(Result(job.name, "to fetch", size, note=f"from {place}{'' if size else about}"))
     if request.images and any(source.name == "ocrvqa" for source in sources):
-        found.files.append(Result(COVERS, "to fetch", note="one address each; those that are there are left"))
+        number = "one address each" if named is None else f"{len(named):,} named, one address each"
+        found.files.append(Result(COVERS, "to fetch", note=f"{number}; those that are there are left"))
     return found
 
 
@@ -129,7 +134,8 @@ def _jobs(request: Request, sources: Sequence[Source]) -> list[Job]:
 def _named_covers(request: Request) -> set[str] | None:
     if request.mixture is None:
         return None
-    return set(named_images(request.mixture, (), advance=lambda _: None).records["image"])
+    images = named_images(request.mixture, (), advance=lambda _: None).records["image"]
+    return {image for image in images if image.startswith(f"{COVERS}/")}
 
 
 def _add_covers(report: Report, request: Request, kit: Kit, named: set[str] | None) -> None:
