@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
 
 from tests.trainer.running import Inputs, finetune
 from tests.trainer.test_attention import KINDS, batch, examples, gradients, load, losses, saved
+from trainer.attention import _varlen
 from trainer.batches import Mode
 from trainer.head import LabelledHead
 from trainer.model import load_model, make_trainable
+from trainer.recompute import keep_costly
 from trainer.stage_files import load_stage
 
 __all__ = ["saved"]
@@ -62,6 +66,25 @@ def test_selective_computes_no_product_and_no_attention_anew(saved: Path) -> Non
         assert work["true"][costly] > work["false"][costly]
         assert work["selective"][costly] == work["false"][costly]
     assert work["selective"]["aten::silu"] > work["false"]["aten::silu"] == 0
+
+
+def test_a_gpus_attention_takes_grouped_heads_and_is_not_computed_anew() -> None:
+    """Torch's varlen kernel runs on a GPU only; here its shapes do."""
+
+    def attend(query: torch.Tensor) -> torch.Tensor:
+        return _varlen(query, states, states, starts, 60, 0.125).sigmoid()
+
+    with FakeTensorMode():
+        query, states = (
+            torch.empty(heads, 100, 64, dtype=torch.bfloat16, requires_grad=True).transpose(0, 1) for heads in (8, 2)
+        )
+        starts = torch.tensor([0, 40, 100], dtype=torch.int32)
+        with Counting() as counting:
+            given = checkpoint(attend, query, use_reentrant=False, context_fn=keep_costly)
+            gradients = torch.autograd.grad(given.sum(), [query, states])
+    assert [gradient.shape for gradient in gradients] == [(100, 8, 64), (100, 2, 64)]
+    assert counting.seen["aten::sigmoid"] == 2
+    assert counting.seen["torch_attn::_varlen_attn"] == counting.seen["torch_attn::_varlen_attn_backward"] == 1
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("segments", "grouped"), *((kind, "padding_free") for kind in KINDS)])
