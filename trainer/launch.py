@@ -15,9 +15,10 @@ from trainer.stage_files import accumulation
 
 _READY = "start.done"
 _WEIGHTS = ("zero", "lora", "trains", "bf16")
-"""Fields of a stage that say which weights a checkpoint holds, and how."""
 _ORDER = ("seed", "global_batch", "batching", "window", "remainder", "eval_fraction", "template", "max_tokens")
-"""Fields of a stage that say which examples a step takes."""
+_OPTIMIZER = ("lr", "projector_lr", "vision_tower_lr", "weight_decay")
+_SAME = (*_WEIGHTS, *_ORDER, *_OPTIMIZER)
+"""Fields of a stage that say which weights a checkpoint holds, which examples a step takes, what AdamW keeps."""
 
 
 def launch(job: Job, *, nproc: int) -> int:
@@ -94,7 +95,7 @@ def prepare(job: Job) -> None:
 
 
 def require_same_run(job: Job, checkpoint: Path) -> None:
-    """Refuse to go on from a checkpoint of other weights, or in another order, which takes some examples twice.
+    """Refuse to go on with what a checkpoint would not follow, or in another order, which takes some examples twice.
 
     Raises:
         TrainingError: with what it was and what it is.
@@ -103,7 +104,7 @@ def require_same_run(job: Job, checkpoint: Path) -> None:
         return
     before = read_job(checkpoint.parent / JOB)
     pairs = [(name, getattr(before, name), getattr(job, name)) for name in ("llm", "vision")]
-    pairs += [(name, getattr(before.stage, name), getattr(job.stage, name)) for name in (*_WEIGHTS, *_ORDER)]
+    pairs += [(name, getattr(before.stage, name), getattr(job.stage, name)) for name in _SAME]
     if differing := [f"{name} was {was}, is {now}" for name, was, now in pairs if was != now]:
         raise TrainingError(f"{checkpoint}: {'; '.join(differing)}; give what it was, or another --out")
 

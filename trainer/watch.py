@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar, a log of numbers, a curve."""
+"""What goes along with a run: its epochs and rates, and what a person sees: a bar, a log of numbers, a curve."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ CURVE = "loss.png"
 
 def callbacks(job: Job, batches: "MicroBatches") -> list[TrainerCallback]:
     """All of a run's; those that show or write do so on rank 0."""
-    return [Epochs(batches), NumbersLog(job.folder), Bar()]
+    return [Epochs(batches), Schedule(), NumbersLog(job.folder), Bar()]
 
 
 class Epochs(TrainerCallback):
@@ -31,6 +31,16 @@ class Epochs(TrainerCallback):
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """See TrainerCallback."""
         self._batches.set_epoch(state.global_step // self._batches.num_steps)
+
+
+class Schedule(TrainerCallback):
+    """Lets a run that goes on with another number of steps follow its own schedule from its first step."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, lr_scheduler: Any = None, **given: Any) -> None:
+        """See TrainerCallback."""
+        if state.global_step:
+            lr_scheduler.last_epoch -= 1
+            lr_scheduler.step()
 
 
 class NumbersLog(TrainerCallback):

@@ -92,6 +92,17 @@ def test_another_number_of_ranks_goes_on(inputs: Inputs, projector: Path, tmp_pa
     assert [line["loss"] for line in again] == pytest.approx([line["loss"] for line in whole], rel=1e-5)
 
 
+@pytest.mark.parametrize("zero", [0, 3])
+def test_a_run_that_goes_on_for_more_steps_follows_its_own_schedule(
+    inputs: Inputs, projector: Path, plain: Path, tmp_path: Path, zero: int
+) -> None:
+    for steps in ("2", "4"):
+        lines = finetune(inputs, projector, tmp_path / "run", "--max-steps", steps, sets=(f"zero={zero}",))
+    rates = [line["learning_rate"] for line in lines]
+    assert rates[2:] == [line["learning_rate"] for line in steps_of(plain)][2:]
+    assert rates[1] != rates[2]
+
+
 def test_held_out_loss_is_measured_and_logged(plain: Path) -> None:
     text = (plain / "log.jsonl").read_text()
     assert text.count('"eval_loss"') == 2
@@ -147,11 +158,11 @@ def test_adapters_are_drawn_from_the_seed_and_go_on_as_they_are(
     [line] = done.stderr.splitlines()
     assert "checkpoint-4: zero was 0, is 2; lora was Lora(r=4, alpha=256, dropout=0.05), is Lora(r=8" in line
     assert line.endswith("give what it was, or another --out")
-    done = run("finetune", *given, *SHORT, sets=(*SMALL, *sets, "global_batch=4", "seed=7"))
+    done = run("finetune", *given, *SHORT, sets=(*SMALL, *sets, "global_batch=4", "lr=1e-3"))
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.endswith(
-        "checkpoint-4: seed was 42, is 7; global_batch was 8, is 4; give what it was, or another --out"
+        "checkpoint-4: global_batch was 8, is 4; lr was 2e-05, is 0.001; give what it was, or another --out"
     )
 
 
