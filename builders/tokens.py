@@ -17,13 +17,13 @@ from builders.tally import Tally
 from schemas.conversation import IMAGE_TOKEN, Conversation, Pair, values
 from schemas.errors import RecipeError, TokenizerError
 from schemas.template import TEMPLATES, Rendered, Template, render
+from schemas.tokenizer import tokenizer_place
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 IMAGE_TOKENS = 576
 """Placeholders of one image: CLIP ViT-L/14 at 336 pixels, (336 / 14) squared."""
-TINY = Path(__file__).parent / "tokenizers" / "tiny"
 _BATCH = 512
 _CHARS_PER_TOKEN = 4
 _FILES = ("tokenizer.json", "tokenizer.model")
@@ -45,7 +45,7 @@ def tokenizer_folder(name: str) -> Path:
 
 def tokenizer_at_hand(name: str) -> Path | None:
     """The same, where nothing has to be fetched for it."""
-    folder = TINY if name == "tiny" else Path(name).expanduser()
+    folder = Path(tokenizer_place(name)).expanduser()
     if folder.is_dir():
         return folder
     from huggingface_hub import snapshot_download

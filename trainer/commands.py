@@ -108,7 +108,7 @@ def check_run(
 
 def plan(
     mixture: Mixture,
-    tokenizer: Annotated[str, typer.Option(help="Hub name or folder: counts the tokens.")],
+    tokenizer: Annotated[str, typer.Option(help="Hub name, folder or `tiny`: counts the tokens.")],
     ranks: Annotated[int, typer.Option(min=1, help="Ranks on all machines.")],
     batch: Annotated[int, typer.Option(min=1, help="Global batch, over all ranks.")] = 128,
     per_device_batch: Annotated[int, typer.Option(min=1, help="Examples of a micro-batch.")] = 16,

@@ -9,6 +9,7 @@ from schemas.conversation import IMAGE_TOKEN
 from schemas.errors import ModelError
 from schemas.stage import Stage
 from schemas.template import TEMPLATES
+from schemas.tokenizer import tokenizer_place
 from trainer.adapters import add_adapters
 from trainer.chat_template import chat_template
 from trainer.images import load_processor
@@ -227,7 +228,7 @@ def load_tokenizer(kind: Any, name: str) -> Any:
         ModelError: when it is not there, or has no fast form.
     """
     try:
-        tokenizer = kind.from_pretrained(name)
+        tokenizer = kind.from_pretrained(tokenizer_place(name))
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{name}: its tokenizer cannot be loaded: {' '.join(str(error).split())[:300]}") from None
     if not tokenizer.is_fast:

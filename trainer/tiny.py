@@ -1,11 +1,12 @@
 """A tiny random language model and vision tower, for the demo and the tests.
 
-`python -m trainer.tiny OUT --tokenizer DIR` writes `OUT/llm` and `OUT/vision`.
+`python -m trainer.tiny OUT --tokenizer NAME` writes `OUT/llm` and `OUT/vision`.
 """
 
 import argparse
 from pathlib import Path
 
+from schemas.tokenizer import tokenizer_place
 from trainer.devices import quieten
 
 
@@ -21,7 +22,7 @@ def write_tiny(out: Path, *, tokenizer: str, seed: int = 0, image_px: int = 56, 
 def _write_llm(out: Path, tokenizer: str, hidden: int) -> None:
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    words = AutoTokenizer.from_pretrained(tokenizer)
+    words = AutoTokenizer.from_pretrained(tokenizer_place(tokenizer))
     config = LlamaConfig(
         vocab_size=len(words),
         hidden_size=hidden,

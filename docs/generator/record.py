@@ -7,7 +7,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from builders.tokens import TINY
 from docs.generator.memory import seven_billion
 from docs.generator.recordings import RECORDED, execute, folder, trimmed, typed
 
@@ -36,7 +35,7 @@ COMMANDS = {
 def main() -> None:
     """Run all commands and keep what they print."""
     where = folder()
-    execute(f"{sys.executable} -m trainer.tiny models --tokenizer {TINY}", where)
+    execute(f"{sys.executable} -m trainer.tiny models --tokenizer tiny", where)
     _write_shapes(where)
     for name, command in COMMANDS.items():
         done = execute(command, where)

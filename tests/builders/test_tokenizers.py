@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from builders.tokens import TINY, Counter, fingerprint, load_tokenizer, tokenizer_folder
+from builders.tokens import Counter, fingerprint, load_tokenizer, tokenizer_folder
 from schemas.errors import RecipeError, TokenizerError
+from schemas.tokenizer import TINY
 from tests.builders.building import SHARED
 
 PREPROCESSED = SHARED / "golden/preprocess_v1.jsonl"

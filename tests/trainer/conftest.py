@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from builders.synthetic import draw_images
-from builders.tokens import TINY
 from tests.trainer.running import Inputs, pretrain
 from trainer.export import write_projector
 from trainer.tiny import write_tiny
@@ -16,7 +15,7 @@ def inputs(made_up_raw: Path, tiny_mixture: Path, tmp_path_factory: pytest.TempP
     """Mixture, images and models; read only."""
     folder = tmp_path_factory.mktemp("training")
     draw_images(made_up_raw, folder / "images")
-    write_tiny(folder, tokenizer=str(TINY))
+    write_tiny(folder, tokenizer="tiny")
     return Inputs(tiny_mixture, folder / "images", folder / "llm", folder / "vision")
 
 

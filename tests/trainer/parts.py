@@ -4,12 +4,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from schemas.tokenizer import TINY
 from trainer.encode import Encoder
 from trainer.mixture import Row
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared/data"
-TINY = ROOT / "builders/tokenizers/tiny"
 IMAGE_TOKEN_ID = 2002
 """The first id behind the tokenizer's own."""
 TOKENS_PER_IMAGE = 16

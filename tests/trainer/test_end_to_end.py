@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from builders.tokens import TINY
 from mixtures.build import build
 from mixtures.plan import Options, make_plan
 from schemas.manifest import load_manifest
@@ -75,7 +74,7 @@ def test_both_stages_run_on_the_real_excerpts_and_their_pictures(tmp_path: Path)
     named = {path.relative_to(SHARED / "images").as_posix() for path in (SHARED / "images").rglob("*.jpg")}
     manifest = load_manifest(tmp_path / "mixture")
     assert 12 <= manifest.conversations < 100
-    write_tiny(tmp_path, tokenizer=str(TINY))
+    write_tiny(tmp_path, tokenizer="tiny")
     inputs = Inputs(tmp_path / "mixture", SHARED / "images", tmp_path / "llm", tmp_path / "vision")
     shown = run("check", *inputs.options(), *inputs.models(), sets=SMALL)
     assert shown.returncode == 0, shown.stderr

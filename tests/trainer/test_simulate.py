@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from builders.tokens import TINY
 from cli import train
 from schemas.errors import StageError
 from tests.trainer.planning import examples_of, real
@@ -108,7 +107,7 @@ def test_a_batch_that_does_not_come_out_is_refused() -> None:
 
 
 def test_the_command_prints_a_table_and_draws(tiny_mixture: Path, tmp_path: Path) -> None:
-    given = ["plan", "--mixture", str(tiny_mixture), "--tokenizer", str(TINY), "--ranks", "2", "--batch", "8"]
+    given = ["plan", "--mixture", str(tiny_mixture), "--tokenizer", "tiny", "--ranks", "2", "--batch", "8"]
     given += ["--per-device-batch", "2"]
     shown = RUNNER.invoke(train, [*given, "--png", str(tmp_path / "plan.png")])
     assert shown.exit_code == 0, shown.output

@@ -1,6 +1,6 @@
 """Makes the shipped `tiny` tokenizer: 2,000 pieces learned from made-up text, built like Vicuna's.
 
-`python -m builders.tokenizers.make_tiny` writes it anew; the demo and the tests use it, no model was trained with it.
+`python -m builders.synthetic.tokenizer` writes it anew; the demo and the tests use it, no model was trained with it.
 """
 
 import io
@@ -10,6 +10,7 @@ from random import Random
 
 from builders.synthetic.text import caption, phrase, scene_question, scene_sentence, sentence
 from schemas.template import TEMPLATES
+from schemas.tokenizer import TINY
 
 NUM_PIECES = 2_000
 NUM_LINES = 20_000
@@ -52,4 +53,4 @@ def _lines() -> list[str]:
 
 
 if __name__ == "__main__":
-    make(Path(__file__).parent / "tiny")
+    make(TINY)

@@ -1,1 +1,0 @@
-"""The tokenizer that the demo and the tests use, and what makes it."""
