@@ -230,7 +230,10 @@ def load_tokenizer(kind: Any, name: str) -> Any:
     try:
         tokenizer = kind.from_pretrained(tokenizer_place(name))
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{name}: its tokenizer cannot be loaded: {' '.join(str(error).split())[:300]}") from None
+        raise ModelError(
+            f"{name}: its tokenizer cannot be loaded; expected a hub name, or a folder that holds a tokenizer.json "
+            f"({' '.join(str(error).split())[:200]})"
+        ) from None
     if not tokenizer.is_fast:
         raise ModelError(f"{name}: its tokenizer has no fast form, which labels need for character offsets")
     return tokenizer

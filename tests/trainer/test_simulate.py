@@ -119,8 +119,10 @@ def test_the_command_prints_a_table_and_draws(tiny_mixture: Path, tmp_path: Path
     assert found["grouped"]["one_modality"] == 1
 
 
-def test_a_tokenizer_that_is_nowhere_is_one_line(tiny_mixture: Path, tmp_path: Path) -> None:
-    given = ["plan", "--mixture", str(tiny_mixture), "--tokenizer", str(tmp_path / "none"), "--ranks", "1"]
+@pytest.mark.parametrize("name", ["none", "."])
+def test_a_tokenizer_that_is_nowhere_is_one_line(tiny_mixture: Path, tmp_path: Path, name: str) -> None:
+    given = ["plan", "--mixture", str(tiny_mixture), "--tokenizer", str(tmp_path / name), "--ranks", "1"]
     shown = RUNNER.invoke(train, given)
     assert shown.exit_code == 1
-    assert len(shown.stderr.splitlines()) == 1
+    [line] = shown.stderr.splitlines()
+    assert "expected a hub name, or a folder that holds a tokenizer.json" in line
