@@ -29,8 +29,19 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chrome"]:
         options.add_argument(switch)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    leave_start_page(browser)
     yield browser
     browser.quit()
+
+
+def leave_start_page(browser: "Chrome") -> None:
+    """Go on in an empty tab: the browser's own page goes on loading, and its requests would stand among ours."""
+    start = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    empty = browser.current_window_handle
+    browser.switch_to.window(start)
+    browser.close()
+    browser.switch_to.window(empty)
 
 
 @pytest.fixture
