@@ -62,13 +62,18 @@ def attend_in_segments(
         query, key, value = (states.to(half) for states in (query, key, value))
     if cu_seq_lens_q is None:
         return _causal(query, key, value, scaling).transpose(1, 2).contiguous(), None
-    if query.is_cuda and query.dtype in _HALVES:
+    if _has_kernel(query):
         assert max_length_q is not None
         q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
         return _varlen(q, k, v, cu_seq_lens_q, max_length_q, scaling).unsqueeze(0), None
     sizes = cu_seq_lens_q.diff().tolist()
     segments = zip(*(torch.split(states, sizes, dim=2) for states in (query, key, value)), strict=True)
     return torch.cat([_causal(q, k, v, scaling) for q, k, v in segments], dim=2).transpose(1, 2).contiguous(), None
+
+
+def _has_kernel(query: torch.Tensor) -> bool:
+    """Whether torch's kernel for rows of several segments takes it."""
+    return query.is_cuda and query.dtype in _HALVES
 
 
 def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> torch.Tensor:

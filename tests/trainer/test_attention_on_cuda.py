@@ -34,7 +34,7 @@ def half(saved: Path, kind: str) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_errors_are_those_of_half_precision(saved: Path, kind: str) -> None:
-    """Against padded rows in float32: no further off than padded rows in bfloat16 are, give or take their noise."""
+    """Against padded rows in float64: no further off than padded rows in bfloat16 are, give or take their noise."""
     plain = load(saved, "eager")
     expected = losses(plain, batch("grouped", examples()))
     wanted = gradients(plain, expected)

@@ -38,7 +38,7 @@ class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def trained(saved: Path, kind: str, *sets: str) -> Any:
     stage = load_stage("finetune", ["bf16=false", f"attention={kind}", *sets])
-    return make_trainable(load(saved, kind), stage).train()
+    return make_trainable(load(saved, kind).float(), stage).train()
 
 
 def gradients_and_work(model: Any) -> tuple[dict[str, torch.Tensor], Counter[str]]:
