@@ -4,12 +4,13 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from schemas.errors import TrainingError
-from trainer.devices import Ranks
+from trainer.devices import let_rank_0
 
 COMPLETE = "complete.json"
 WEIGHTS = "weights.safetensors"
@@ -78,18 +79,23 @@ def choose(run: Path, *, resume: str, mixture: str) -> tuple[Path, Complete] | N
     return chosen
 
 
-def universal_form(checkpoint: Path, ranks: Ranks) -> None:
-    """Convert a checkpoint in place, once, so that another number of ranks can load it."""
-    import torch.distributed as dist
+def universal_form(checkpoint: Path) -> None:
+    """Convert a checkpoint in place, once, so that another number of ranks can load it.
 
+    Raises:
+        TrainingError: when it cannot be converted.
+    """
+    let_rank_0(partial(_convert_once, checkpoint))
+
+
+def _convert_once(checkpoint: Path) -> None:
     tag = (checkpoint / "latest").read_text().strip()
     target = checkpoint / f"{tag}_universal"
-    if ranks.rank == 0 and not (target / COMPLETE).is_file():
+    if not (target / COMPLETE).is_file():
         shutil.rmtree(target, ignore_errors=True)
         _convert(checkpoint / tag, target)
         (target / COMPLETE).touch()
         (checkpoint / "latest_universal").write_text(target.name)
-    dist.barrier()
 
 
 def _convert(source: Path, target: Path) -> None:

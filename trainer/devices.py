@@ -4,9 +4,11 @@ import logging
 import os
 import socket
 import warnings
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, NamedTuple
 
-from schemas.errors import TrainingError
+from schemas.errors import TrainingError, UserError
 
 ALONE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
 _SLURM = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "WORLD_SIZE": "SLURM_STEP_NUM_TASKS"}
@@ -79,6 +81,30 @@ def start_ranks() -> Ranks:
         why = " ".join(str(error).split())[:300]
         raise TrainingError(f"the ranks cannot find each other: {why}; check MASTER_ADDR and MASTER_PORT") from None
     return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), on_gpu)
+
+
+def let_rank_0(work: Callable[[], None]) -> None:
+    """Let rank 0 work while the others wait for as long as that takes.
+
+    They wait in a group of their own, through memory: NCCL's would want to know each rank's GPU, which Trainer's
+    arguments choose only later, and would end the run after some minutes.
+
+    Raises:
+        TrainingError: for what the user can mend, on all ranks alike, so that none waits for ever.
+    """
+    import torch.distributed as dist
+
+    waiting: Any = dist.new_group(backend="gloo", timeout=timedelta(days=1))
+    failure: list[str | None] = [None]
+    if dist.get_rank() == 0:
+        try:
+            work()
+        except UserError as error:
+            failure = [str(error)]
+    dist.broadcast_object_list(failure, group=waiting)
+    dist.destroy_process_group(waiting)
+    if failure[0] is not None:
+        raise TrainingError(failure[0])
 
 
 def _free_port() -> int:

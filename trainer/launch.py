@@ -4,10 +4,11 @@ import importlib.util
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import StageError, TrainingError, UserError
+from schemas.errors import StageError, TrainingError
 from schemas.stage import Stage
 from trainer.devices import launched_ranks
 from trainer.job import JOB, Job, read_job, write_job
@@ -157,20 +158,11 @@ def _as_one_rank(job: Job) -> None:
     """Rank 0 prepares while the others wait for it, on as many machines as the launcher uses.
 
     Raises:
-        UserError: on all ranks alike, so that none waits for ever.
+        UserError: on all ranks alike.
     """
-    import torch.distributed as dist
-
-    from trainer.devices import start_ranks
+    from trainer.devices import let_rank_0, start_ranks
     from trainer.run import run
 
-    failure: list[str | None] = [None]
-    if start_ranks().rank == 0:
-        try:
-            prepare(job)
-        except UserError as error:
-            failure = [str(error)]
-    dist.broadcast_object_list(failure)
-    if failure[0] is not None:
-        raise TrainingError(failure[0])
+    start_ranks()
+    let_rank_0(partial(prepare, job))
     run(job)

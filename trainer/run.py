@@ -48,7 +48,7 @@ def run(job: Job, *, load: LoadModel | None = None) -> None:
     chosen = choose(job.folder, resume=job.resume, mixture=data.mixture_hash)
     other_ranks = chosen is not None and chosen[1].ranks != ranks.world
     if chosen and other_ranks:
-        universal_form(chosen[0], ranks)
+        universal_form(chosen[0])
     arguments = training_arguments(job, layout, universal=other_ranks)
     trainer = _trainer(job, data, layout, ranks, arguments, load)
     try:

@@ -189,16 +189,27 @@ def test_a_missing_image_stops_the_run_before_it_starts(inputs: Inputs, tmp_path
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def torchrun(name: str, *options: str | Path, sets: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """A command that torchrun starts as two ranks."""
+    line = ["torchrun", "--standalone", "--nproc_per_node", "2", "--no-python", *command(name, *options, sets=sets)]
+    line[0] = str(Path(sys.executable).with_name("torchrun"))
+    return subprocess.run(line, capture_output=True, text=True, check=False, env=dict(os.environ) | ONE_THREAD)
+
+
 def test_torchrun_starts_the_same_run(inputs: Inputs, projector: Path, plain: Path, tmp_path: Path) -> None:
     sets = ("zero=2", "eval_fraction=0.1")
     given = [*inputs.options(), *inputs.models(), "--projector", str(projector), "--out", str(tmp_path / "run")]
-    line = ["torchrun", "--standalone", "--nproc_per_node", "2", "--no-python"]
-    line += command("finetune", *given, *SHORT, sets=(*SMALL, *sets))
-    line[0] = str(Path(sys.executable).with_name("torchrun"))
-    done = subprocess.run(line, capture_output=True, text=True, check=False, env=dict(os.environ) | ONE_THREAD)
+    done = torchrun("finetune", *given, *SHORT, sets=(*SMALL, *sets))
     assert done.returncode == 0, done.stderr[:4000]
     losses = [line["loss"] for line in steps_of(tmp_path / "run")]
     assert losses == pytest.approx([line["loss"] for line in steps_of(plain)], rel=1e-5)
+
+
+def test_what_rank_0_finds_wrong_ends_all_ranks(inputs: Inputs, tmp_path: Path) -> None:
+    own = inputs._replace(images=tmp_path / "nowhere")
+    done = torchrun("pretrain", *own.options(), *own.models(), "--out", tmp_path / "run", sets=SMALL)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert errors == [f"error: --images {tmp_path}/nowhere: no such folder"] * 2
 
 
 def test_stage_1_runs_under_zero_3_where_text_and_images_meet(
