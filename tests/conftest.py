@@ -1,5 +1,6 @@
 """Made-up raw files and a mixture of them, made once for all tests."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mixtures.processes import Result
 from tests.loopback_hub import Hub, serve, turn_to
 
 SCALE = 0.0005
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, here and in all that tests start, under nohup
 
 
 class SilentWatcher:
