@@ -1,24 +1,28 @@
 """Attention in rows that hold several conversations, none of which may see another."""
 
 import inspect
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
+from transformers.utils.import_utils import is_flash_attn_2_available
 
 if TYPE_CHECKING:
     from schemas.stage import Stage
 
-SEGMENTS = "segments"
-"""The name under which transformers finds `attend_in_segments`."""
+SEGMENTS, FLASH_SEGMENTS = "segments", "segments_fa2"
+"""The names under which transformers finds `attend_in_segments` and `attend_by_flash_attn`.
+
+What is called flash there goes ways of its own, on which the device is waited for in every micro-batch.
+"""
 MASKED = ("eager", "sdpa")
 """Those of transformers' own kinds that need a mask to keep conversations apart."""
 SEGMENT_NAMES = ("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k")
 """What a batch says of its segments, under transformers' names."""
 _HALVES = (torch.float16, torch.bfloat16)
+_States = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def choose(stage: "Stage") -> str:
@@ -26,11 +30,17 @@ def choose(stage: "Stage") -> str:
 
     `auto` is flash-attn where it can run, else `segments`, which is sdpa without any mask.
     """
-    if stage.attention != "auto":
-        return stage.attention
-    if torch.cuda.is_available() and stage.bf16 and find_spec("flash_attn") is not None:
-        return "flash_attention_2"
-    return SEGMENTS
+    by_flash_attn = stage.attention == "flash_attention_2"
+    if stage.attention == "auto":
+        by_flash_attn = stage.bf16 and has_flash_attn()
+    if by_flash_attn:
+        return FLASH_SEGMENTS
+    return SEGMENTS if stage.attention == "auto" else stage.attention
+
+
+def has_flash_attn() -> bool:
+    """Whether flash-attn 2 is installed and a GPU there for it; its later versions go by the same name."""
+    return bool(is_flash_attn_2_available())
 
 
 def attend_in_segments(
@@ -57,9 +67,7 @@ def attend_in_segments(
     """
     assert dropout == 0.0, dropout
     assert attention_mask is None
-    if torch.is_autocast_enabled(query.device.type):  # weights in float32 leave rotated queries and keys in it too
-        half = torch.get_autocast_dtype(query.device.type)
-        query, key, value = (states.to(half) for states in (query, key, value))
+    query, key, value = _as_autocast(query, key, value)
     if cu_seq_lens_q is None:
         return _causal(query, key, value, scaling).transpose(1, 2).contiguous(), None
     if _has_kernel(query):
@@ -69,6 +77,39 @@ def attend_in_segments(
     sizes = cu_seq_lens_q.diff().tolist()
     segments = zip(*(torch.split(states, sizes, dim=2) for states in (query, key, value)), strict=True)
     return torch.cat([_causal(q, k, v, scaling) for q, k, v in segments], dim=2).transpose(1, 2).contiguous(), None
+
+
+def attend_by_flash_attn(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    cu_seq_lens_q: torch.Tensor | None = None,
+    max_length_q: int | None = None,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """The same as `attend_in_segments`, by flash-attn; in half precision only."""
+    from flash_attn import flash_attn_func, flash_attn_varlen_func
+
+    assert dropout == 0.0, dropout
+    assert attention_mask is None
+    q, k, v = (states.transpose(1, 2) for states in _as_autocast(query, key, value))
+    how: dict[str, Any] = {"softmax_scale": scaling, "causal": True}
+    if cu_seq_lens_q is None:
+        return flash_attn_func(q, k, v, **how), None
+    segments = (cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q)
+    return flash_attn_varlen_func(q[0], k[0], v[0], *segments, **how).unsqueeze(0), None
+
+
+def _as_autocast(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> _States:
+    """In the precision of autocast: weights in float32 leave rotated queries and keys in float32 too."""
+    if not torch.is_autocast_enabled(query.device.type):
+        return query, key, value
+    half = torch.get_autocast_dtype(query.device.type)
+    return query.to(half), key.to(half), value.to(half)
 
 
 def _has_kernel(query: torch.Tensor) -> bool:
@@ -85,17 +126,16 @@ def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: 
 def _varlen(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, starts: torch.Tensor, longest: int, scale: float
 ) -> torch.Tensor:
-    """[T, heads, D] by torch's own kernel; what says that it is causal changed its name after torch 2.10."""
+    """[T, heads, D] by torch's own kernel, which in torch 2.11 wants as many key heads as heads."""
     from torch.nn.attention.varlen import varlen_attn
 
     attend: Any = varlen_attn
-    known = inspect.signature(attend).parameters
-    causal: dict[str, Any] = {"window_size": (-1, 0)} if "window_size" in known else {"is_causal": True}
-    if q.shape[1] != k.shape[1] and "enable_gqa" not in known:
-        k, v = (states.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for states in (k, v))
+    grouped: dict[str, bool] = {}
+    if q.shape[1] != k.shape[1] and "enable_gqa" in inspect.signature(attend).parameters:
+        grouped["enable_gqa"] = True
     elif q.shape[1] != k.shape[1]:
-        causal["enable_gqa"] = True
-    out: torch.Tensor = attend(q, k, v, starts, starts, longest, longest, scale=scale, **causal)
+        k, v = (states.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for states in (k, v))
+    out: torch.Tensor = attend(q, k, v, starts, starts, longest, longest, scale=scale, window_size=(-1, 0), **grouped)
     return out
 
 
@@ -112,3 +152,4 @@ def block_mask(starts: torch.Tensor, *, length: int, dtype: torch.dtype) -> torc
 
 
 AttentionInterface.register(SEGMENTS, attend_in_segments)
+AttentionInterface.register(FLASH_SEGMENTS, attend_by_flash_attn)

@@ -26,6 +26,7 @@ class Batch(TypedDict):
     input_ids     int64    [B, T]
     labels        int64    [B, T]             -100 on prompts and padding; not shifted
     pixel_values  float32  [N, 3, 336, 336]   one per image placeholder run, in reading order
+    image_places  int64    [N x 576]          in B x T, the placeholders, in reading order
     places        int64    [n]                in B x T, what comes before each token with a label: the head runs there
     targets       int64    [n]                the labels that are learned there
     owners        int64    [n]                whose label it is, of the E examples
@@ -40,6 +41,7 @@ class Batch(TypedDict):
     input_ids: torch.Tensor
     labels: torch.Tensor
     pixel_values: torch.Tensor
+    image_places: torch.Tensor
     places: torch.Tensor
     targets: torch.Tensor
     owners: torch.Tensor
@@ -124,6 +126,7 @@ def _batch(
         "input_ids": input_ids,
         "labels": labels,
         "pixel_values": torch.cat(_pixels(examples) or [torch.zeros(1, 3, side, side)]),
+        "image_places": (input_ids.flatten() == placeholders.image_token_id).nonzero().flatten(),
         "places": rows * labels.shape[1] + columns,
         "targets": labels[rows, columns + 1],
         "owners": mine,

@@ -126,9 +126,12 @@ def require_attention(stage: Stage) -> None:
     Raises:
         StageError: with what to do.
     """
-    if stage.attention == "flash_attention_2" and importlib.util.find_spec("flash_attn") is None:
+    from trainer.attention import has_flash_attn
+
+    if stage.attention == "flash_attention_2" and not has_flash_attn():
         raise StageError(
-            "attention flash_attention_2: flash-attn is not installed; pip install 'mix665k[flash]' or say `auto`"
+            "attention flash_attention_2: flash-attn 2 is not installed, or no GPU is there; "
+            "pip install 'mix665k[flash]' or say `auto`"
         )
 
 

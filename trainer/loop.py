@@ -17,9 +17,10 @@ from trainer.checkpoint import WEIGHTS, Complete, mark_complete
 from trainer.head import LabelledHead
 from trainer.meters import Meters
 from trainer.model import PARTS
+from trainer.placing import ImagePlaces
 from trainer.sampler import MicroBatches
 
-FOR_MODEL = ("input_ids", "attention_mask", "position_ids", "pixel_values", *SEGMENT_NAMES)
+FOR_MODEL = ("input_ids", "attention_mask", "position_ids", *SEGMENT_NAMES)
 
 
 class StageTrainer(Trainer):
@@ -53,6 +54,7 @@ class StageTrainer(Trainer):
         self._batches = batches
         self._mixture_hash = mixture_hash
         self._head = LabelledHead(model)
+        self._images = ImagePlaces(model)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The batches of this rank; not prepared by accelerate, which would deal them out once more.
@@ -89,7 +91,8 @@ class StageTrainer(Trainer):
         if num_items_in_batch is None:
             loss = losses.sum() / max(len(losses), 1)
         else:
-            loss = losses.sum() / num_items_in_batch * self.accelerator.num_processes  # ranks' gradients are averaged
+            labels = torch.as_tensor(num_items_in_batch).clamp(min=1)  # a step whose images are all bad has none
+            loss = losses.sum() / labels * self.accelerator.num_processes  # ranks' gradients are averaged
         return (loss, {"losses": losses}) if return_outputs else loss
 
     def _losses(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
@@ -101,7 +104,8 @@ class StageTrainer(Trainer):
         elif "cu_seq_lens_q" in given:
             length = given["input_ids"].shape[1]
             given["attention_mask"] = block_mask(given["cu_seq_lens_q"], length=length, dtype=trained.dtype)
-        with self._head.at(inputs["places"]):
+        images = self._images.at(inputs["pixel_values"], inputs["image_places"])
+        with self._head.at(inputs["places"]), images:
             logits = model(**given).logits
         return functional.cross_entropy(logits.float(), inputs["targets"], reduction="none")
 

@@ -1,5 +1,6 @@
 """A LLaVA model put together from a bare language model and a CLIP vision tower, in the llava-hf form."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from trainer.images import load_processor
 from trainer.recompute import recompute
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 PAD_TOKEN = "<pad>"
 EMBEDDING_MULTIPLE = 64
@@ -121,13 +122,25 @@ def load(read: Callable[[str], Any], name: str, what: str) -> Any:
         raise ModelError(f"{name}: cannot be loaded as {what}: {why[:300]}") from None
 
 
-def freeze(model: "nn.Module", stage: Stage) -> None:
-    """Let only the parts learn that the stage trains."""
+def freeze(model: Any, stage: Stage) -> None:
+    """Let only the parts learn that the stage trains, of the vision tower only what the features come through."""
     prefixes = tuple(PARTS[part] for part in stage.trains)
     if "language_model" in stage.trains:
         prefixes += ("lm_head.",)
+    unused = _unused_layers(model.config)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(prefixes))
+        parameter.requires_grad_(name.startswith(prefixes) and not unused.search(name))
+
+
+def _unused_layers(config: Any) -> re.Pattern[str]:
+    """The names in a vision tower behind the layer that its features are taken from, which get no gradient."""
+    num_layers = config.vision_config.num_hidden_layers
+    chosen = config.vision_feature_layer
+    states = range(num_layers + 1)  # what goes into each layer, and what comes out of the last
+    last = max(states[index] for index in ([chosen] if isinstance(chosen, int) else chosen))
+    layers = "|".join(str(layer) for layer in range(last, num_layers))
+    behind = rf"|encoder\.layers\.({layers})\." if layers else ""
+    return re.compile(rf"vision_tower\.(.*\.)?(post_layernorm\.{behind})")
 
 
 def load_model(start: Path, stage: Stage) -> Any:
@@ -165,16 +178,7 @@ def make_trainable(model: Any, stage: Stage) -> Any:
             parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
     if stage.gradient_checkpointing:
         recompute(model, stage)
-    model.model.get_placeholder_mask = partial(_image_places, model.config.image_token_id)
     return model
-
-
-def _image_places(image_token_id: int, input_ids: "Tensor", **_: Any) -> "Tensor":
-    """bool [B, T, 1]: where images go, in place of transformers' own function, which also counts them.
-
-    That asks the device for the number in every micro-batch and waits for it; `collate` sees to it that it is right.
-    """
-    return (input_ids == image_token_id).unsqueeze(-1)
 
 
 class Flops(NamedTuple):

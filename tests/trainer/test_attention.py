@@ -13,6 +13,7 @@ from trainer.batches import Mode
 from trainer.collate import Batch, Placeholders, collate
 from trainer.dataset import Example
 from trainer.head import LabelledHead
+from trainer.placing import ImagePlaces
 
 IMAGE = [IMAGE_TOKEN_ID] * TOKENS_PER_IMAGE
 KINDS = ("eager", "sdpa", "segments")
@@ -72,20 +73,31 @@ def batch(mode: Mode, chosen: list[Example]) -> Batch:
     return collate(chosen, mode=mode, placeholders=Placeholders(0, IMAGE_TOKEN_ID, TOKENS_PER_IMAGE, IMAGE_PX))
 
 
-def losses(model: Any, micro_batch: Batch, *, head: LabelledHead | None = None) -> torch.Tensor:
-    """The loss of each labelled token, as the loop computes it; without `head` from the logits of every position."""
+class Shortcuts:
+    """What the loop puts on a model, so that head and images know their places."""
+
+    def __init__(self, model: Any) -> None:
+        self.head = LabelledHead(model)
+        self.images = ImagePlaces(model)
+
+
+def losses(model: Any, micro_batch: Batch, *, by: Shortcuts | None = None) -> torch.Tensor:
+    """The loss of each labelled token: as the loop computes it, or without `by` as transformers' model alone does."""
     given: dict[str, Any] = dict(micro_batch)
-    names = ("input_ids", "pixel_values", "attention_mask", "position_ids", *SEGMENT_NAMES)
+    names = ("input_ids", "attention_mask", "position_ids", *SEGMENT_NAMES)
     inputs = {name: given[name] for name in names if name in given}
     kind = model.config.text_config._attn_implementation
-    if "cu_seq_lens_q" in inputs and kind in MASKED:
+    if kind not in MASKED:
+        inputs.pop("attention_mask", None)
+    elif "cu_seq_lens_q" in inputs:
         inputs["attention_mask"] = block_mask(
             inputs["cu_seq_lens_q"], length=inputs["input_ids"].shape[1], dtype=model.dtype
         )
-    if head is None:
-        logits = model(**inputs, use_cache=False).logits.flatten(0, 1)[micro_batch["places"]]
+    pixels, places = micro_batch["pixel_values"], micro_batch["places"]
+    if by is None:
+        logits = model(**inputs, pixel_values=pixels, use_cache=False).logits.flatten(0, 1)[places]
     else:
-        with head.at(micro_batch["places"]):
+        with by.head.at(places), by.images.at(pixels, micro_batch["image_places"]):
             logits = model(**inputs, use_cache=False).logits
     return torch.nn.functional.cross_entropy(logits, micro_batch["targets"], reduction="none")
 
@@ -114,7 +126,7 @@ def test_loss_and_gradients_equal_those_of_padded_training(saved: Path, kind: st
     expected = losses(plain, batch("grouped", some))
     wanted = gradients(plain, expected)
     model = load(saved, kind)
-    found = losses(model, batch("padding_free", some), head=LabelledHead(model))
+    found = losses(model, batch("padding_free", some), by=Shortcuts(model))
 
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
     assert_same(gradients(model, found), wanted)
@@ -123,11 +135,11 @@ def test_loss_and_gradients_equal_those_of_padded_training(saved: Path, kind: st
 @pytest.mark.parametrize("kind", KINDS)
 def test_changing_one_conversation_changes_nothing_in_its_neighbours(saved: Path, kind: str) -> None:
     model = load(saved, kind)
-    head = LabelledHead(model)
+    by = Shortcuts(model)
     ours, others = examples(), examples(seed=2)
     mixed = [ours[0], others[1], ours[2], others[3]]
     before, after = (batch("padding_free", some) for some in (ours, mixed))
-    found, changed = (losses(model, one, head=head) for one in (before, after))
+    found, changed = (losses(model, one, by=by) for one in (before, after))
     kept = (before["owners"] == 0) | (before["owners"] == 2)
 
     assert torch.equal(before["owners"], after["owners"])
@@ -155,7 +167,7 @@ def test_the_head_runs_on_labelled_positions_only_and_changes_nothing(saved: Pat
     micro_batch = batch(mode, examples())
     expected = losses(model, micro_batch)
     wanted = gradients(model, expected)
-    found = losses(model, micro_batch, head=LabelledHead(model))
+    found = losses(model, micro_batch, by=Shortcuts(model))
 
     assert seen[0][:2] == micro_batch["input_ids"].shape
     assert seen[1] == (len(micro_batch["targets"]), 32)
@@ -166,7 +178,7 @@ def test_the_head_runs_on_labelled_positions_only_and_changes_nothing(saved: Pat
 def test_a_batch_without_any_label_has_gradients_of_zero(saved: Path) -> None:
     model = load(saved, "segments")
     micro_batch = batch("padding_free", [])
-    found = losses(model, micro_batch, head=LabelledHead(model))
+    found = losses(model, micro_batch, by=Shortcuts(model))
 
     assert found.shape == (0,)
     assert not any(value.any() for value in gradients(model, found).values())
@@ -181,10 +193,10 @@ def test_segments_take_padded_rows_too(saved: Path) -> None:
 
 def test_checkpointing_gradients_changes_nothing(saved: Path) -> None:
     model = load(saved, "segments").train()
-    head, micro_batch = LabelledHead(model), batch("padding_free", examples())
-    expected = gradients(model, losses(model, micro_batch, head=head))
+    by, micro_batch = Shortcuts(model), batch("padding_free", examples())
+    expected = gradients(model, losses(model, micro_batch, by=by))
     model.gradient_checkpointing_enable({"use_reentrant": False})
-    assert_same(gradients(model, losses(model, micro_batch, head=head)), expected)
+    assert_same(gradients(model, losses(model, micro_batch, by=by)), expected)
 
 
 def test_the_mask_lets_a_token_see_its_own_conversation_up_to_itself() -> None:

@@ -1,21 +1,18 @@
 """The kernels that only a GPU has: torch's varlen and flash-attn, in bfloat16."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.trainer.test_attention import batch, examples, gradients, load, losses, saved
+from tests.trainer.test_attention import Shortcuts, batch, examples, gradients, load, losses, saved
+from trainer.attention import FLASH_SEGMENTS, has_flash_attn
 from trainer.collate import Batch
-from trainer.head import LabelledHead
 
 __all__ = ["saved"]
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-FLASH = pytest.param(
-    "flash_attention_2", marks=pytest.mark.skipif(find_spec("flash_attn") is None, reason="needs flash-attn")
-)
+FLASH = pytest.param(FLASH_SEGMENTS, marks=pytest.mark.skipif(not has_flash_attn(), reason="needs flash-attn"))
 KINDS = ("segments", FLASH)
 
 
@@ -40,7 +37,7 @@ def test_errors_are_those_of_half_precision(saved: Path, kind: str) -> None:
     wanted = gradients(plain, expected)
     rounded, model = half(saved, "eager"), half(saved, kind)
     padded = losses(rounded, on_gpu(batch("grouped", examples())))
-    found = losses(model, on_gpu(batch("padding_free", examples())), head=LabelledHead(model))
+    found = losses(model, on_gpu(batch("padding_free", examples())), by=Shortcuts(model))
 
     allowed = 2 * (padded.float().cpu() - expected).abs().max()
     assert (found.float().cpu() - expected).abs().max() <= allowed
@@ -53,11 +50,11 @@ def test_errors_are_those_of_half_precision(saved: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_changing_one_conversation_changes_nothing_in_its_neighbours(saved: Path, kind: str) -> None:
     model = half(saved, kind)
-    head = LabelledHead(model)
+    by = Shortcuts(model)
     ours, others = examples(), examples(seed=2)
     mixed = [ours[0], others[1], ours[2], others[3]]
     before, after = (on_gpu(batch("padding_free", some)) for some in (ours, mixed))
-    found, changed = (losses(model, one, head=head) for one in (before, after))
+    found, changed = (losses(model, one, by=by) for one in (before, after))
     kept = (before["owners"] == 0) | (before["owners"] == 2)
     assert torch.equal(found[kept], changed[kept])
     assert not torch.equal(found[~kept], changed[~kept])

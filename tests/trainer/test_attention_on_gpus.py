@@ -15,11 +15,9 @@ import pytest
 import torch
 from torch.nn.attention import varlen
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import modeling_flash_attention_utils as flash_utils
 
-from tests.trainer.test_attention import assert_same, batch, examples, gradients, load, losses, saved
+from tests.trainer.test_attention import Shortcuts, assert_same, batch, examples, gradients, load, losses, saved
 from trainer import attention
-from trainer.head import LabelledHead
 
 __all__ = ["saved"]
 Tensor = torch.Tensor
@@ -38,7 +36,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, starts: Tensor, *, longest: int, sca
     return torch.cat(given)
 
 
-def varlen_of_torch_2_11(
+def varlen_of_torch_2_13(
     query: Tensor, key: Tensor, value: Tensor, cu_seq_q: Tensor, cu_seq_k: Tensor, max_q: int, max_k: int, *,
     scale: float | None = None, window_size: tuple[int, int] = (-1, -1), enable_gqa: bool = False,
 ) -> Tensor:  # fmt: skip
@@ -51,14 +49,14 @@ def varlen_of_torch_2_11(
     return attend(query, key, value, cu_seq_q, longest=max_q, scale=scale or query.shape[-1] ** -0.5, causal=causal)
 
 
-def varlen_of_torch_2_10(
-    query: Tensor, key: Tensor, value: Tensor, cu_seq_q: Tensor, cu_seq_k: Tensor, max_q: int, max_k: int,
-    is_causal: bool = False, *, scale: float | None = None,
+def varlen_of_torch_2_11(
+    query: Tensor, key: Tensor, value: Tensor, cu_seq_q: Tensor, cu_seq_k: Tensor, max_q: int, max_k: int, *,
+    scale: float | None = None, window_size: tuple[int, int] = (-1, -1),
 ) -> Tensor:  # fmt: skip
     """As many key heads as heads."""
-    assert query.shape[1] == key.shape[1]
-    window = (-1, 0 if is_causal else -1)
-    return varlen_of_torch_2_11(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, scale=scale, window_size=window)
+    return varlen_of_torch_2_13(
+        query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, scale=scale, window_size=window_size
+    )
 
 
 def flash_attn_varlen_func(
@@ -99,22 +97,16 @@ def use_varlen(monkeypatch: pytest.MonkeyPatch, kernel: Callable[..., Tensor]) -
 
 
 def use_flash_attn(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A flash-attn that transformers finds installed."""
-    package, padding = ModuleType("flash_attn"), ModuleType("flash_attn.bert_padding")
-    functions = {"flash_attn_func": flash_attn_func, "flash_attn_varlen_func": flash_attn_varlen_func}
-    vars(package).update(functions, flash_attn_with_kvcache=None)
-    vars(padding).update(pad_input=flash_utils._pad_input, unpad_input=flash_utils._unpad_input)
+    """A flash-attn that can be imported."""
+    package = ModuleType("flash_attn")
+    vars(package).update(flash_attn_func=flash_attn_func, flash_attn_varlen_func=flash_attn_varlen_func)
     monkeypatch.setitem(sys.modules, "flash_attn", package)
-    monkeypatch.setitem(sys.modules, "flash_attn.bert_padding", padding)
-    monkeypatch.setattr(flash_utils, "is_flash_attn_2_available", lambda: True)
-    for name in [name for name in vars(flash_utils) if name.endswith("_fn") or name == "_loaded_implementation"]:
-        monkeypatch.setattr(flash_utils, name, None)
-    return "flash_attention_2"
+    return attention.FLASH_SEGMENTS
 
 
 KERNELS: dict[str, Callable[[pytest.MonkeyPatch], str]] = {
-    "varlen": partial(use_varlen, kernel=varlen_of_torch_2_11),
-    "varlen of torch 2.10": partial(use_varlen, kernel=varlen_of_torch_2_10),
+    "varlen of torch 2.13": partial(use_varlen, kernel=varlen_of_torch_2_13),
+    "varlen of torch 2.11": partial(use_varlen, kernel=varlen_of_torch_2_11),
     "flash-attn": use_flash_attn,
 }
 
@@ -133,21 +125,14 @@ def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> S
     return StandIn(KERNELS[request.param](monkeypatch), calls)
 
 
-def model_with(saved: Path, kind: str) -> Any:
-    """Transformers refuses flash-attn where there is no GPU, but only while it loads."""
-    model = load(saved, "segments")
-    model.config.text_config._attn_implementation = kind
-    return model
-
-
 @pytest.mark.parametrize("chosen", [slice(0, 4), slice(1, 2), slice(3, 4), slice(0, 1)])
 def test_loss_and_gradients_equal_those_of_padded_training(saved: Path, kernel: StandIn, chosen: slice) -> None:
     some = examples()[chosen]
     plain = load(saved, "eager")
     expected = losses(plain, batch("grouped", some))
-    model = model_with(saved, kernel.kind)
+    model = load(saved, kernel.kind)
     micro_batch = batch("padding_free", some)
-    found = losses(model, micro_batch, head=LabelledHead(model))
+    found = losses(model, micro_batch, by=Shortcuts(model))
 
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
     assert_same(gradients(model, found), gradients(plain, expected))
@@ -155,19 +140,19 @@ def test_loss_and_gradients_equal_those_of_padded_training(saved: Path, kernel: 
 
 
 def test_padded_rows_stay_what_they_are(saved: Path, kernel: StandIn) -> None:
-    plain, model = load(saved, "eager"), model_with(saved, kernel.kind)
+    plain, model = load(saved, "eager"), load(saved, kernel.kind)
     rows = batch("grouped", examples())
     expected = losses(plain, rows)
-    found = losses(model, rows, head=LabelledHead(model))
+    found = losses(model, rows, by=Shortcuts(model))
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_changing_one_conversation_changes_nothing_in_its_neighbours(saved: Path, kernel: StandIn) -> None:
-    model = model_with(saved, kernel.kind)
-    head = LabelledHead(model)
+    model = load(saved, kernel.kind)
+    by = Shortcuts(model)
     ours, others = examples(), examples(seed=2)
     before, after = (batch("padding_free", some) for some in (ours, [ours[0], others[1], ours[2], others[3]]))
-    found, changed = (losses(model, one, head=head) for one in (before, after))
+    found, changed = (losses(model, one, by=by) for one in (before, after))
     kept = (before["owners"] == 0) | (before["owners"] == 2)
 
     assert torch.equal(found[kept], changed[kept])

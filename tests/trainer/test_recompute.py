@@ -2,20 +2,22 @@
 
 import shutil
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from deepspeed.runtime.zero.linear import LinearFunctionForZeroStage3
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from tests.trainer.running import Inputs, finetune
-from tests.trainer.test_attention import KINDS, batch, examples, gradients, load, losses, saved
+from tests.trainer.test_attention import KINDS, Shortcuts, batch, examples, gradients, load, losses, saved
 from trainer.attention import _varlen
 from trainer.batches import Mode
-from trainer.head import LabelledHead
 from trainer.model import load_model, make_trainable
 from trainer.recompute import keep_costly
 from trainer.stage_files import load_stage
@@ -42,7 +44,7 @@ def trained(saved: Path, kind: str, *sets: str) -> Any:
 
 
 def gradients_and_work(model: Any) -> tuple[dict[str, torch.Tensor], Counter[str]]:
-    found = losses(model, batch("padding_free", examples()), head=LabelledHead(model))
+    found = losses(model, batch("padding_free", examples()), by=Shortcuts(model))
     with Counting() as counting:
         given = gradients(model, found)
     return given, counting.seen
@@ -89,12 +91,42 @@ def test_a_gpus_attention_takes_grouped_heads_and_is_not_computed_anew() -> None
 
 @pytest.mark.parametrize(("kind", "mode"), [("segments", "grouped"), *((kind, "padding_free") for kind in KINDS)])
 def test_a_micro_batch_never_waits_for_the_device(saved: Path, kind: str, mode: Mode) -> None:
+    """A profiler also sees what torch's own gradients are made of."""
     model = trained(saved, kind, "gradient_checkpointing=selective")
-    head, micro_batch = LabelledHead(model), batch(mode, examples())
-    with Counting() as counting:
-        gradients(model, losses(model, micro_batch, head=head))
-    assert counting.seen["aten::embedding"] > 0
-    assert not counting.seen.keys() & {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select"}
+    by, micro_batch = Shortcuts(model), batch(mode, examples())
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        gradients(model, losses(model, micro_batch, by=by))
+    seen = {event.key for event in profiled.key_averages()}
+    assert {"aten::embedding", "aten::index_copy", "aten::embedding_dense_backward"} <= seen
+    assert not seen & {"aten::item", "aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select"}
+
+
+def test_a_bias_that_zero_3_adds_in_place_is_added_once() -> None:
+    inputs, weight = torch.randn(1, 5, 8, requires_grad=True), torch.randn(6, 8, requires_grad=True)
+    bias = torch.randn(6, requires_grad=True)
+
+    def layer(given: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = LinearFunctionForZeroStage3.apply(given, weight, bias)
+        return out.sigmoid()
+
+    plain, learning = layer(inputs), [inputs, weight, bias]
+    expected = torch.autograd.grad(plain.square().sum(), learning)
+    kept = checkpoint(layer, inputs, use_reentrant=False, context_fn=partial(keep_costly, copied=True))
+    assert torch.equal(kept, plain)
+    for found, wanted in zip(torch.autograd.grad(kept.square().sum(), learning), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize(("zero", "biased", "copied"), [("3", True, True), ("3", False, False), ("2", True, False)])
+def test_products_are_copied_where_zero_3_meets_biases(saved: Path, zero: str, biased: bool, copied: bool) -> None:
+    model = load(saved, "segments").float()
+    if biased:
+        model.model.language_model.layers[1].self_attn.q_proj = torch.nn.Linear(32, 32)
+    stage = load_stage("finetune", ["bf16=false", f"zero={zero}", "gradient_checkpointing=selective"])
+    given: list[Any] = []
+    model.model.language_model.activation_checkpointing_enable = given.append
+    make_trainable(model, stage)
+    assert given[0]["context_fn"].keywords == {"copied": copied}
 
 
 @pytest.mark.parametrize(
@@ -114,11 +146,11 @@ def test_what_learns_without_deepspeed_is_kept_in_float32(
 def test_weights_in_full_precision_learn_in_half(saved: Path, kind: str) -> None:
     """As without DeepSpeed: float32 weights under autocast."""
     model = trained(saved, kind, "gradient_checkpointing=selective")
-    expected = losses(model, batch("padding_free", examples()), head=LabelledHead(model))
+    expected = losses(model, batch("padding_free", examples()), by=Shortcuts(model))
     model = trained(saved, kind, "gradient_checkpointing=selective", "zero=0")
-    head = LabelledHead(model)
+    by = Shortcuts(model)
     with torch.autocast("cpu", torch.bfloat16):
-        found = losses(model, batch("padding_free", examples()), head=head)
+        found = losses(model, batch("padding_free", examples()), by=by)
     assert all(value.dtype == torch.float32 for value in gradients(model, found).values())
     torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)
 

@@ -1,5 +1,6 @@
 """Real runs: stages, ranks, ZeRO, precision, resume."""
 
+import math
 import os
 import shutil
 import signal
@@ -179,6 +180,25 @@ def test_a_broken_image_is_told_by_id_and_counted(
     assert sum(line.get("bad_images", 0) for line in lines) > 0
     assert any("gqa/" in line.get("bad_image_texts", "") for line in lines)
     assert steps_of(first_stage)[0]["samples"] == lines[0]["samples"]
+
+
+def test_a_step_without_any_label_leaves_the_loss_a_number(inputs: Inputs, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    shutil.copytree(inputs.images, images)
+    for path in images.rglob("*.jpg"):
+        path.write_bytes(b"GIF89a")
+    own = inputs._replace(images=images)
+    lines = pretrain(own, tmp_path / "run", "--max-steps", "6", "--on-bad-image", "drop", sets=("save_steps=50",))
+    losses = [line["loss"] for line in lines]
+    assert 0.0 in losses
+    assert all(math.isfinite(loss) for loss in losses)
+
+
+def test_a_vision_tower_learns_without_deepspeed_too(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
+    sets = ("zero=0", "trains=[projector, language_model, vision_tower]")
+    lines = finetune(inputs, projector, tmp_path / "run", "--max-steps", "2", sets=sets)
+    assert len(lines) == 2
+    assert _changed(tmp_path / "run") == {"projector", "language_model", "vision_tower"}
 
 
 def test_a_missing_image_stops_the_run_before_it_starts(inputs: Inputs, tmp_path: Path) -> None:
