@@ -52,7 +52,7 @@ def training_arguments(job: Job, layout: Layout, *, universal: bool) -> "Trainin
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=stage.save_steps,
-        save_total_limit=stage.keep_checkpoints,
+        save_total_limit=None,  # older ones go once the newest is complete
         eval_strategy="steps" if evaluates else "no",
         eval_steps=stage.eval_steps if evaluates else None,
         seed=stage.seed,

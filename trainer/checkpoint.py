@@ -34,6 +34,24 @@ def mark_complete(folder: Path, complete: Complete) -> None:
     part.replace(folder / COMPLETE)
 
 
+def mark_incomplete(folder: Path) -> None:
+    """Say that a checkpoint is being written anew."""
+    (folder / COMPLETE).unlink(missing_ok=True)
+
+
+def remove_older(run: Path, *, keep: int) -> None:
+    """Keep only the newest complete checkpoints; what a killed run left half-written before them goes too."""
+    kept = {path for path, _ in checkpoints(run)[-keep:]}
+    oldest = min((_number(path) for path in kept), default=0)
+    for path in run.glob("checkpoint-*"):
+        if _NAME.fullmatch(path.name) and path not in kept and _number(path) < oldest:
+            shutil.rmtree(path)
+
+
+def _number(path: Path) -> int:
+    return int(path.name.rpartition("-")[2])
+
+
 def read_complete(folder: Path) -> Complete | None:
     """What a checkpoint belongs to; None when it was not finished."""
     try:

@@ -57,6 +57,7 @@ def pretrain(
 
 
 def finetune(
+    ctx: typer.Context,
     mixture: Mixture,
     images: Images,
     out: Out,
@@ -79,16 +80,12 @@ def finetune(
     """Stage 2: train projector and language model on instructions, from stage 1's projector."""
     if (from_ is None) == (projector is None):
         raise typer.BadParameter("give either --from, the folder of stage 1's run, or --projector, a file")
-    from trainer.devices import quieten
-    from trainer.export import find_checkpoint, job_of, write_projector
-
-    quieten()
-    if from_ is not None:
-        before = job_of(find_checkpoint(from_)[0])
-        llm, vision = before.llm, before.vision
-        projector = write_projector(from_, out / "projector.safetensors")
     chosen = _stage(stage or "finetune", sets, seed, max_steps)
-    _train(_job(chosen, mixture, images, out, llm, vision, projector, resume, report_to, on_bad_image), nproc, dry_run)
+    if from_ is not None:
+        _require_default(ctx, "llm", "vision")
+        llm, vision = _models_of(from_)
+    start = projector or from_
+    _train(_job(chosen, mixture, images, out, llm, vision, start, resume, report_to, on_bad_image), nproc, dry_run)
 
 
 def check_run(
@@ -189,6 +186,24 @@ def generate_answer(
 
     quieten()
     typer.echo(generate(model, prompt=prompt, image=image, max_new_tokens=max_new_tokens))
+
+
+def _require_default(ctx: typer.Context, *names: str) -> None:
+    for name in names:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"--{name} goes with --projector; --from goes on with stage 1's own models")
+
+
+def _models_of(run: Path) -> tuple[str, str]:
+    """The language model and the vision tower of stage 1."""
+    from trainer.devices import quieten
+
+    quieten()
+    from trainer.export import find_checkpoint, job_of
+
+    job = job_of(find_checkpoint(run)[0])
+    return job.llm, job.vision
 
 
 def _stage(name: str, sets: list[str] | None, seed: int | None, max_steps: int | None) -> "Stage":

@@ -24,6 +24,7 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     vision: str
     out: str
     projector: str | None = None
+    """A file, or the folder of stage 1's run."""
     resume: str = "auto"
     report_to: Reporter = "tensorboard"
     on_bad_image: OnBadImage = "fail"
@@ -60,13 +61,14 @@ def write_job(job: Job) -> Path:
 
 
 def read_job(path: Path) -> Job:
-    """The job in a file.
+    """The job in a file; its run is where the file is, wherever it was when it was written.
 
     Raises:
         TrainingError: when it is not there or no job.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Job)
+        job = msgspec.json.decode(path.read_bytes(), type=Job)
+        return msgspec.structs.replace(job, out=str(path.parent.resolve()))
     except OSError as error:
         raise TrainingError(f"{path}: {(error.strerror or str(error)).lower()}, expected a run's folder") from None
     except msgspec.DecodeError as error:

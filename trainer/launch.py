@@ -4,9 +4,12 @@ import importlib.util
 import logging
 import os
 import sys
-from functools import partial
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from schemas.errors import StageError, TrainingError
 from schemas.stage import Stage
@@ -14,7 +17,10 @@ from trainer.devices import launched_ranks
 from trainer.job import JOB, Job, read_job, write_job
 from trainer.stage_files import accumulation
 
-_READY = "start.done"
+if TYPE_CHECKING:
+    from trainer.checkpoint import Complete
+
+_LOCK = ".lock"
 _WEIGHTS = ("zero", "lora", "trains", "bf16")
 _ORDER = ("seed", "global_batch", "batching", "window", "remainder", "eval_fraction", "template", "max_tokens")
 _OPTIMIZER = ("lr", "projector_lr", "vision_tower_lr", "weight_decay")
@@ -30,16 +36,33 @@ def launch(job: Job, *, nproc: int) -> int:
     """
     launched = launched_ranks()
     accumulation(job.stage, ranks=launched or nproc)
-    if launched is not None:
-        _as_one_rank(job)
-        return 0
-    prepare(job)
-    if nproc == 1:
+    with ExitStack() as held:
+        if launched is not None:
+            _as_one_rank(job, held)
+            return 0
+        held.enter_context(alone(job.folder))
+        prepare(job)
+        if nproc > 1:
+            return _start_ranks(write_job(job), nproc)
         from trainer.run import run
 
         run(job)
         return 0
-    return _start_ranks(write_job(job), nproc)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a run's folder; the system lets go of it when this process ends, however that ends.
+
+    Raises:
+        TrainingError: when another run holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / _LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise TrainingError(f"{folder}: another run is training here; wait for it, or name another --out") from None
 
 
 def _start_ranks(job: Path, nproc: int) -> int:
@@ -67,32 +90,35 @@ def _start_ranks(job: Path, nproc: int) -> int:
 
 
 def prepare(job: Job) -> None:
-    """Put the start model together if it is not there, check the images, measure the mixture.
+    """Put the start model together if it is not there, check the images, measure the mixture, tell where a run goes on.
 
     Raises:
         UserError: for whatever the user can mend.
     """
     from trainer.checkpoint import choose
     from trainer.data import open_data
-    from trainer.model import compose
+    from trainer.start import make_start
 
     require_reporter(job.report_to)
     require_attention(job.stage)
     require_images(job)
-    if not (job.folder / _READY).is_file():
-        compose(
-            job.llm,
-            job.vision,
-            job.start,
-            projector=Path(job.projector) if job.projector else None,
-            template=job.stage.template,
-            seed=job.stage.seed,
-        )
-        (job.folder / _READY).touch()
+    make_start(job)
     chosen = choose(job.folder, resume=job.resume, mixture=open_data(job).mixture_hash)
     if chosen:
         require_same_run(job, chosen[0])
+        print(_how_it_goes_on(job, *chosen), file=sys.stderr)
     write_job(job)
+
+
+def _how_it_goes_on(job: Job, checkpoint: Path, done: "Complete") -> str:
+    """
+    Raises:
+        TrainingError: when the run is past the last step that is asked for.
+    """
+    last = job.stage.max_steps
+    if last is not None and done.step > last:
+        raise TrainingError(f"{checkpoint}: is past --max-steps {last:,}; give more steps, or another --out")
+    return f"{checkpoint}: nothing is left to train" if done.step == last else f"going on from {checkpoint}"
 
 
 def require_same_run(job: Job, checkpoint: Path) -> None:
@@ -104,8 +130,7 @@ def require_same_run(job: Job, checkpoint: Path) -> None:
     if not (checkpoint.parent / JOB).is_file():
         return
     before = read_job(checkpoint.parent / JOB)
-    pairs = [(name, getattr(before, name), getattr(job, name)) for name in ("llm", "vision")]
-    pairs += [(name, getattr(before.stage, name), getattr(job.stage, name)) for name in _SAME]
+    pairs = [(name, getattr(before.stage, name), getattr(job.stage, name)) for name in _SAME]
     if differing := [f"{name} was {was}, is {now}" for name, was, now in pairs if was != now]:
         raise TrainingError(f"{checkpoint}: {'; '.join(differing)}; give what it was, or another --out")
 
@@ -136,7 +161,7 @@ def require_attention(stage: Stage) -> None:
 
 
 def require_images(job: Job) -> None:
-    """Refuse a run whose images are not all there; `train check` also decodes them.
+    """Refuse a run whose images are not all there, or that has none to learn from; `train check` also decodes them.
 
     Raises:
         TrainingError: with their number and the first, unless bad images are blanked or dropped.
@@ -147,6 +172,9 @@ def require_images(job: Job) -> None:
     if not job.images_folder.is_dir():
         raise TrainingError(f"--images {job.images}: no such folder")
     names = sorted({path for path in Mixture(job.mixture_folder).images if path})
+    if not names and job.stage.trains == ["projector"]:
+        name = job.stage.name
+        raise TrainingError(f"{job.mixture}: no record has an image, and stage {name} learns from images only")
     faults = list(find_faults(job.images_folder, names, decode=False, jobs=1, on_done=lambda: None))
     if not faults:
         return
@@ -157,7 +185,7 @@ def require_images(job: Job) -> None:
     print(f"{told}they become {become}", file=sys.stderr)
 
 
-def _as_one_rank(job: Job) -> None:
+def _as_one_rank(job: Job, held: ExitStack) -> None:
     """Rank 0 prepares while the others wait for it, on as many machines as the launcher uses.
 
     Raises:
@@ -166,6 +194,10 @@ def _as_one_rank(job: Job) -> None:
     from trainer.devices import let_rank_0, start_ranks
     from trainer.run import run
 
+    def hold_and_prepare() -> None:
+        held.enter_context(alone(job.folder))
+        prepare(job)
+
     start_ranks()
-    let_rank_0(partial(prepare, job))
+    let_rank_0(hold_and_prepare)
     run(job)

@@ -13,7 +13,7 @@ from transformers import PrinterCallback, Trainer
 
 from schemas.stage import Stage
 from trainer.attention import MASKED, SEGMENT_NAMES, block_mask
-from trainer.checkpoint import WEIGHTS, Complete, mark_complete
+from trainer.checkpoint import WEIGHTS, Complete, mark_complete, mark_incomplete, remove_older
 from trainer.head import LabelledHead
 from trainer.meters import Meters
 from trainer.model import PARTS
@@ -168,13 +168,22 @@ class StageTrainer(Trainer):
         trained.load_state_dict(load_file(Path(resume_from_checkpoint) / WEIGHTS), strict=True)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        if dist.is_initialized():
-            dist.barrier()
+        """Older checkpoints go when this one is complete: a kill in between leaves the run one to go on from."""
+        step, run = self.state.global_step, Path(str(self.args.output_dir))
         if self.is_world_process_zero():
-            step = self.state.global_step
+            mark_incomplete(run / f"checkpoint-{step}")
+        _wait_for_all()
+        super()._save_checkpoint(model, trial)
+        _wait_for_all()
+        if self.is_world_process_zero():
             done = Complete(step, self.args.world_size, self._mixture_hash, self.stage.name)
-            mark_complete(Path(str(self.args.output_dir)) / f"checkpoint-{step}", done)
+            mark_complete(run / f"checkpoint-{step}", done)
+            remove_older(run, keep=self.stage.keep_checkpoints)
+
+
+def _wait_for_all() -> None:
+    if dist.is_initialized():
+        dist.barrier()
 
 
 def _parameter_groups(model: nn.Module, stage: Stage) -> list[dict[str, Any]]:

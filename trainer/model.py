@@ -266,6 +266,8 @@ def _read_projector(path: Path) -> "dict[str, Tensor]":
         raise ModelError(f"projector {path}: {(error.strerror or str(error)).lower()}") from None
     except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError):
         raise ModelError(f"projector {path}: no file of weights, expected .safetensors or a .bin of tensors") from None
+    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise ModelError(f"projector {path}: expected tensors by name, as torch.save or safetensors writes them")
     found = {}
     for name, value in weights.items():
         layer, _, kind = name.rpartition(".")

@@ -16,6 +16,8 @@ from trainer.devices import Ranks, end_ranks, start_ranks
 from trainer.job import Job, read_job
 from trainer.stage_files import accumulation
 
+_PARTED = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+"""What gloo says when another rank has ended."""
 LoadModel = Callable[[Path, Stage], Any]
 """From the folder of a start and a stage to the model that trains."""
 
@@ -24,12 +26,18 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the job of a file; a user's error is one line."""
+    """Run the job of a file; a user's error is one line, and none where another rank told its own."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         run(read_job(Path(given[0])))
     except UserError as error:
         print(f"error: rank {os.environ.get('RANK', '0')}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _PARTED):
+            raise
         return 1
     return 0
 
@@ -46,6 +54,9 @@ def run(job: Job, *, load: LoadModel | None = None) -> None:
     layout = Layout(ranks.world, accumulation(job.stage, ranks=ranks.world), job.stage.per_device_batch)
     data = open_data(job)
     chosen = choose(job.folder, resume=job.resume, mixture=data.mixture_hash)
+    if chosen and chosen[1].step == job.stage.max_steps:
+        end_ranks()
+        return
     other_ranks = chosen is not None and chosen[1].ranks != ranks.world
     if chosen and other_ranks:
         universal_form(chosen[0])
