@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 Part = Literal["projector", "language_model", "vision_tower"]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Rate = Annotated[float, msgspec.Meta(gt=0, le=10)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
@@ -31,14 +31,14 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Literal["pad", "crop"], msgspec.Meta(description="padded to a square with the mean colour, or cropped")
     ]
     zero: Annotated[Literal[0, 2, 3], msgspec.Meta(description="DeepSpeed ZeRO stage; 0 keeps all on each rank")]
-    seed: int
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
     image_path: Annotated[
         Literal["exact", "fast"],
         msgspec.Meta(description="the image processor's values to the bit, or some of them one grey level off"),
     ] = "exact"
     projector_lr: Rate | None = None
     vision_tower_lr: Rate | None = None
-    epochs: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    epochs: Annotated[float, msgspec.Meta(gt=0, le=10_000)] = 1.0
     max_steps: Positive | None = None
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: Share = 0.03

@@ -17,6 +17,12 @@ Mixture = Annotated[Path, typer.Option(help="The mixture to train on: a folder t
 Images = Annotated[Path, typer.Option(help="Folder with the images that the mixture names.")]
 Llm = Annotated[str, typer.Option(help="Bare language model: hub name or folder.")]
 Vision = Annotated[str, typer.Option(help="CLIP vision tower: hub name or folder.")]
+OtherLlm = Annotated[
+    str | None, typer.Option(help="With --projector, the language model: hub name or folder.", show_default=VICUNA)
+]
+OtherVision = Annotated[
+    str | None, typer.Option(help="With --projector, the vision tower: hub name or folder.", show_default=CLIP)
+]
 StageFile = Annotated[str | None, typer.Option("--stage", help="A stage of your own (YAML) instead of the paper's.")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Override a value, such as lr=1e-3 or lora.r=64; repeat.")
@@ -57,7 +63,6 @@ def pretrain(
 
 
 def finetune(
-    ctx: typer.Context,
     mixture: Mixture,
     images: Images,
     out: Out,
@@ -65,8 +70,8 @@ def finetune(
     projector: Annotated[
         Path | None, typer.Option(help="A projector file instead; LLaVA's mm_projector.bin too.", dir_okay=False)
     ] = None,
-    llm: Llm = VICUNA,
-    vision: Vision = CLIP,
+    llm: OtherLlm = None,
+    vision: OtherVision = None,
     stage: StageFile = None,
     sets: Sets = None,
     nproc: Nproc = 1,
@@ -80,12 +85,12 @@ def finetune(
     """Stage 2: train projector and language model on instructions, from stage 1's projector."""
     if (from_ is None) == (projector is None):
         raise typer.BadParameter("give either --from, the folder of stage 1's run, or --projector, a file")
+    if from_ is not None and (llm or vision):
+        raise typer.BadParameter("go with --projector; --from goes on with stage 1's", param_hint="--llm, --vision")
     chosen = _stage(stage or "finetune", sets, seed, max_steps)
-    if from_ is not None:
-        _require_default(ctx, "llm", "vision")
-        llm, vision = _models_of(from_)
+    models = (llm or VICUNA, vision or CLIP) if from_ is None else _models_of(from_)
     start = projector or from_
-    _train(_job(chosen, mixture, images, out, llm, vision, start, resume, report_to, on_bad_image), nproc, dry_run)
+    _train(_job(chosen, mixture, images, out, *models, start, resume, report_to, on_bad_image), nproc, dry_run)
 
 
 def check_run(
@@ -186,13 +191,6 @@ def generate_answer(
 
     quieten()
     typer.echo(generate(model, prompt=prompt, image=image, max_new_tokens=max_new_tokens))
-
-
-def _require_default(ctx: typer.Context, *names: str) -> None:
-    for name in names:
-        source = ctx.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(f"--{name} goes with --projector; --from goes on with stage 1's own models")
 
 
 def _models_of(run: Path) -> tuple[str, str]:

@@ -1,7 +1,9 @@
 """From a checkpoint to a model that anybody loads: canonical llava-hf weights, processor, chat template and card."""
 
 import io
+import pickle
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +44,26 @@ def job_of(checkpoint: Path) -> Job:
 
 
 def trained_weights(checkpoint: Path, job: Job) -> "dict[str, Tensor]":
-    """All weights of a checkpoint in float32, by the names they have in the model that was trained."""
+    """All weights of a checkpoint in float32, by the names they have in the model that was trained.
+
+    Raises:
+        TrainingError: when a file of it is missing or damaged.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        return _read_weights(checkpoint, zero=job.stage.zero)
+    except (SafetensorError, pickle.UnpicklingError, OSError, EOFError, RuntimeError, ValueError, LookupError) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        others = [path for path, _ in checkpoints(checkpoint.parent) if path != checkpoint]
+        advice = f"name {others[-1]}, or train on from it with --resume" if others else "train again to another --out"
+        raise TrainingError(f"{checkpoint}: its weights cannot be read: {why[:200]}; {advice}") from None
+
+
+def _read_weights(checkpoint: Path, *, zero: int) -> "dict[str, Tensor]":
     from safetensors.torch import load_file
 
-    if job.stage.zero == 0:
+    if zero == 0:
         plain: dict[str, Tensor] = load_file(checkpoint / WEIGHTS)
         return {name: value.float() for name, value in plain.items()}
     from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
@@ -62,7 +80,7 @@ def load_trained(checkpoint: Path) -> Any:
 
     job = job_of(checkpoint)
     kind: Any = LlavaForConditionalGeneration
-    model = kind.from_pretrained(job.start, dtype=torch.float32)
+    model = load(partial(kind.from_pretrained, dtype=torch.float32), str(job.start), "a LLaVA model")
     if job.stage.lora is not None:
         add_adapters(model, job.stage.lora, seed=job.stage.seed)
     model.load_state_dict(trained_weights(checkpoint, job), strict=True)
@@ -77,7 +95,7 @@ def export(path: Path, out: Path) -> Path:
     A folder that holds this very model stays as it is, so that a push that failed can be asked for again.
 
     Raises:
-        TrainingError: when there is no complete checkpoint, or the folder holds something else.
+        TrainingError: when there is no complete and whole checkpoint, or the folder holds something else.
     """
     import torch
     from transformers import AutoProcessor
@@ -102,7 +120,11 @@ def export(path: Path, out: Path) -> Path:
 
 
 def write_projector(path: Path, out: Path) -> Path:
-    """Write only the projector of a checkpoint, for the stage that follows."""
+    """Write only the projector of a checkpoint, for the stage that follows.
+
+    Raises:
+        TrainingError: when there is no complete and whole checkpoint.
+    """
     from safetensors.torch import save_file
 
     checkpoint, _ = find_checkpoint(path)

@@ -22,6 +22,8 @@ def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_toke
 
     if IMAGE_TOKEN in prompt:
         raise ModelError(f"--prompt: holds {IMAGE_TOKEN}, which is put in by itself; give the picture with --image")
+    if _is_path(model_folder) and not Path(model_folder).is_dir():
+        raise ModelError(f"{model_folder}: no such folder, expected a model; `train export RUN --out DIR` makes one")
     if (Path(model_folder) / JOB).is_file():
         raise ModelError(f"{model_folder}: a run, no model; `train export {model_folder} --out DIR` makes one of it")
     model = load_weights(AutoModelForImageTextToText, model_folder, "an image-text-to-text model")
@@ -39,6 +41,11 @@ def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_toke
         output = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
     answer: str = processor.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     return answer.strip()
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name cannot be one of the Hub, which are OWNER/NAME."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
 def _open(path: Path, processor: Any) -> Any:

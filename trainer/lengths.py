@@ -7,6 +7,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +48,18 @@ def lengths(mixture: Mixture, encoder: Encoder, *, jobs: int) -> Lengths:
         UserError: when a row cannot be encoded, see `Encoder.encode`.
     """
     name = f"lengths-1-{mixture.row_hash[:16]}-{encoder.fingerprint[:16]}.npy"
-    path = cached(mixture.folder, name, write=partial(_write, mixture=mixture, encoder=encoder, jobs=jobs))
-    columns = np.load(path)
-    assert columns.shape == (len(Lengths._fields), len(mixture)), columns.shape
+    write = partial(_write, mixture=mixture, encoder=encoder, jobs=jobs)
+    columns = cached(mixture.folder, name, write=write, read=partial(_load, rows=len(mixture)))
     return Lengths(*columns)._replace(has_image=columns[Lengths._fields.index("has_image")].astype(bool))
+
+
+def _load(path: Path, *, rows: int) -> NDArray[np.int64] | None:
+    """The values in such a file; None when it is damaged."""
+    try:
+        columns: NDArray[np.int64] = np.load(path)
+    except (ValueError, EOFError, OSError, BadZipFile):
+        return None
+    return columns if columns.shape == (len(Lengths._fields), rows) else None
 
 
 def _write(part: Path, *, mixture: Mixture, encoder: Encoder, jobs: int) -> None:

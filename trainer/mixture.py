@@ -77,9 +77,7 @@ class Mixture:
         self.folder = folder
         self.manifest = read_manifest(folder)
         name = f"rows-1-{self.row_hash[:16]}.arrow"
-        path = cached(folder, name, write=partial(_unpack, folder=folder, manifest=self.manifest))
-        with pa.memory_map(str(path)) as file:
-            self._table = pa.ipc.open_file(file).read_all()
+        self._table = cached(folder, name, write=partial(_unpack, folder=folder, manifest=self.manifest), read=_map)
         self._batches = self._table.to_batches()
         self._starts = np.cumsum([0] + [len(batch) for batch in self._batches])
 
@@ -161,6 +159,15 @@ def _unpack(part: Path, *, folder: Path, manifest: Manifest) -> None:
                 count += len(rows)
             if count != shard.rows:
                 raise MixtureError(f"{path}: {count:,} rows, expected {shard.rows:,} as {MANIFEST} says; {_AGAIN}")
+
+
+def _map(path: Path) -> pa.Table | None:
+    """The rows of such a file; None when it is damaged."""
+    try:
+        with pa.memory_map(str(path)) as file:
+            return pa.ipc.open_file(file).read_all()
+    except (pa.ArrowException, OSError):
+        return None
 
 
 def _read(path: Path, sha256: str) -> Iterator[pa.RecordBatch]:

@@ -1,5 +1,6 @@
 """What an epoch costs in one order or another, told without a GPU: `train plan`."""
 
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,13 +67,18 @@ def layout_of(batch: int, *, ranks: int, per_device_batch: int) -> Layout:
 
 
 def setting_of(mixture: Mixture, encoder: Encoder, *, layout: Layout, seed: int, window: int, jobs: int) -> Setting:
-    """The setting that a mixture gives with one tokenizer and template; rows without any label are left out.
+    """The setting that a mixture gives with one tokenizer and template.
+
+    Rows without any label are left out; how many is told on stderr.
 
     Raises:
         UserError: when a row cannot be encoded.
     """
     found = lengths(mixture, encoder, jobs=jobs)
     kept = np.flatnonzero(found.supervised > 0)
+    if left_out := len(mixture) - len(kept):
+        row = "1 row has no label and is" if left_out == 1 else f"{left_out:,} rows have no label and are"
+        print(f"{mixture.folder}: {row} left out; a higher --max-tokens may help", file=sys.stderr)
     _, sources = np.unique(np.array(mixture.sources), return_inverse=True)
     examples = Examples(found.tokens[kept], found.has_image[kept])
     return Setting(examples, mixture.words()[kept], sources[kept].astype(np.int64), layout, seed, window)

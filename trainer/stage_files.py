@@ -10,39 +10,34 @@ import msgspec
 import yaml
 
 from schemas.errors import StageError
-from schemas.stage import Stage
+from schemas.stage import Lora, Stage
 from schemas.template import TEMPLATES
 
 FOLDER = Path(__file__).parent / "stages"
+_SET = "NAME=VALUE, such as lr=1e-3"
+_LINES = "lines of NAME: VALUE, such as lr: 1e-3"
 
 
 def load_stage(name: str, overrides: Sequence[str] = ()) -> Stage:
     """The stage of a shipped name or a YAML file, with overrides such as `lr=1e-3` or `lora.r=64`.
 
     Raises:
-        StageError: for a file that is not there, an unknown field or a value of the wrong type.
+        StageError: for a file that is not there or no stage, an unknown field or a value of the wrong type.
     """
     path = FOLDER / f"{name}.yaml"
     path = path if path.is_file() else Path(name)
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        shipped = ", ".join(sorted(one.stem for one in FOLDER.glob("*.yaml")))
-        raise StageError(f"stage {name}: {(error.strerror or str(error)).lower()}; shipped are {shipped}") from None
-    except yaml.YAMLError as error:
-        raise StageError(f"stage {path}: not YAML: {' '.join(str(error).split())}") from None
+    content = _read(path, name)
     for override in overrides:
         _override(content, override)
     try:
         stage = msgspec.convert(content, Stage, strict=False)
     except msgspec.ValidationError as error:
         why, _, at = str(error).replace("`", "").partition(" - at ")
-        where = _override_at(at or why.rpartition(" ")[2], overrides) or f"stage {path}: {at or '$'}"
-        raise StageError(f"{where}: {why[:1].lower()}{why[1:]}{_nearest(why)}{_choices(at)}") from None
+        where = _override_at(_place(why, at), overrides) or f"stage {path}: {at or '$'}"
+        raise StageError(f"{where}: {why[:1].lower()}{why[1:]}{_nearest(why, at)}{_choices(at)}") from None
     if stage.template not in (*TEMPLATES, "chat"):
-        raise StageError(
-            f"stage {path}: $.template: no template {stage.template!r}, expected chat or one of {', '.join(TEMPLATES)}"
-        )
+        where = _override_at("template", overrides) or f"stage {path}: $.template"
+        raise StageError(f"{where}: no template {stage.template!r}, expected chat or one of {', '.join(TEMPLATES)}")
     return stage
 
 
@@ -67,18 +62,45 @@ def accumulation(stage: Stage, *, ranks: int) -> int:
     return stage.global_batch // per_step
 
 
-def _override(content: Any, override: str) -> None:
+def _read(path: Path, name: str) -> dict[str, Any]:
+    """What a stage's file holds."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        shipped = ", ".join(sorted(one.stem for one in FOLDER.glob("*.yaml")))
+        raise StageError(f"stage {name}: {(error.strerror or str(error)).lower()}; shipped are {shipped}") from None
+    except UnicodeDecodeError as error:
+        raise StageError(f"stage {path}: not UTF-8 at byte {error.start:,}, expected {_LINES}; save it anew") from None
+    content = _parse(text, f"stage {path}", expected=_LINES)
+    if not isinstance(content, dict):
+        raise StageError(f"stage {path}: {'empty' if content is None else 'no mapping'}, expected {_LINES}")
+    return content
+
+
+def _parse(text: str, where: str, *, expected: str) -> Any:
+    """What YAML says; PyYAML lets errors of Python pass where a tag does not fit its value, and for deep nesting."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
+        raise StageError(f"{where}: not YAML, expected {expected}: {' '.join(str(error).split())}") from None
+
+
+def _override(content: dict[str, Any], override: str) -> None:
     """Set one value in place; the text behind `=` is YAML."""
     name, equals, text = override.partition("=")
-    if not equals or not isinstance(content, dict):
-        raise StageError(f"--set {override}: expected NAME=VALUE, such as lr=1e-3")
-    *groups, last = name.strip().split(".")
+    *groups, last = _parts(name)
+    if not equals or not all((*groups, last)):
+        raise StageError(f"--set {override}: expected {_SET}")
     for group in groups:
         if not isinstance(content.get(group), dict):
             content[group] = {}
         content = content[group]
-    value = yaml.safe_load(text)
+    value = _parse(text, f"--set {override}", expected=_SET)
     content[last] = _number(value) if isinstance(value, str) else value
+
+
+def _parts(name: str) -> list[str]:
+    return [part.strip() for part in name.split(".")]
 
 
 def _number(text: str) -> float | str:
@@ -89,16 +111,25 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _nearest(why: str) -> str:
-    unknown = why.rpartition(" ")[2] if "unknown field" in why else ""
-    close = difflib.get_close_matches(unknown, Stage.__struct_fields__, n=1) if unknown else []
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _place(why: str, at: str) -> str:
+    """Where the fault is, down to the field that is unknown or missing."""
+    return f"{at}.{why.rpartition(' ')[2]}" if " field " in why else at.removeprefix("key in ")
+
+
+def _nearest(why: str, at: str) -> str:
+    """For an unknown field the one that was meant, else all there are."""
+    if "unknown field" not in why:
+        return ""
+    fields = (Lora if at == "$.lora" else Stage).__struct_fields__
+    close = difflib.get_close_matches(why.rpartition(" ")[2], fields, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(fields)}"
 
 
 def _override_at(place: str, overrides: Sequence[str]) -> str | None:
     """The last override that set what is wrong, as it was typed."""
-    field = re.split(r"[.\[]", place.removeprefix("$."))[0]
-    setting = [one for one in overrides if one.partition("=")[0].strip().split(".")[0] == field]
+    fault = re.sub(r"^\$?\.|\[.*", "", place).split(".")
+    names = [_parts(one.partition("=")[0]) for one in overrides]
+    setting = [one for one, name in zip(overrides, names, strict=True) if name[: len(fault)] == fault[: len(name)]]
     return f"--set {setting[-1]}" if setting else None
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LOG = "log.jsonl"
 CURVE = "loss.png"
+SHOWN_BAD = 2
 
 
 def callbacks(job: Job, batches: "MicroBatches") -> list[TrainerCallback]:
@@ -71,7 +72,7 @@ class NumbersLog(TrainerCallback):
 
 
 class Bar(TrainerCallback):
-    """A bar on a terminal, lines elsewhere."""
+    """A bar on a terminal, lines elsewhere; images that could not be used are a line in both."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -91,6 +92,9 @@ class Bar(TrainerCallback):
         """See TrainerCallback."""
         if not state.is_world_process_zero or not logs or not {"loss", "eval_loss"} & logs.keys():
             return
+        if "bad_images" in logs:
+            told = f"step {state.global_step}: {_bad_images(logs)}"
+            self._console.print(told, highlight=False, markup=False, soft_wrap=True)
         if self._progress is None:
             self._console.print(
                 f"step {state.global_step}/{state.max_steps}  {_words(logs)}", highlight=False, soft_wrap=True
@@ -105,14 +109,16 @@ class Bar(TrainerCallback):
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log; a last one cut off by a kill is left out."""
+    """The lines of a run's log; a last one cut off by a kill is left out, and so is what no run of ours wrote."""
     found = []
     if (folder / LOG).is_file():
-        for line in (folder / LOG).read_text().splitlines():
+        for text in (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                found.append(json.loads(line))
+                line = json.loads(text)
             except json.JSONDecodeError:
                 continue
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
+                found.append(line)
     return found
 
 
@@ -129,6 +135,14 @@ def draw_curve(log: list[dict[str, Any]], path: Path) -> None:
     axes.set(xlabel="step", ylabel="loss per labelled token")
     axes.legend()
     figure.savefig(path, dpi=120)
+
+
+def _bad_images(logs: dict[str, Any]) -> str:
+    """How many images could not be used, and which, the first few where there are many."""
+    count, texts = logs["bad_images"], logs["bad_image_texts"]
+    if count > SHOWN_BAD:
+        texts = f"{'; '.join(texts.split('; ')[:SHOWN_BAD])}; and {count - SHOWN_BAD:,} more, see {LOG}"
+    return f"{count:,} bad image{'s' if count > 1 else ''}: {texts}"
 
 
 def _words(logs: dict[str, Any]) -> str:

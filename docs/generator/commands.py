@@ -89,7 +89,7 @@ def _parameters(function: Any) -> Iterator[Parameter]:
             is_option,
             _word(kind, info),
             required,
-            "" if required else _default(parameter.default),
+            "" if required else _default(parameter.default, info),
             info.help or "",
         )
 
@@ -115,7 +115,9 @@ def _word(kind: Any, info: ArgumentInfo | OptionInfo) -> str:
     return _WORDS[kind] + bound
 
 
-def _default(value: Any) -> str:
+def _default(value: Any, info: ArgumentInfo | OptionInfo) -> str:
+    if isinstance(info.show_default, str):
+        return f"`{info.show_default}`"
     if value is None or value is False:
         return ""
     return f"`{'yes' if value is True else value}`"

@@ -73,6 +73,36 @@ def test_lengths_are_counted_once_per_encoder(tmp_path: Path, monkeypatch: Any) 
     assert len(counted) == 9
 
 
+def _other_rows(path: Path) -> None:
+    np.save(path, np.zeros((5, 2), dtype=np.int64))
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def _emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _no_array(path: Path) -> None:
+    path.write_bytes(b"PK\x03\x04 and no more")
+
+
+@pytest.mark.parametrize("harm", [_cut, _emptied, _no_array, _other_rows])
+def test_damaged_lengths_are_counted_anew(tmp_path: Path, harm: Any) -> None:
+    mixture = Mixture(write_mixture(tmp_path / "few", ROWS))
+    first = lengths(mixture, encoder("v1"), jobs=1)
+    [kept] = (mixture.folder / ".cache").glob("*.npy")
+    whole = kept.read_bytes()
+    harm(kept)
+
+    again = lengths(mixture, encoder("v1"), jobs=1)
+
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert kept.read_bytes() == whole
+
+
 def test_a_row_that_cannot_be_encoded_is_an_error_and_nothing_is_kept(tmp_path: Path) -> None:
     mixture = Mixture(write_mixture(tmp_path / "few", ROWS))
 

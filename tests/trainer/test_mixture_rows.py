@@ -91,6 +91,33 @@ def test_a_read_only_mixture_is_unpacked_in_the_users_cache(tmp_path: Path, monk
     assert [path.suffix for path in (tmp_path / "home/mix665k").glob("rows-*")] == [".arrow"]
 
 
+@pytest.mark.parametrize("size", [0, 600])
+def test_a_damaged_unpacked_file_is_written_anew(tmp_path: Path, size: int) -> None:
+    folder = write_mixture(tmp_path / "few", ROWS)
+    expected = Mixture(folder).rows(0, 4)
+    [mapped] = (folder / ".cache").glob("*.arrow")
+    whole = mapped.read_bytes()
+    mapped.unlink()  # the one above is mapped still
+    mapped.write_bytes(whole[:size])
+
+    assert Mixture(folder).rows(0, 4) == expected
+    assert mapped.read_bytes() == whole
+
+
+def test_a_damaged_file_beside_a_read_only_mixture_is_passed_over(tmp_path: Path, monkeypatch: Any) -> None:
+    folder = write_mixture(tmp_path / "few", ROWS)
+    Mixture(folder)
+    [mapped] = (folder / ".cache").glob("*.arrow")
+    mapped.unlink()
+    mapped.write_bytes(b"ARROW1")
+    monkeypatch.setattr(cache, "_is_writable", lambda place: place != folder / ".cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    (tmp_path / "home/mix665k").mkdir(parents=True)
+
+    assert len(Mixture(folder)) == 4
+    assert mapped.read_bytes() == b"ARROW1"
+
+
 def test_a_file_whose_writing_fails_is_not_kept(tmp_path: Path) -> None:
     def fail(part: Path) -> None:
         part.write_text("half")
@@ -100,8 +127,8 @@ def test_a_file_whose_writing_fails_is_not_kept(tmp_path: Path) -> None:
         part.write_text("whole")
 
     with pytest.raises(MixtureError):
-        cache.cached(tmp_path, "numbers", write=fail)
-    assert cache.cached(tmp_path, "numbers", write=succeed).read_text() == "whole"
+        cache.cached(tmp_path, "numbers", write=fail, read=Path.read_text)
+    assert cache.cached(tmp_path, "numbers", write=succeed, read=Path.read_text) == "whole"
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -114,10 +141,10 @@ def test_a_file_is_written_once_by_two_who_ask_for_it(tmp_path: Path) -> None:
         part.write_text("whole")
 
     with ThreadPoolExecutor(2) as pool:
-        paths = list(pool.map(lambda name: cache.cached(tmp_path, name, write=write), ["numbers", "numbers"]))
+        asked = [pool.submit(cache.cached, tmp_path, "numbers", write=write, read=Path.read_text) for _ in range(2)]
 
     assert len(written) == 1
-    assert [path.read_text() for path in paths] == ["whole", "whole"]
+    assert [one.result() for one in asked] == ["whole", "whole"]
 
 
 def _no_manifest(folder: Path) -> None:

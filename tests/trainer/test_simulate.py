@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from cli import train
 from schemas.errors import StageError
+from tests.trainer.mixtures import record, write_mixture
 from tests.trainer.planning import examples_of, real
 from trainer.batches import Layout, Plan
 from trainer.mixture import Mixture
@@ -117,6 +118,22 @@ def test_the_command_prints_a_table_and_draws(tiny_mixture: Path, tmp_path: Path
     found = {one["order"]: one for one in json.loads(RUNNER.invoke(train, [*given, "--format", "json"]).stdout)}
     assert found["padding_free"]["padding"] == 0
     assert found["grouped"]["one_modality"] == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(0, ""), (1, "1 row has no label and is left out"), (2, "2 rows have no label and are left out")],
+)
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_rows_without_a_label_are_told(tmp_path: Path, number: int, told: str, form: str) -> None:
+    long = [record(f"a/long{k}", "Why? " * 200, "So.") for k in range(number)]
+    rows = [*long, *(record(f"a/{k}", "Why?", "So.") for k in range(4))]
+    mixture = write_mixture(tmp_path / "few", rows)
+    given = ["plan", "--mixture", str(mixture), "--tokenizer", "tiny", "--ranks", "1", "--batch", "2"]
+    shown = RUNNER.invoke(train, [*given, "--per-device-batch", "2", "--max-tokens", "100", "--format", form])
+    assert shown.exit_code == 0, shown.output
+    assert shown.stderr == (f"{mixture}: {told}; a higher --max-tokens may help\n" if told else "")
+    assert form == "table" or len(json.loads(shown.stdout)) == 4
 
 
 @pytest.mark.parametrize("name", ["none", "."])

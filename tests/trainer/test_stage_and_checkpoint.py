@@ -30,13 +30,48 @@ def test_values_are_overridden_by_dotted_names() -> None:
         ("trains=[]", r"^--set trains=\[\]: expected array of length >= 1"),
         ("trains=[head]", r"^--set trains=\[head\]: .* expected one of language_model, projector, vision_tower"),
         ("gradient_checkpointing=all", "expected one of true, false, selective"),
-        ("template=vicuna", "no template 'vicuna', expected chat or one of default"),
-        ("lr", "--set lr: expected NAME=VALUE"),
+        ("template=vicuna", "^--set template=vicuna: no template 'vicuna', expected chat or one of default"),
+        ("lr", "^--set lr: expected NAME=VALUE, such as lr=1e-3"),
+        ("=3", "^--set =3: expected NAME=VALUE, such as lr=1e-3"),
+        ("lora.=3", "^--set lora.=3: expected NAME=VALUE, such as lr=1e-3"),
+        ("lr=[", r"^--set lr=\[: not YAML, expected NAME=VALUE, such as lr=1e-3: while parsing"),
+        ("lr=!!python/object:os.system x", "^--set lr=!!python/object:os.system x: not YAML, .* could not determine"),
+        ("lr=!!bool x", "^--set lr=!!bool x: not YAML"),
+        ("lr=2001-99-99", "^--set lr=2001-99-99: not YAML, .*: month must be in"),
+        ("epochs=inf", "^--set epochs=inf: expected float <= 10000"),
+        ("epochs=nan", "^--set epochs=nan: expected float > 0"),
+        ("seed=-1", "^--set seed=-1: expected int >= 0"),
+        ("seed=4294967296", "^--set seed=4294967296: expected int <= 4294967295"),
+        ("lora.x=4", "^--set lora.x=4: object contains unknown field x; expected one of r, alpha, dropout$"),
+        ("lora={x: 4}", "^--set lora={x: 4}: object contains unknown field x"),
+        ("lora={1: 2}", "^--set lora={1: 2}: expected str"),
+        ("huh=1", "^--set huh=1: object contains unknown field huh; expected one of name, trains, "),
     ],
 )
 def test_a_wrong_value_is_an_error(override: str, message: str) -> None:
     with pytest.raises(StageError, match=message):
         load_stage("pretrain", [override])
+
+
+def test_the_override_that_is_wrong_is_blamed_among_others() -> None:
+    with pytest.raises(StageError, match=r"^--set lora.x=4: object contains unknown field x"):
+        load_stage("pretrain", ["lora.r=8", "lora.x=4", "lora.alpha=8"])
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "empty, expected lines of NAME: VALUE"),
+        (b"- lr", "no mapping, expected lines of NAME: VALUE"),
+        ("name: é".encode("latin-1"), "not UTF-8 at byte 6, expected lines of NAME: VALUE"),
+        (b"name: [", "not YAML, expected lines of NAME: VALUE"),
+        (b"template: vicuna", "missing required field"),
+    ],
+)
+def test_a_file_that_is_no_stage_is_blamed_and_not_the_override(tmp_path: Path, content: bytes, why: str) -> None:
+    (tmp_path / "own.yaml").write_bytes(content)
+    with pytest.raises(StageError, match=rf"^stage {tmp_path}/own.yaml: .*{why}"):
+        load_stage(str(tmp_path / "own.yaml"), ["lr=1"])
 
 
 def test_a_stage_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""What becomes of a checkpoint, or a model, that is not whole."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from schemas.errors import ModelError, TrainingError
+from trainer.checkpoint import Complete, mark_complete
+from trainer.export import export, write_projector
+from trainer.generate import generate
+from trainer.job import Job, write_job
+from trainer.stage_files import load_stage
+
+
+def plain_run(folder: Path) -> Path:
+    """A run without DeepSpeed that wrote one checkpoint, of a projector only."""
+    stage = load_stage("pretrain", ["zero=0"])
+    write_job(Job(stage=stage, mixture="/m", images="/i", llm="/llm", vision="/vision", out=str(folder)))
+    add_checkpoint(folder, 4)
+    return folder
+
+
+def add_checkpoint(run: Path, step: int) -> Path:
+    made = run / f"checkpoint-{step}"
+    made.mkdir()
+    save_file({"model.multi_modal_projector.linear_1.bias": torch.ones(2)}, made / "weights.safetensors")
+    mark_complete(made, Complete(step, 1, "a" * 64, "pretrain"))
+    return made
+
+
+def _lost(path: Path) -> None:
+    path.unlink()
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def _emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"garbage\n")
+
+
+def _halved(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("harm", [_lost, _cut, _emptied, _garbage])
+def test_a_damaged_plain_checkpoint_is_one_line(tmp_path: Path, harm: Any) -> None:
+    run = plain_run(tmp_path / "run")
+    assert write_projector(run, tmp_path / "projector.safetensors").is_file()
+    harm(run / "checkpoint-4" / "weights.safetensors")
+
+    with pytest.raises(
+        TrainingError, match=r"^\S+/checkpoint-4: its weights cannot be read: .+; train again to another --out$"
+    ):
+        write_projector(run, tmp_path / "again.safetensors")
+    assert not (tmp_path / "again.safetensors").exists()
+
+
+def test_another_checkpoint_of_the_run_is_named_where_there_is_one(tmp_path: Path) -> None:
+    run = plain_run(tmp_path / "run")
+    _cut(add_checkpoint(run, 8) / "weights.safetensors")
+
+    with pytest.raises(
+        TrainingError, match=rf"checkpoint-8: .+; name {run}/checkpoint-4, or train on from it with --resume$"
+    ):
+        write_projector(run, tmp_path / "projector.safetensors")
+    assert write_projector(run / "checkpoint-4", tmp_path / "projector.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", [_lost, _halved, _emptied, _garbage])
+def test_a_damaged_checkpoint_of_deepspeed_is_one_line(tmp_path: Path, first_stage: Path, harm: Any) -> None:
+    shutil.copytree(first_stage, tmp_path / "run")
+    harm(tmp_path / "run/checkpoint-4/global_step4/mp_rank_00_model_states.pt")
+
+    with pytest.raises(TrainingError, match=r"checkpoint-4: its weights cannot be read: .+; name \S+/checkpoint-2, or"):
+        export(tmp_path / "run", tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.slow
+def test_a_lost_start_model_is_one_line(tmp_path: Path, first_stage: Path) -> None:
+    shutil.copytree(first_stage, tmp_path / "run")
+    job = tmp_path / "run/job.json"
+    job.write_text(job.read_text().replace(str(first_stage), str(tmp_path / "run")))
+    shutil.rmtree(tmp_path / "run/start")
+
+    with pytest.raises(ModelError, match="run/start: cannot be loaded as a LLaVA model: "):
+        export(tmp_path / "run", tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["/nope", "./nope", "~nope/model", "a/b/c"])
+def test_a_model_folder_that_is_not_there_is_told_so(name: str) -> None:
+    with pytest.raises(ModelError, match=f"^{name}: no such folder, expected a model; `train export RUN --out DIR`"):
+        generate(name, prompt="What?", image=None, max_new_tokens=1)
