@@ -80,7 +80,8 @@ class Padding:
             ]
             batch[name] = torch.tensor(np.stack(rows))
         batch["attention_mask"] = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
-        batch["pixel_values"] = torch.cat([e["pixel_values"] for e in examples if e["pixel_values"] is not None])
+        if pixels := [example["pixel_values"] for example in examples if example["pixel_values"] is not None]:
+            batch["pixel_values"] = torch.cat(pixels)
         return batch
 
 
@@ -120,6 +121,7 @@ def _arguments(job: Job, out: Path) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(out),
         per_device_train_batch_size=BATCH,
+        dataloader_drop_last=True,  # every step holds BATCH examples
         max_steps=STEPS,
         learning_rate=job.stage.lr,
         bf16=job.stage.bf16,

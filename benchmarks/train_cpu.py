@@ -120,8 +120,9 @@ def job_of(sets: Sequence[str], precision: str, out: Path) -> Any:
     from trainer.job import Job
     from trainer.stage_files import load_stage
 
-    fixed = (f"global_batch={BATCH}", f"per_device_batch={BATCH}", "zero=0", "workers=0", "on_unlabelled=drop")
-    stage = load_stage("finetune", [*fixed, f"bf16={str(precision == 'bf16').lower()}", f"max_steps={STEPS}", *sets])
+    batch = (f"global_batch={BATCH}", f"per_device_batch={BATCH}", "remainder=drop", f"max_steps={STEPS}")
+    fixed = (*batch, "zero=0", "workers=0", "on_unlabelled=drop", f"bf16={str(precision == 'bf16').lower()}")
+    stage = load_stage("finetune", [*fixed, *sets])
     paths: dict[str, Any] = {name: str(FOLDER / name) for name in ("mixture", "images", "llm", "vision")}
     return Job(stage=stage, out=str(out), resume="no", report_to="none", **paths)
 
@@ -133,11 +134,19 @@ def run_ours(sets: Sequence[str], precision: str) -> Speed:
     out = FOLDER / "run"
     shutil.rmtree(out, ignore_errors=True)
     launch(job_of(sets, precision, out), nproc=1)
+    steps = measured_steps(out, skipped=SKIPPED_STEPS)
+    return Speed(over_time(steps, "samples_per_s"), over_time(steps, "tokens_per_s"))
+
+
+def measured_steps(out: Path, *, skipped: int) -> list[dict[str, Any]]:
+    """The log lines of a run's steps after the first ones."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    kept = [line for line in lines if "loss" in line and line["step"] > SKIPPED_STEPS]
-    seconds = sum(BATCH / line["samples_per_s"] for line in kept)
-    tokens = sum(line["tokens_per_s"] * BATCH / line["samples_per_s"] for line in kept)
-    return Speed(len(kept) * BATCH / seconds, tokens / seconds)
+    return [line for line in lines if "loss" in line and line["step"] > skipped]
+
+
+def over_time(steps: Sequence[dict[str, Any]], name: str) -> float:
+    """A rate or a share of time, as it was over all these steps: each counts by how long it took."""
+    return float(sum(line[name] * line["seconds"] for line in steps) / sum(line["seconds"] for line in steps))
 
 
 def write(rows: Sequence[tuple[str, Speed, dict[str, Speed]]]) -> None:
@@ -155,7 +164,8 @@ def write(rows: Sequence[tuple[str, Speed, dict[str, Speed]]]) -> None:
             f"336 px), {BATCH} examples a step, gradient checkpointing, {STEPS - SKIPPED_STEPS} steps measured.",
             "The rival is Hugging Face's Trainer alone over the same model and examples, measured in the same run:",
             "random batches padded to the longest, the loss over all logits, images through the processor. In bf16 its",
-            "weights are bfloat16; ours are float32 where they learn.",
+            "weights are bfloat16; ours are float32 where they learn. All steps are whole: what is left of an epoch is",
+            "dropped, in `grouped` of each modality, and so all of its few examples without an image.",
             "",
             "| precision | trainer | samples/s | tokens/s | ratio |",
             "|---|---|---:|---:|---:|",

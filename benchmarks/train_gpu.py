@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +19,15 @@ import yaml
 
 from benchmarks.build import MIX, RECIPE, WORK, real_tokenizer
 from benchmarks.results import RESULTS, read_sections, write_section
-from benchmarks.train_cpu import draw_pictures
+from benchmarks.train_cpu import draw_pictures, measured_steps, over_time
+from trainer.attention import has_flash_attn
 
 TITLE = "Training on a GPU"
 COMMAND = "python -m benchmarks.train_gpu"
 STEPS, SKIPPED_STEPS = 8, 3
+FAILED = "failed"
+NO_MEMORY = ("OutOfMemoryError", "out of memory", "ALLOC_FAILED")
+"""What stands in the errors of torch, of CUDA and of its libraries when the device's memory was not enough."""
 GOALS = "The goals on one H200 are 45 % of the bf16 peak in stage 2 and 50 % without padding."
 _NOT_MEASURED = (
     "Not measured: no GPU was at hand. The command above measures it on a machine with one, of 141 GB for stage 2 in "
@@ -74,7 +77,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 def main(*, rehearse: bool) -> None:
-    """Run every kind and write the table, or print it where it is a rehearsal."""
+    """Run every kind and write the table, or print it where it is a rehearsal; exits 1 then if a row failed."""
     import torch
 
     if not rehearse and not torch.cuda.is_available():
@@ -83,7 +86,7 @@ def main(*, rehearse: bool) -> None:
         return
     folder = WORK / "train_gpu"
     prepare(folder, "tiny" if rehearse else "7b")
-    rows = [row(kind, measure(kind, folder, rehearse=rehearse)) for kind in KINDS]
+    found = [measure(kind, folder, rehearse=rehearse) for kind in KINDS]
     lines = [
         (__doc__ or "").split("\n\n")[1],
         "",
@@ -94,12 +97,14 @@ def main(*, rehearse: bool) -> None:
         "",
         "| | samples/s | tokens/s | MFU | waiting for pictures | peak memory, GB |",
         "|---|---:|---:|---:|---:|---:|",
-        *rows,
+        *map(row, KINDS, found),
     ]
     if rehearse:
         print("\n".join(lines))
     else:
         write_section(TITLE, lines, libraries=("torch", "transformers", "deepspeed"), command=COMMAND)
+    if FAILED in found:
+        sys.exit(1)
 
 
 def prepare(folder: Path, shape: str) -> None:
@@ -136,18 +141,19 @@ def _write_parts(folder: Path, tokenizer: str, shapes: dict[str, Any]) -> None:
 
 def measure(kind: Kind, folder: Path, *, rehearse: bool) -> dict[str, float] | str:
     """What a kind measured, or why it did not."""
-    if FLASH in kind.sets and find_spec("flash_attn") is None:
+    if FLASH in kind.sets and not has_flash_attn():
         return "flash-attn is not installed"
     out = folder / "run"
     shutil.rmtree(out, ignore_errors=True)
     command = [sys.executable, "-m", "benchmarks.train_gpu", "--kind", kind.name, str(folder)]
     done = subprocess.run([*command, "tiny" if rehearse else "7b"], capture_output=True, text=True)
-    print(f"{kind.name}: {done.stdout.splitlines()[-1:] or done.stderr[-2000:]}", file=sys.stderr)
-    if done.returncode and "OutOfMemoryError" in done.stderr:
-        return "out of memory"
     if done.returncode:
-        raise SystemExit(f"{kind.name}: failed")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        reason = "out of memory" if any(words in done.stderr for words in NO_MEMORY) else FAILED
+        print(f"{kind.name}: {reason}, exit status {done.returncode}\n{done.stderr[-2000:]}", file=sys.stderr)
+        return reason
+    last = done.stdout.splitlines()[-1]
+    print(f"{kind.name}: {last}", file=sys.stderr)
+    found: dict[str, float] = json.loads(last)
     return found
 
 
@@ -161,9 +167,10 @@ def run_kind(kind: Kind, folder: Path, shape: str) -> dict[str, float]:
 
     small = ("global_batch=16", "per_device_batch=8", "max_tokens=700", "workers=0") if shape == "tiny" else ()
     batch = "global_batch=128" if kind.stage == "pretrain" else "global_batch=64"
-    sets = (batch, *kind.sets, "on_unlabelled=drop", "save_steps=1000", f"max_steps={STEPS}", *small)
+    workers = f"workers={max(1, (os.cpu_count() or 2) - 2)}"
+    fixed = (batch, workers, "remainder=drop", "on_unlabelled=drop", "save_steps=1000", f"max_steps={STEPS}")
     paths: dict[str, Any] = {name: str(folder / shape / name) for name in ("llm", "vision")}
-    stage = load_stage(kind.stage, [*sets, f"workers={max(1, (os.cpu_count() or 2) - 2)}"])
+    stage = load_stage(kind.stage, [*fixed, *kind.sets, *small])
     job = Job(
         stage=stage,
         mixture=str(folder / kind.stage),
@@ -175,13 +182,9 @@ def run_kind(kind: Kind, folder: Path, shape: str) -> dict[str, float]:
     )
     _write_start(job)
     run(job, load=random_model)
-    lines = [json.loads(line) for line in (job.folder / "log.jsonl").read_text().splitlines()]
-    steps = [line for line in lines if "loss" in line and line["step"] > SKIPPED_STEPS]
-    seconds = [stage.global_batch / line["samples_per_s"] for line in steps]
-    found = {"samples_per_s": len(steps) * stage.global_batch / sum(seconds)}
-    for name in ("tokens_per_s", "mfu", "loading"):
-        if name in steps[0]:
-            found[name] = sum(line[name] * s for line, s in zip(steps, seconds, strict=True)) / sum(seconds)
+    steps = measured_steps(job.folder, skipped=SKIPPED_STEPS)
+    names = ("samples_per_s", "tokens_per_s", "mfu", "loading")
+    found = {name: over_time(steps, name) for name in names if name in steps[0]}
     if torch.cuda.is_available():
         found["peak_gb"] = torch.cuda.max_memory_allocated() / 1e9
     return found

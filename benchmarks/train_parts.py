@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import write_section
-from benchmarks.train_cpu import FOLDER, job_of, prepare
+from benchmarks.rival import SKIPPED_STEPS
+from benchmarks.train_cpu import FOLDER, job_of, measured_steps, over_time, prepare
 from trainer.job import Job
 
 ROUNDS = 3
@@ -124,11 +125,7 @@ def _loading_share(workers: int) -> float:
 
     prepare_job(job)
     subprocess.run([sys.executable, "-c", code, str(out / "job.json")], check=True, stderr=subprocess.DEVNULL)
-    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    steps = [line for line in lines if "loss" in line][2:]
-    seconds = [1 / line["samples_per_s"] for line in steps]
-    waited = sum(line["loading"] * one for line, one in zip(steps, seconds, strict=True))
-    return float(waited / sum(seconds))
+    return over_time(measured_steps(out, skipped=SKIPPED_STEPS), "loading")
 
 
 def write(heads: dict[str, dict[str, float]], images: dict[str, float], loading: dict[int, float]) -> None:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from schemas.errors import ImageFileError, ModelError
-from trainer.pixels import Pixels, Speed
+from trainer.pixels import Pixels, Speed, Values
 
 Mode = Literal["pad", "crop"]
 OnBad = Literal["fail", "blank", "drop"]
@@ -65,6 +65,7 @@ class ImageLoader:
         self.folder = folder
         self._pixels = Pixels(processor, speed=speed)
         self._process = self._pixels.padded if mode == "pad" else self._pixels.cropped
+        self._by_values = mode == "pad" and self._pixels.takes_values
         self._on_bad = on_bad
 
     def load(self, image: str, *, record: str) -> Loaded:
@@ -74,6 +75,8 @@ class ImageLoader:
             ImageFileError: when it is missing or broken and `on_bad` is `fail`.
         """
         path = self.folder / image
+        if self._by_values and (values := read_jpeg(path)) is not None:
+            return Loaded(self._pixels.padded_values(values), None)
         try:
             picture = open_rgb(path)
         except _UNREADABLE as error:
@@ -92,6 +95,21 @@ def open_rgb(path: Path) -> Image.Image:
     """A picture file, decoded; its orientation tag is not followed, as LLaVA does not."""
     with Image.open(path) as file:
         return file.convert("RGB")
+
+
+def read_jpeg(path: Path) -> Values | None:
+    """The values of a JPEG, the same as Pillow's; None for a file that Pillow is to judge or to convert."""
+    import simplejpeg
+
+    try:
+        content = path.read_bytes()
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        if colours not in ("YCbCr", "Gray") or height * width > (Image.MAX_IMAGE_PIXELS or 0):
+            return None
+        values: Values = simplejpeg.decode_jpeg(content, colorspace="RGB")
+    except (OSError, ValueError):
+        return None
+    return values
 
 
 def find_faults(

@@ -10,8 +10,20 @@ if TYPE_CHECKING:
 
     from trainer.model import Flops
 
-PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12, "V100": 125e12}
-"""Dense bf16 operations a second (V100: fp16) by a piece of the device's name, from the makers' data sheets."""
+PEAK_FLOPS = {
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "4090": 165e12,
+    "V100": 125e12,
+}
+"""Dense bf16 operations a second (V100: fp16) by a piece of the device's name, from the makers' data sheets.
+
+The first piece that fits counts, so a longer one stands before its beginning.
+"""
 
 
 class Meters:
@@ -62,11 +74,13 @@ class Meters:
             "bad_images": self._bad_images,
             "waited_s": self._waited_s,
         }
-        seconds = time.perf_counter() - self._begun
+        now = time.perf_counter()  # the next window begins here too, so that `gather` lies within one
+        seconds = now - self._begun
         ranks = gather(mine)
         tokens, places = (sum(rank[key] for rank in ranks) for key in ("tokens", "places"))
         seen = [identifier for rank in ranks for identifier in rank["seen"]]
         numbers: dict[str, float | str] = {
+            "seconds": seconds,
             "tokens_per_s": tokens / seconds,
             "samples_per_s": len(seen) / seconds,
             "padding": 1 - tokens / places if places else 0.0,
@@ -86,7 +100,7 @@ class Meters:
                 numbers[f"labels/{source}"] = count
         self._losses, self._tokens, self._places, self._seen, self._bad_images = [], 0, 0, [], []
         self._waited_s = 0.0
-        self._begun = time.perf_counter()
+        self._begun = now
         return numbers
 
     def _by_source(self) -> dict[str, tuple[float, int]]:

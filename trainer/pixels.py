@@ -14,6 +14,8 @@ from torch.nn.functional import interpolate
 
 Speed = Literal["exact", "fast"]
 Colour = tuple[int, int, int]
+Values = NDArray[np.uint8]
+"""A decoded picture: uint8 [H, W, 3]."""
 
 
 class Pixels:
@@ -33,12 +35,21 @@ class Pixels:
         red, green, blue = (int(channel * 255) for channel in processor.image_mean)
         self.mean_colour: Colour = (red, green, blue)
 
+    @property
+    def takes_values(self) -> bool:
+        """Whether pictures that are padded need not be Pillow's, which copies them from one form to another."""
+        return self._fast and self._table is not None
+
+    def padded_values(self, values: Values) -> torch.Tensor:
+        """What `padded` gives for the picture with these values; only where they are taken."""
+        return self._looked_up(_resize(_square(values, self.mean_colour), self._side))
+
     def padded(self, picture: Image.Image) -> torch.Tensor:
         """All of the picture, in the middle of a square of the mean colour."""
         if self._table is None:
             return self.cropped(pad_to_square(picture, self.mean_colour))
         if self._fast:
-            return self._looked_up(_resize(pad_to_square(picture, self.mean_colour), self._side))
+            return self.padded_values(np.asarray(picture))
         width, height = picture.size
         if width > height:  # Pillow resizes columns before rows, and rows of one colour stay what they are
             narrow = Image.new("RGB", (self._side, width), self.mean_colour)
@@ -104,8 +115,22 @@ def _planes(picture: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(picture).transpose(2, 0, 1)
 
 
-def _resize(picture: Image.Image, side: int) -> NDArray[np.uint8]:
+def _square(values: Values, colour: Colour) -> Values:
+    """uint8 [S, S, 3]: what `pad_to_square` gives, in memory of its own."""
+    height, width = values.shape[:2]
+    side = max(height, width)
+    square = np.empty((side, side, 3), dtype=np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    line = np.tile(np.array(colour, dtype=np.uint8), side).reshape(side, 3)
+    square[:top] = square[top + height :] = line
+    square[top : top + height, :left] = line[:left]
+    square[top : top + height, left + width :] = line[left + width :]
+    square[top : top + height, left : left + width] = values
+    return square
+
+
+def _resize(square: Values, side: int) -> NDArray[np.uint8]:
     """uint8 [3, side, side] by torch's antialiased bicubic in 8 bits, which wants channels last in memory."""
-    values = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+    values = torch.from_numpy(square).permute(2, 0, 1)[None]
     resized: NDArray[np.uint8] = interpolate(values, size=(side, side), mode="bicubic", antialias=True)[0].numpy()
     return resized

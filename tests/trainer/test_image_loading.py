@@ -11,7 +11,8 @@ from PIL import Image
 
 from schemas.errors import ImageFileError, ModelError
 from tests.trainer.parts import IMAGE_PX, SHARED, processor
-from trainer.images import ImageLoader, OnBad, find_faults, load_processor, open_rgb
+from trainer.images import ImageLoader, OnBad, find_faults, load_processor, open_rgb, read_jpeg
+from trainer.pixels import Pixels, Speed, pad_to_square
 
 IMAGES = SHARED / "images"
 MEAN = (122, 116, 104)
@@ -22,7 +23,7 @@ def _draw(path: Path, *, width: int, height: int, mode: str) -> Path:
     """Noise, so that no two pixels agree."""
     shape = (height, width) if mode == "L" else (height, width, 3)
     noise = np.random.default_rng(width * 1000 + height).integers(0, 256, shape, dtype=np.uint8)
-    Image.fromarray(noise).save(path, quality=95)
+    Image.fromarray(noise).convert(mode).save(path, quality=95)
     return path
 
 
@@ -81,6 +82,26 @@ def test_real_images_are_those_of_the_processor_at_336_pixels() -> None:
     assert list(find_faults(IMAGES, names, decode=True, jobs=2, on_done=lambda: None)) == []
 
 
+@pytest.mark.skipif(not IMAGES.is_dir(), reason=f"the real images are not at {IMAGES}")
+def test_real_jpegs_are_decoded_as_pillow_does() -> None:
+    for path in sorted(IMAGES.rglob("*.jpg")):
+        values = read_jpeg(path)
+        assert values is not None
+        assert np.array_equal(values, np.asarray(open_rgb(path))), path.name
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(("width", "height"), [(91, 60), (60, 91), (56, 56), (3, 1)])
+def test_fast_images_are_the_same_however_they_are_decoded(tmp_path: Path, mode: str, width: int, height: int) -> None:
+    picture = open_rgb(_draw(tmp_path / "a.jpg", width=width, height=height, mode=mode))
+    found = ImageLoader(tmp_path, processor(), speed="fast").load("a.jpg", record="made/1").pixels
+    assert found is not None
+    fast = Pixels(processor(), speed="fast")
+    assert torch.equal(found, fast.padded(picture))
+    padded = pad_to_square(picture, fast.mean_colour)
+    assert torch.equal(found, fast.padded(padded))
+
+
 def test_a_gif_named_jpg_is_read(tmp_path: Path) -> None:
     Image.new("P", (9, 5), 3).save(tmp_path / "a.jpg", format="GIF")
 
@@ -109,9 +130,10 @@ def _harm(folder: Path, kind: str) -> None:
         ("page", "cannot be decoded: cannot identify image file"),
     ],
 )
-def test_a_bad_image_fails_or_is_blank_or_dropped(tmp_path: Path, kind: str, why: str) -> None:
+@pytest.mark.parametrize("speed", ["exact", "fast"])
+def test_a_bad_image_fails_or_is_blank_or_dropped(tmp_path: Path, kind: str, why: str, speed: Speed) -> None:
     _harm(tmp_path, kind)
-    loaders = {on_bad: ImageLoader(tmp_path, processor(), on_bad=on_bad) for on_bad in _ways()}
+    loaders = {on_bad: ImageLoader(tmp_path, processor(), on_bad=on_bad, speed=speed) for on_bad in _ways()}
 
     with pytest.raises(ImageFileError, match=rf"made/1: .*a\.jpg: {why}.*; get it again or pass --on-bad-image"):
         loaders["fail"].load("a.jpg", record="made/1")
@@ -129,12 +151,13 @@ def _ways() -> tuple[OnBad, ...]:
     return ("fail", "blank", "drop")
 
 
-def test_a_picture_beyond_all_size_is_bad(tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("speed", ["exact", "fast"])
+def test_a_picture_beyond_all_size_is_bad(tmp_path: Path, monkeypatch: Any, speed: Speed) -> None:
     _draw(tmp_path / "a.jpg", width=90, height=60, mode="RGB")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
 
     with pytest.raises(ImageFileError, match="decompression bomb"):
-        ImageLoader(tmp_path, processor()).load("a.jpg", record="made/1")
+        ImageLoader(tmp_path, processor(), speed=speed).load("a.jpg", record="made/1")
 
 
 def test_a_blank_image_has_the_mean_colour(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from trainer.meters import Meters
+from trainer.meters import Meters, _peak_flops
 from trainer.model import Flops
 
 
@@ -49,6 +49,18 @@ def test_the_rank_that_waits_longest_counts(clock: Clock) -> None:
     assert meters.drain(lambda mine: [mine | {"waited_s": 0.5}, mine, mine | {"waited_s": 0.0}])["loading"] == 0.5
 
 
+def test_windows_leave_no_gap_so_gathering_is_in_the_next_one(clock: Clock) -> None:
+    def slow_gather(mine: object) -> list[object]:
+        clock.seconds += 3.0
+        return [mine]
+
+    meters = Meters(["vqav2"], flops=Flops(10.0, 3.0))
+    clock.seconds += 2.0
+    assert meters.drain(slow_gather)["seconds"] == 2.0
+    clock.seconds += 1.0
+    assert meters.drain(slow_gather)["seconds"] == 4.0
+
+
 BATCH = {
     "ids": ["a", "b"],
     "sources": ["vqav2", "gqa"],
@@ -69,6 +81,30 @@ def test_losses_are_summed_by_source_over_ranks() -> None:
     assert "loss/vg" not in found
     assert "mfu" not in found
     assert found["padding"] == 1 - 18 / 24
+
+
+def test_rates_times_the_seconds_of_their_window_are_counts(clock: Clock) -> None:
+    meters = Meters(["vqav2", "gqa"], flops=Flops(10.0, 3.0))
+    meters.add(torch.tensor([1.0, 3.0, 5.0]), BATCH)
+    clock.seconds += 4.0
+    found = meters.drain(lambda mine: [mine])
+    assert (found["seconds"], found["samples_per_s"], found["tokens_per_s"]) == (4.0, 2 / 4, 9 / 4)
+
+
+@pytest.mark.parametrize(
+    ("device", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA H100 NVL", 835e12),
+        ("NVIDIA H200", 989e12),
+        ("a device that nobody knows", None),
+    ],
+)
+def test_the_peak_is_that_of_the_very_device(device: str, peak: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: device)
+    assert _peak_flops() == peak
 
 
 def test_utilisation_counts_the_head_for_labels_only(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
