@@ -39,17 +39,16 @@ def mark_incomplete(folder: Path) -> None:
     (folder / COMPLETE).unlink(missing_ok=True)
 
 
-def remove_older(run: Path, *, keep: int) -> None:
-    """Keep only the newest complete checkpoints; what a killed run left half-written before them goes too."""
-    kept = {path for path, _ in checkpoints(run)[-keep:]}
-    oldest = min((_number(path) for path in kept), default=0)
+def remove_older(run: Path, *, step: int, keep: int) -> None:
+    """Keep `keep` complete checkpoints up to the one of `step`; what a killed run left half-written before goes too.
+
+    Later ones stay, which are there when a run goes on from one that is not its newest.
+    """
+    *_, oldest = [done.step for _, done in reversed(checkpoints(run)) if done.step <= step][:keep]
     for path in run.glob("checkpoint-*"):
-        if _NAME.fullmatch(path.name) and path not in kept and _number(path) < oldest:
+        named = _NAME.fullmatch(path.name)
+        if named and int(named[1]) < oldest:
             shutil.rmtree(path)
-
-
-def _number(path: Path) -> int:
-    return int(path.name.rpartition("-")[2])
 
 
 def read_complete(folder: Path) -> Complete | None:

@@ -111,7 +111,8 @@ def prepare(job: Job) -> None:
 
 
 def _how_it_goes_on(job: Job, checkpoint: Path, done: "Complete") -> str:
-    """
+    """What is told of a run that has a checkpoint.
+
     Raises:
         TrainingError: when the run is past the last step that is asked for.
     """

@@ -178,7 +178,7 @@ class StageTrainer(Trainer):
         if self.is_world_process_zero():
             done = Complete(step, self.args.world_size, self._mixture_hash, self.stage.name)
             mark_complete(run / f"checkpoint-{step}", done)
-            remove_older(run, keep=self.stage.keep_checkpoints)
+            remove_older(run, step=step, keep=self.stage.keep_checkpoints)
 
 
 def _wait_for_all() -> None:

@@ -92,13 +92,21 @@ def test_older_checkpoints_go_by_number_and_only_complete_ones_are_counted(tmp_p
         (tmp_path / f"checkpoint-{step}").mkdir()
         if step not in (4, 9, 12):
             mark_complete(tmp_path / f"checkpoint-{step}", Complete(step, 1, ONE, "finetune"))
-    remove_older(tmp_path, keep=2)
+    remove_older(tmp_path, step=10, keep=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "checkpoint-10",
         "checkpoint-12",
         "checkpoint-8",
         "checkpoint-9",
     ]
+
+
+def test_a_checkpoint_behind_the_newest_does_not_go_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    for step in (4, 6, 10):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        mark_complete(tmp_path / f"checkpoint-{step}", Complete(step, 1, ONE, "finetune"))
+    remove_older(tmp_path, step=6, keep=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-6"]
 
 
 @pytest.mark.slow
