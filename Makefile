@@ -12,7 +12,7 @@ demo: $(READY)  ## small made-up raw files, a mixture of them, what it holds, an
 	$(BIN)/mix synth --out demo/raw --scale 0.001 --images
 	$(BIN)/mix build tiny --raw demo/raw --out demo/mixture --images demo/raw/images
 	$(BIN)/mix inspect demo/mixture --tokenizer tiny --sample 1
-	$(BIN)/python -m trainer.tiny demo/models --tokenizer tiny
+	$(BIN)/python -m mix665k.trainer.tiny demo/models --tokenizer tiny
 	$(BIN)/train pretrain $(DATA) --llm demo/models/llm --vision demo/models/vision --out demo/stage1 $(SMALL)
 	$(BIN)/train finetune $(DATA) --from demo/stage1 --out demo/stage2 $(SMALL)
 	$(BIN)/train export demo/stage2 --out demo/model
@@ -40,7 +40,7 @@ bench: $(READY)  ## full size: needs 10 GB of disk and about an hour; writes ben
 	for name in build compare images batching plan train_cpu train_parts train_gpu; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 schemas: $(READY)  ## write the JSON Schema files anew from the types
-	$(BIN)/python -m mixtures.contracts
+	$(BIN)/python -m mix665k.mixtures.storage.json_schemas
 
 clean:
 	rm -rf .venv demo site benchmarks/work

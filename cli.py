@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mixtures.commands import auditing, building, overlapping, sharing
-from schemas.errors import UserError
-from trainer import commands as training
+from mix665k.mixtures.commands import auditing, building, overlapping, sharing
+from mix665k.schemas.errors import UserError
+from mix665k.trainer import commands as training
 
 _FOR_TRAINING = ("accelerate", "deepspeed", "matplotlib", "peft", "tensorboard", "torch")
 """What the extra `train` brings."""

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.results import write_section
-from trainer.batches import Examples, Flags, Integers, Layout, Mode, Order, Plan, Remainder, measure
-from trainer.orders import plan_llava, plan_random
-from trainer.planning import plan_epoch
-from trainer.simulate import Setting, outlook
+from mix665k.trainer.batching.baselines import plan_llava, plan_random
+from mix665k.trainer.batching.epoch import plan_epoch
+from mix665k.trainer.batching.simulate import Setting, outlook
+from mix665k.trainer.batching.types import Examples, Flags, Integers, Layout, Mode, Order, Plan, Remainder, measure
 
 SEED = 665
 IMAGE_TOKENS = 576

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import msgspec
 import yaml
 
-import builders  # noqa: F401, registers the sources
+import mix665k.builders  # noqa: F401, registers the sources
 from benchmarks.measure import Cost, read_seconds, run
 from benchmarks.results import write_section
-from builders.registry import SOURCES
+from mix665k.builders.registry import SOURCES
 
 HERE = Path(__file__).parent
 WORK = HERE / "work"

@@ -15,7 +15,7 @@ from benchmarks.alterations import Altered, altered, found_by
 from benchmarks.build import MIX, RAW, RECIPE, WORK, real_tokenizer
 from benchmarks.measure import Cost, run
 from benchmarks.results import write_section
-from schemas.manifest import MANIFEST, load_manifest
+from mix665k.schemas.manifest import MANIFEST, load_manifest
 
 MIXTURE = WORK / "mixture"
 FOLDER = WORK / "compare"

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.build import MIX, RAW, RECIPE, WORK, real_tokenizer
 from benchmarks.measure import run
 from benchmarks.results import write_section
-from schemas.manifest import MANIFEST, load_manifest
+from mix665k.schemas.manifest import MANIFEST, load_manifest
 
 TRAIN = str(Path(MIX).with_name("train"))
 MIXTURE = WORK / "mixture"

@@ -94,7 +94,7 @@ def write_models(out: Path) -> None:
 
 def draw_pictures(mixture: Path, out: Path) -> None:
     """JPEGs with as much detail as photographs: smooth colours under some noise."""
-    from trainer.mixture import Mixture
+    from mix665k.trainer.data.mixture import Mixture
 
     draw = np.random.default_rng(0)
     for name in sorted({image for image in Mixture(mixture).images if image}):
@@ -117,8 +117,8 @@ def measure(name: str, precision: str) -> Speed:
 
 def job_of(sets: Sequence[str], precision: str, out: Path) -> Any:
     """The job of a run, as `train finetune` makes it."""
-    from trainer.job import Job
-    from trainer.stage_files import load_stage
+    from mix665k.trainer.run.job import Job
+    from mix665k.trainer.run.stage_files import load_stage
 
     batch = (f"global_batch={BATCH}", f"per_device_batch={BATCH}", "remainder=drop", f"max_steps={STEPS}")
     fixed = (*batch, "zero=0", "workers=0", "on_unlabelled=drop", f"bf16={str(precision == 'bf16').lower()}")
@@ -129,7 +129,7 @@ def job_of(sets: Sequence[str], precision: str, out: Path) -> Any:
 
 def run_ours(sets: Sequence[str], precision: str) -> Speed:
     """The trainer of this project, from its own log."""
-    from trainer.launch import launch
+    from mix665k.trainer.run.launch import launch
 
     out = FOLDER / "run"
     shutil.rmtree(out, ignore_errors=True)

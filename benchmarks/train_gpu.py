@@ -20,7 +20,7 @@ import yaml
 from benchmarks.build import MIX, RECIPE, WORK, real_tokenizer
 from benchmarks.results import RESULTS, read_sections, write_section
 from benchmarks.train_cpu import draw_pictures, measured_steps, over_time
-from trainer.attention import has_flash_attn
+from mix665k.trainer.model.attention import has_flash_attn
 
 TITLE = "Training on a GPU"
 COMMAND = "python -m benchmarks.train_gpu"
@@ -161,9 +161,9 @@ def run_kind(kind: Kind, folder: Path, shape: str) -> dict[str, float]:
     """Train one kind in this process; its log's means and the peak of memory."""
     import torch
 
-    from trainer.job import Job
-    from trainer.run import run
-    from trainer.stage_files import load_stage
+    from mix665k.trainer.run.job import Job
+    from mix665k.trainer.run.rank import run
+    from mix665k.trainer.run.stage_files import load_stage
 
     small = ("global_batch=16", "per_device_batch=8", "max_tokens=700", "workers=0") if shape == "tiny" else ()
     batch = "global_batch=128" if kind.stage == "pretrain" else "global_batch=64"
@@ -192,7 +192,7 @@ def run_kind(kind: Kind, folder: Path, shape: str) -> dict[str, float]:
 
 def _write_start(job: Any) -> None:
     """What a run reads of its start besides weights."""
-    from trainer.model import describe
+    from mix665k.trainer.model.compose import describe
 
     processor, config = describe(job.llm, job.vision, job.stage.template)
     config.save_pretrained(job.start)
@@ -204,8 +204,8 @@ def random_model(start: Path, stage: Any) -> Any:
     import torch
     from transformers import AutoConfig, LlavaForConditionalGeneration
 
-    from trainer.attention import choose
-    from trainer.model import make_trainable
+    from mix665k.trainer.model.attention import choose
+    from mix665k.trainer.model.compose import make_trainable
 
     config = AutoConfig.from_pretrained(start)
     config._attn_implementation = {"text_config": choose(stage), "vision_config": "sdpa"}

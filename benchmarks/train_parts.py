@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.results import write_section
 from benchmarks.rival import SKIPPED_STEPS
 from benchmarks.train_cpu import FOLDER, job_of, measured_steps, over_time, prepare
-from trainer.job import Job
+from mix665k.trainer.run.job import Job
 
 ROUNDS = 3
 PADDING_FREE = ("batching=padding_free",)
@@ -47,11 +47,11 @@ def measure_head(way: str) -> dict[str, float]:
     """Seconds and gigabytes of one micro-batch with the head on all or on labelled positions."""
     import torch
 
-    from trainer.data import open_data
-    from trainer.head import LabelledHead
-    from trainer.launch import prepare as prepare_job
-    from trainer.loop import FOR_MODEL
-    from trainer.model import load_model
+    from mix665k.trainer.data.examples import open_data
+    from mix665k.trainer.model.compose import load_model
+    from mix665k.trainer.model.labelled_head import LabelledHead
+    from mix665k.trainer.run.launch import prepare as prepare_job
+    from mix665k.trainer.run.loop import FOR_MODEL
 
     job = _fresh(job_of(PADDING_FREE, "fp32", FOLDER / f"head-{way}"))
     prepare_job(job)
@@ -88,8 +88,8 @@ def _images_per_second() -> dict[str, float]:
     """Pictures that each path loads in a second on one core."""
     import torch
 
-    from trainer.images import ImageLoader, load_processor, open_rgb
-    from trainer.pixels import Pixels, pad_to_square
+    from mix665k.trainer.data.images import ImageLoader, load_processor, open_rgb
+    from mix665k.trainer.data.pixels import Pixels, pad_to_square
 
     torch.set_num_threads(1)
     paths = sorted((FOLDER / "images").rglob("*.jpg"))
@@ -120,8 +120,10 @@ def _loading_share(workers: int) -> float:
     """The share of its time that a run waits for batches, after its first steps."""
     out = FOLDER / "loading"
     job = _fresh(job_of((*PADDING_FREE, f"workers={workers}"), "bf16", out))
-    code = "import sys; from pathlib import Path; from trainer.run import main; sys.exit(main(sys.argv[1:]))"
-    from trainer.launch import prepare as prepare_job
+    code = (
+        "import sys; from pathlib import Path; from mix665k.trainer.run.rank import main; sys.exit(main(sys.argv[1:]))"
+    )
+    from mix665k.trainer.run.launch import prepare as prepare_job
 
     prepare_job(job)
     subprocess.run([sys.executable, "-c", code, str(out / "job.json")], check=True, stderr=subprocess.DEVNULL)

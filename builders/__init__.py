@@ -3,7 +3,7 @@
 Importing this package registers every source and step; a new source needs its line here.
 """
 
-from builders import (  # noqa: F401
+from mix665k.builders.sources import (  # noqa: F401
     aokvqa,
     gqa,
     lcs558k,
@@ -13,9 +13,8 @@ from builders import (  # noqa: F401
     okvqa,
     refcoco,
     sharegpt,
-    steps,
     textcaps,
-    tokens,
     vg,
     vqav2,
 )
+from mix665k.builders.steps import steps, truncate  # noqa: F401

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, get_type_hints
 
 import msgspec
 
-from builders.registry import SOURCES, STEPS, Source, Step
-from builders.tally import Tally
-from schemas.conversation import Conversation
-from schemas.errors import RecipeError
-from schemas.recipe import Block, Recipe
-from schemas.recipe import Step as StepEntry
+from mix665k.builders.funnel import Tally
+from mix665k.builders.registry import SOURCES, STEPS, Source, Step
+from mix665k.schemas.conversation import Conversation
+from mix665k.schemas.errors import RecipeError
+from mix665k.schemas.recipe import Block, Recipe
+from mix665k.schemas.recipe import Step as StepEntry
 
 SHARED = ("seed", "tokenizer", "ids_from")
 

@@ -2,10 +2,10 @@
 
 from typing import Literal, NamedTuple
 
-from builders.draw import Draw
-from builders.sentences import fold, upper_first, with_period
-from builders.tally import Tally
-from schemas.conversation import Pair
+from mix665k.builders.draw import Draw
+from mix665k.builders.funnel import Tally
+from mix665k.builders.sentences import fold, upper_first, with_period
+from mix665k.schemas.conversation import Pair
 
 Convention = Literal["square", "plain"]
 Outside = Literal["clip", "drop"]

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from builders.lineage import by_origin
-from builders.raw import RawFiles
-from builders.registry import Download, ImageArchive, Lead
-from schemas.conversation import Conversation, Pair
+from mix665k.builders.provenance import by_origin
+from mix665k.builders.raw import RawFiles
+from mix665k.builders.registry import Download, ImageArchive, Lead
+from mix665k.schemas.conversation import Conversation, Pair
 
 TRAIN2017 = ImageArchive(  # the hash as huggingface.co/datasets/pcuenq/coco-2017-mirror shows it
     "coco/train2017",

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from builders.bind import BoundSource, BoundStep
-from builders.raw import OnBadRecord, RawFiles
-from builders.tally import Tally
-from schemas.conversation import Conversation
-from schemas.manifest import FunnelStep
+from mix665k.builders.bind import BoundSource, BoundStep
+from mix665k.builders.funnel import Tally
+from mix665k.builders.raw import OnBadRecord, RawFiles
+from mix665k.schemas.conversation import Conversation
+from mix665k.schemas.manifest import FunnelStep
 
 
 class Run:

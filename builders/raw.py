@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import msgspec
 
-from builders.registry import About, Entry, RawFile
-from builders.tally import Tally
-from schemas.errors import RawDataError
+from mix665k.builders.funnel import Tally
+from mix665k.builders.registry import About, Entry, RawFile
+from mix665k.schemas.errors import RawDataError
 
 OnBadRecord = Literal["fail", "drop"]
 _REPORT_BYTES = 1 << 20

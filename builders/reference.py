@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from builders.raw import Bad, read
-from builders.registry import RawFile
-from schemas.conversation import Conversation
-from schemas.errors import RawDataError, RecipeError
+from mix665k.builders.raw import Bad, read
+from mix665k.builders.registry import RawFile
+from mix665k.schemas.conversation import Conversation
+from mix665k.schemas.errors import RawDataError, RecipeError
 
 SHARED_FOLDERS = ("coco",)
 """Image folders that several sources of the mixture share: a name there does not tell the source."""

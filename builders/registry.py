@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from builders.terms import Terms, Use
-from schemas.conversation import Conversation
+from mix665k.builders.licences import Terms, Use
+from mix665k.schemas.conversation import Conversation
 
 SourceFunction = Callable[..., Iterator[Conversation]]
 StepFunction = Callable[..., Iterator[Conversation]]

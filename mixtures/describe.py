@@ -4,10 +4,10 @@ import inspect
 
 from rich.console import Console
 
-import builders  # noqa: F401, registers sources and steps
-from builders.bind import SHARED, Steps, describe, nearest, parameters
-from builders.registry import SOURCES, STEPS, Source, Step
-from schemas.errors import RecipeError
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.bind import SHARED, Steps, describe, nearest, parameters
+from mix665k.builders.registry import SOURCES, STEPS, Source, Step
+from mix665k.schemas.errors import RecipeError
 
 
 def describe_functions(console: Console, name: str | None) -> None:

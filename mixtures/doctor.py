@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-import builders  # noqa: F401, registers sources and steps
-from builders.registry import SOURCES
-from builders.tokens import tokenizer_at_hand
-from mixtures.recipes import find_recipe, load_recipe
-from schemas.errors import RawDataError
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.registry import SOURCES
+from mix665k.builders.steps.truncate import tokenizer_at_hand
+from mix665k.mixtures.build.recipes import find_recipe, load_recipe
+from mix665k.schemas.errors import RawDataError
 
 PACKAGE = "mix665k"
 _FULL_BUILD = 6e9

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from schemas.errors import HubError
+from mix665k.schemas.errors import HubError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

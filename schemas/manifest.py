@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from schemas.errors import MixtureError
-from schemas.recipe import Expect
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.recipe import Expect
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, msgspec.Meta(ge=0)]

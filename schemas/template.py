@@ -7,7 +7,7 @@ all of them with what that code renders.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from schemas.conversation import IMAGE_TOKEN
+from mix665k.schemas.conversation import IMAGE_TOKEN
 
 _CURIOUS = "A chat between a curious {who} and an artificial intelligence assistant. "
 _POLITE = "The assistant gives helpful, detailed, and polite answers to the {who}'s questions."

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from builders.synthetic import write_raw
-from mixtures.build import build
-from mixtures.plan import Options, make_plan
-from mixtures.processes import Result
+from mix665k.builders.synthetic import write_raw
+from mix665k.mixtures.build.plan import Options, make_plan
+from mix665k.mixtures.build.processes import Result
+from mix665k.mixtures.build.run import build
 from tests.loopback_hub import Hub, serve, turn_to
 
 SCALE = 0.0005

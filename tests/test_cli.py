@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli import mix, train
+from mix665k.cli import mix, train
 
 RUNNER = CliRunner()
 COMMANDS = (
@@ -99,8 +99,8 @@ def test_a_users_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
 
 
 def test_steps_lists_every_source_and_step_with_its_parameters() -> None:
-    from builders.bind import parameters
-    from builders.registry import SOURCES, STEPS, Source, Step
+    from mix665k.builders.bind import parameters
+    from mix665k.builders.registry import SOURCES, STEPS, Source, Step
 
     shown = RUNNER.invoke(mix, ["steps"]).stdout
     known: list[Source | Step] = [*SOURCES.values(), *STEPS.values()]

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from benchmarks.results import RESULTS, SECTIONS, read_sections
-from builders.bind import parameters
-from builders.registry import SOURCES, STEPS
 from docs.generator.commands import APPS, Command, command_page, commands
 from docs.generator.directives import DIRECTIVES, asked_for, fill
 from docs.generator.errors import error_table
@@ -28,12 +26,14 @@ from docs.generator.screenshots import SESSIONS
 from docs.generator.source_pages import image_table, raw_file_list, source_page
 from docs.generator.stages import SHIPPED, field_meanings, fields
 from docs.generator.tables import readable_json
-from mixtures.recipes import shipped
-from schemas import errors
-from schemas.conversation import Record
-from schemas.manifest import Manifest
-from schemas.recipe import Recipe
-from trainer.stage_files import FOLDER as STAGES
+from mix665k.builders.bind import parameters
+from mix665k.builders.registry import SOURCES, STEPS
+from mix665k.mixtures.build.recipes import shipped
+from mix665k.schemas import errors
+from mix665k.schemas.conversation import Record
+from mix665k.schemas.manifest import Manifest
+from mix665k.schemas.recipe import Recipe
+from mix665k.trainer.run.stage_files import FOLDER as STAGES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

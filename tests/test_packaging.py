@@ -25,7 +25,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shipped() -> set[str]:
     """Every file of the packages that is not made by running them."""
     files = [path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file()]
-    return {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts} | {"cli.py"}
+    found = {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
+    return {f"mix665k/{name}" for name in found | {"__init__.py", "cli.py", "py.typed"}}
 
 
 @pytest.mark.slow
@@ -40,7 +41,7 @@ def test_the_source_archive_holds_them_too(built: Path) -> None:
     [archive] = built.glob("*.tar.gz")
     with tarfile.open(archive) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
-    assert shipped() | {"README.md", "LICENSE", "pyproject.toml"} <= names
+    assert {name.removeprefix("mix665k/") for name in shipped()} | {"README.md", "LICENSE", "pyproject.toml"} <= names
 
 
 @pytest.mark.slow
@@ -55,7 +56,7 @@ def test_the_wheel_builds_a_mixture_away_from_the_repository(built: Path, made_u
             [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
         ).stdout
 
-    assert run("import cli; print(cli.__file__)").strip() == str(site / "cli.py")
+    assert run("from mix665k import cli; print(cli.__file__)").strip() == str(site / "mix665k" / "cli.py")
     arguments = ["mix", "build", "tiny", "--raw", str(made_up_raw), "--out", "mixture", "--only", "aokvqa"]
-    assert "wrote mixture" in run(f"import sys, cli; sys.argv = {arguments!r}; cli.mix()")
-    assert "--help" in run("import sys, cli; sys.argv = ['train', 'finetune', '--help']; cli.train()")
+    assert "wrote mixture" in run(f"import sys; from mix665k import cli; sys.argv = {arguments!r}; cli.mix()")
+    assert "--help" in run("import sys; from mix665k import cli; sys.argv = ['train', 'finetune', '--help']; cli.train()")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import builders  # noqa: F401, registers sources and steps
-from builders.registry import SOURCES
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.registry import SOURCES
 
 ROOT = Path(__file__).parent.parent
 CODE = sorted(

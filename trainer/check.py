@@ -9,16 +9,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from trainer.batches import Examples, Layout, Order, Plan, load_of, measure, tokens_at
-from trainer.data import make_encoder, measured, split_rows
-from trainer.job import Job
-from trainer.launch import require_attention
-from trainer.lengths import Lengths
-from trainer.memory import estimate
-from trainer.mixture import Mixture
-from trainer.model import describe
-from trainer.planning import plan_epoch
-from trainer.stage_files import accumulation
+from mix665k.trainer.batching.epoch import plan_epoch
+from mix665k.trainer.batching.types import Examples, Layout, Order, Plan, load_of, measure, tokens_at
+from mix665k.trainer.data.examples import make_encoder, measured, split_rows
+from mix665k.trainer.data.lengths import Lengths
+from mix665k.trainer.data.mixture import Mixture
+from mix665k.trainer.model.compose import describe
+from mix665k.trainer.model.memory import estimate
+from mix665k.trainer.run.job import Job
+from mix665k.trainer.run.launch import require_attention
+from mix665k.trainer.run.stage_files import accumulation
 
 Rows = list[tuple[str, str]]
 SHOWN_FAULTS = 10
@@ -81,7 +81,7 @@ def _plan_rows(plan: Plan, lengths: Any, layout: Layout, job: Job) -> Rows:
 
 def _image_faults(mixture: Mixture, job: Job, console: Console) -> list[tuple[str, str]]:
     """All images of the mixture that are missing or do not decode."""
-    from trainer.images import find_faults
+    from mix665k.trainer.data.images import find_faults
 
     names = sorted({path for path in mixture.images if path})
     with Progress(console=Console(stderr=True), disable=not console.is_terminal, transient=True) as progress:

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from schemas.stage import Stage
-    from trainer.job import Job
+    from mix665k.schemas.stage import Stage
+    from mix665k.trainer.run.job import Job
 
 VICUNA, CLIP = "lmsys/vicuna-7b-v1.5", "openai/clip-vit-large-patch14-336"
 Out = Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)]
@@ -122,15 +122,15 @@ def plan(
     output: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or JSON.")] = "table",
 ) -> None:
     """Simulate an epoch in random order, in LLaVA's, and in both of ours: padding, balance, cost; needs no GPU."""
-    from trainer.devices import quieten
+    from mix665k.trainer.run.ranks import quieten
 
     quieten()
     from transformers import AutoTokenizer
 
-    from trainer import simulate
-    from trainer.encode import Encoder
-    from trainer.mixture import Mixture as Rows
-    from trainer.model import load_tokenizer
+    from mix665k.trainer.batching import simulate
+    from mix665k.trainer.data.encode import Encoder
+    from mix665k.trainer.data.mixture import Mixture as Rows
+    from mix665k.trainer.model.compose import load_tokenizer
 
     if png is not None:
         simulate.require_drawable(png)
@@ -164,10 +164,10 @@ def export_run(
     """
     if push is None and (private or revision != "main"):
         raise typer.BadParameter("go with --push", param_hint="--private, --revision")
-    from schemas.hub import Target, require_access
-    from trainer.devices import quieten
-    from trainer.export import export as export_checkpoint
-    from trainer.export import push_model
+    from mix665k.schemas.hub import Target, require_access
+    from mix665k.trainer.export import export as export_checkpoint
+    from mix665k.trainer.export import push_model
+    from mix665k.trainer.run.ranks import quieten
 
     quieten()
     target = Target(push, "model", private, revision) if push is not None else None
@@ -186,8 +186,8 @@ def generate_answer(
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Stop after so many tokens.")] = 128,
 ) -> None:
     """Ask a model one question."""
-    from trainer.devices import quieten
-    from trainer.generate import generate
+    from mix665k.trainer.generate import generate
+    from mix665k.trainer.run.ranks import quieten
 
     quieten()
     typer.echo(generate(model, prompt=prompt, image=image, max_new_tokens=max_new_tokens))
@@ -195,17 +195,17 @@ def generate_answer(
 
 def _models_of(run: Path) -> tuple[str, str]:
     """The language model and the vision tower of stage 1."""
-    from trainer.devices import quieten
+    from mix665k.trainer.run.ranks import quieten
 
     quieten()
-    from trainer.export import find_checkpoint, job_of
+    from mix665k.trainer.export import find_checkpoint, job_of
 
     job = job_of(find_checkpoint(run)[0])
     return job.llm, job.vision
 
 
 def _stage(name: str, sets: list[str] | None, seed: int | None, max_steps: int | None) -> "Stage":
-    from trainer.stage_files import load_stage
+    from mix665k.trainer.run.stage_files import load_stage
 
     given = {"seed": seed, "max_steps": max_steps}
     return load_stage(name, [*(sets or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)])
@@ -223,7 +223,7 @@ def _job(
     report_to: Literal["none", "tensorboard", "wandb", "trackio"],
     on_bad_image: Literal["fail", "blank", "drop"],
 ) -> "Job":
-    from trainer.job import Job
+    from mix665k.trainer.run.job import Job
 
     mixture, images, out = (path.resolve() for path in (mixture, images, out))
     llm, vision = (str(Path(name).resolve()) if Path(name).is_dir() else name for name in (llm, vision))
@@ -245,8 +245,8 @@ def _train(job: "Job", nproc: int, dry_run: bool) -> None:
     if dry_run:
         _check(job, nproc)
         return
-    from trainer.devices import quieten
-    from trainer.launch import launch
+    from mix665k.trainer.run.launch import launch
+    from mix665k.trainer.run.ranks import quieten
 
     quieten()
 
@@ -257,8 +257,8 @@ def _train(job: "Job", nproc: int, dry_run: bool) -> None:
 
 
 def _check(job: "Job", nproc: int) -> None:
-    from trainer.check import check
-    from trainer.devices import quieten
+    from mix665k.trainer.check import check
+    from mix665k.trainer.run.ranks import quieten
 
     quieten()
     if check(job, ranks=nproc, console=Console()):

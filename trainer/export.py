@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from schemas.errors import TrainingError
-from schemas.hub import File, Owned, Pushed, Target, push
-from trainer.adapters import add_adapters, merge_adapters
-from trainer.checkpoint import WEIGHTS, Complete, checkpoints, read_complete
-from trainer.job import JOB, Job, read_job
-from trainer.model import PARTS, load
+from mix665k.schemas.errors import TrainingError
+from mix665k.schemas.hub import File, Owned, Pushed, Target, push
+from mix665k.trainer.model.adapters import add_adapters, merge_adapters
+from mix665k.trainer.model.compose import PARTS, load
+from mix665k.trainer.run.checkpoint import WEIGHTS, Complete, checkpoints, read_complete
+from mix665k.trainer.run.job import JOB, Job, read_job
 
 if TYPE_CHECKING:
     from torch import Tensor

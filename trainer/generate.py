@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from schemas.conversation import IMAGE_TOKEN
-from schemas.errors import ModelError
-from trainer.images import open_rgb
-from trainer.job import JOB
-from trainer.model import load, load_weights
-from trainer.pixels import pad_to_square
+from mix665k.schemas.conversation import IMAGE_TOKEN
+from mix665k.schemas.errors import ModelError
+from mix665k.trainer.data.images import open_rgb
+from mix665k.trainer.data.pixels import pad_to_square
+from mix665k.trainer.model.compose import load, load_weights
+from mix665k.trainer.run.job import JOB
 
 
 def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_tokens: int) -> str:

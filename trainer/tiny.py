@@ -1,13 +1,13 @@
 """A tiny random language model and vision tower, for the demo and the tests.
 
-`python -m trainer.tiny OUT --tokenizer NAME` writes `OUT/llm` and `OUT/vision`.
+`python -m mix665k.trainer.tiny OUT --tokenizer NAME` writes `OUT/llm` and `OUT/vision`.
 """
 
 import argparse
 from pathlib import Path
 
-from schemas.tokenizer import tokenizer_place
-from trainer.devices import quieten
+from mix665k.schemas.tokenizer import tokenizer_place
+from mix665k.trainer.run.ranks import quieten
 
 
 def write_tiny(out: Path, *, tokenizer: str, seed: int = 0, image_px: int = 56, hidden: int = 64) -> None:

@@ -8,16 +8,16 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
-from builders.synthetic.books import write_ocrvqa
-from builders.synthetic.captions import write_lcs558k, write_textcaps
-from builders.synthetic.chats import write_sharegpt
-from builders.synthetic.gqa import write_gqa
-from builders.synthetic.images import draw_images
-from builders.synthetic.instruct import write_llava_instruct
-from builders.synthetic.referring import write_refcoco
-from builders.synthetic.regions import write_vg
-from builders.synthetic.vqa import write_aokvqa, write_okvqa, write_vqav2
-from schemas.errors import UserError
+from mix665k.builders.synthetic.books import write_ocrvqa
+from mix665k.builders.synthetic.captions import write_lcs558k, write_textcaps
+from mix665k.builders.synthetic.chats import write_sharegpt
+from mix665k.builders.synthetic.gqa import write_gqa
+from mix665k.builders.synthetic.images import draw_images
+from mix665k.builders.synthetic.instruct import write_llava_instruct
+from mix665k.builders.synthetic.referring import write_refcoco
+from mix665k.builders.synthetic.regions import write_vg
+from mix665k.builders.synthetic.vqa import write_aokvqa, write_okvqa, write_vqav2
+from mix665k.schemas.errors import UserError
 
 __all__ = ["WRITERS", "Writer", "draw_images", "write_raw"]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from random import Random
 from string import ascii_letters, digits
 
-from builders.synthetic.files import quoted, scaled, source_rng, write_records
-from builders.synthetic.text import fill, pool
+from mix665k.builders.synthetic.files import quoted, scaled, source_rng, write_records
+from mix665k.builders.synthetic.text import fill, pool
 
 BOOKS = 207_572
 GENRES = (

@@ -6,9 +6,9 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from builders.synthetic.files import quoted, scaled, source_rng, write_records
-from builders.synthetic.image_ids import open_images_id
-from builders.synthetic.text import WORDS, caption, fill, pool
+from mix665k.builders.synthetic.files import quoted, scaled, source_rng, write_records
+from mix665k.builders.synthetic.image_ids import open_images_id
+from mix665k.builders.synthetic.text import WORDS, caption, fill, pool
 
 TEXTCAPS_IMAGES = 21_953
 CAPTIONS_PER_IMAGE = 5

@@ -6,8 +6,8 @@ from random import Random
 from string import ascii_letters, digits
 from typing import NamedTuple
 
-from builders.synthetic.files import quoted, scaled, source_rng, write_records
-from builders.synthetic.text import fill, sentence
+from mix665k.builders.synthetic.files import quoted, scaled, source_rng, write_records
+from mix665k.builders.synthetic.text import fill, sentence
 
 CONVERSATIONS = 94_145
 BREAK = "\\n\\n"  # an empty line, inside a JSON string

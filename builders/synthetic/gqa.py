@@ -6,9 +6,9 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from builders.synthetic.files import numbered, quoted, scaled, source_rng, spread, write_records
-from builders.synthetic.image_ids import VG_IMAGES, vg_id
-from builders.synthetic.text import WORDS
+from mix665k.builders.synthetic.files import numbered, quoted, scaled, source_rng, spread, write_records
+from mix665k.builders.synthetic.image_ids import VG_IMAGES, vg_id
+from mix665k.builders.synthetic.text import WORDS
 
 IMAGES = 72_140
 QUESTIONS = 943_000

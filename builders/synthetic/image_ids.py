@@ -6,7 +6,7 @@ real range, never repeat, and two sources that draw the same index name the same
 
 from random import Random
 
-from builders.synthetic.files import scaled
+from mix665k.builders.synthetic.files import scaled
 
 TRAIN2014 = 82_783  # images of COCO train2014, all of them in VQAv2
 TRAIN2017 = 118_287  # train2014 and most of val2014

@@ -4,7 +4,7 @@ from pathlib import Path
 from random import Random
 from zlib import crc32
 
-from builders.synthetic.pictures import Picture, named_pictures
+from mix665k.builders.synthetic.pictures import Picture, named_pictures
 
 COLOURS = (
     (190, 60, 50),

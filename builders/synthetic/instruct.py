@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from builders.synthetic.files import quoted, scaled, source_rng, write_records
-from builders.synthetic.image_ids import TRAIN2017, drawn_coco_ids
-from builders.synthetic.text import pool, scene_question, scene_sentence
+from mix665k.builders.synthetic.files import quoted, scaled, source_rng, write_records
+from mix665k.builders.synthetic.image_ids import TRAIN2017, drawn_coco_ids
+from mix665k.builders.synthetic.text import pool, scene_question, scene_sentence
 
 RECORDS = 157_712
 IMAGES = 81_479

@@ -8,7 +8,7 @@ from zlib import crc32
 
 import msgspec
 
-from builders.synthetic.image_ids import coco_size, vg_size
+from mix665k.builders.synthetic.image_ids import coco_size, vg_size
 
 T = TypeVar("T")
 Box = tuple[float, float, float, float]  # x, y, width, height in pixels of the original

@@ -7,10 +7,10 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from builders.synthetic.files import numbered, replacing, scaled, source_rng, spread, write_records
-from builders.synthetic.image_ids import TRAIN2014, coco_size, drawn_coco_ids
-from builders.synthetic.python2_pickle import Plain, pickled
-from builders.synthetic.text import fill
+from mix665k.builders.synthetic.files import numbered, replacing, scaled, source_rng, spread, write_records
+from mix665k.builders.synthetic.image_ids import TRAIN2014, coco_size, drawn_coco_ids
+from mix665k.builders.synthetic.python2_pickle import Plain, pickled
+from mix665k.builders.synthetic.text import fill
 
 CATEGORIES = (
     ("person", 1, "sailor"),

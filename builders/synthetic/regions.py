@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from builders.synthetic.files import scaled, source_rng, spread, write_records
-from builders.synthetic.image_ids import VG_IMAGES, VG_SIZES, vg_folder, vg_id, vg_size
-from builders.synthetic.text import phrase, pool
+from mix665k.builders.synthetic.files import scaled, source_rng, spread, write_records
+from mix665k.builders.synthetic.image_ids import VG_IMAGES, VG_SIZES, vg_folder, vg_id, vg_size
+from mix665k.builders.synthetic.text import phrase, pool
 
 REGIONS = 5_408_689
 ODD_PHRASES = ('"the oar is wet "', '"a torn sail\\n"', '""', '" "', '"two  anvils"', '"the oar is wet "')

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
-from builders.synthetic.files import quoted
+from mix665k.builders.synthetic.files import quoted
 
 
 def split_words(text: str, separator: str = " ") -> list[str]:

@@ -1,6 +1,6 @@
 """Makes the shipped `tiny` tokenizer: 2,000 pieces learned from made-up text, built like Vicuna's.
 
-`python -m builders.synthetic.tokenizer` writes it anew; the demo and the tests use it, no model was trained with it.
+`python -m mix665k.builders.synthetic.tokenizer` writes it; the demo and the tests use it. No model was trained with it.
 """
 
 import io
@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from random import Random
 
-from builders.synthetic.text import caption, phrase, scene_question, scene_sentence, sentence
-from schemas.template import TEMPLATES
-from schemas.tokenizer import TINY
+from mix665k.builders.synthetic.text import caption, phrase, scene_question, scene_sentence, sentence
+from mix665k.schemas.template import TEMPLATES
+from mix665k.schemas.tokenizer import TINY
 
 NUM_PIECES = 2_000
 NUM_LINES = 20_000

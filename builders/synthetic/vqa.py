@@ -9,9 +9,9 @@ from random import Random
 from string import ascii_letters, digits
 from typing import NamedTuple
 
-from builders.synthetic.files import numbered, quoted, scaled, source_rng, spread, write_records
-from builders.synthetic.image_ids import TRAIN2014, TRAIN2017, coco_id, drawn_coco_ids
-from builders.synthetic.text import WORDS, fill, sentence
+from mix665k.builders.synthetic.files import numbered, quoted, scaled, source_rng, spread, write_records
+from mix665k.builders.synthetic.image_ids import TRAIN2014, TRAIN2017, coco_id, drawn_coco_ids
+from mix665k.builders.synthetic.text import WORDS, fill, sentence
 
 LICENSE = '{"url": "https://licence.invalid/", "name": "made-up data"}'
 INFO = (

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-import cli
 from docs.generator.tables import block, table
+from mix665k import cli
 
 APPS: dict[str, typer.Typer] = {"mix": cli.mix, "train": cli.train}
 _WORDS: dict[Any, str] = {str: "text", int: "whole number", float: "number", Path: "path", bool: "switch"}

@@ -3,7 +3,7 @@
 import inspect
 
 from docs.generator.tables import table
-from schemas import errors
+from mix665k.schemas import errors
 
 
 def error_table() -> str:

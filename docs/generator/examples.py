@@ -12,11 +12,11 @@ import msgspec
 import yaml
 from mkdocs.utils.meta import get_data
 
-import builders  # noqa: F401, registers the sources
-from builders.registry import SOURCES, RawFile
+import mix665k.builders  # noqa: F401, registers the sources
 from docs.generator.recordings import execute
-from mixtures.recipes import FOLDER
-from schemas.recipe import Block
+from mix665k.builders.registry import SOURCES, RawFile
+from mix665k.mixtures.build.recipes import FOLDER
+from mix665k.schemas.recipe import Block
 
 PAGES = Path(__file__).parent.parent / "sources"
 FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures" / "raw"
@@ -85,9 +85,9 @@ def _block(name: str, raw: Sequence[RawRecords]) -> Block:
 
 def _build(blocks: Sequence[Block], raw: Sequence[RawRecords], folder: Path) -> dict[str, list[dict[str, Any]]]:
     """The rows by source of a mixture of these raw records."""
-    from mixtures.rows import to_dicts
-    from mixtures.store import read_shard
-    from schemas.manifest import load_manifest
+    from mix665k.mixtures.storage.parquet import read_shard
+    from mix665k.mixtures.storage.rows import to_dicts
+    from mix665k.schemas.manifest import load_manifest
 
     for path in {one.file.path for one in raw}:
         _write(folder / "raw" / path, [one for one in raw if one.file.path == path])

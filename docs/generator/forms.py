@@ -3,7 +3,7 @@
 from typing import Any
 
 from docs.generator.tables import table
-from mixtures.contracts import contracts
+from mix665k.mixtures.storage.json_schemas import contracts
 
 
 def form_table(name: str) -> str:

@@ -12,7 +12,7 @@ from mkdocs.structure.pages import Page
 from docs.generator.directives import asked_for, fill
 from docs.generator.recordings import run_ahead
 from docs.generator.source_pages import SOURCE_PAGES, source_page
-from mixtures.contracts import FOLDER as SCHEMAS
+from mix665k.mixtures.storage.json_schemas import FOLDER as SCHEMAS
 
 _STYLE = r"""url\(["']?https?:|@import\s+["']https?:"""
 _ELSEWHERE = {

@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from builders.tokens import IMAGE_TOKENS
 from docs.generator.tables import table
-from schemas.stage import Stage
-from trainer.stage_files import load_stage
+from mix665k.builders.steps.truncate import IMAGE_TOKENS
+from mix665k.schemas.stage import Stage
+from mix665k.trainer.run.stage_files import load_stage
 
 _CAPTION = 64
 """Tokens."""
@@ -42,7 +42,7 @@ SETTINGS = (
 
 def memory_table() -> str:
     """Gigabytes on each rank for LLaVA-1.5 7B in several settings."""
-    from trainer.memory import estimate
+    from mix665k.trainer.model.memory import estimate
 
     config = seven_billion()
     rows = []

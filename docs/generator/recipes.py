@@ -2,12 +2,12 @@
 
 import inspect
 
-import builders  # noqa: F401, registers sources and steps
-from builders.bind import parameters
-from builders.registry import SOURCES, STEPS, Source, Step
+import mix665k.builders  # noqa: F401, registers sources and steps
 from docs.generator.tables import block, table
-from mixtures.describe import kind_of
-from mixtures.recipes import FOLDER
+from mix665k.builders.bind import parameters
+from mix665k.builders.registry import SOURCES, STEPS, Source, Step
+from mix665k.mixtures.build.recipes import FOLDER
+from mix665k.mixtures.describe import kind_of
 
 
 def recipe_text(name: str) -> str:

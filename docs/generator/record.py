@@ -35,7 +35,7 @@ COMMANDS = {
 def main() -> None:
     """Run all commands and keep what they print."""
     where = folder()
-    execute(f"{sys.executable} -m trainer.tiny models --tokenizer tiny", where)
+    execute(f"{sys.executable} -m mix665k.trainer.tiny models --tokenizer tiny", where)
     _write_shapes(where)
     for name, command in COMMANDS.items():
         done = execute(command, where)

@@ -4,10 +4,10 @@ from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from builders.registry import SOURCES, Download, ImageArchive, RawFile, Source
 from docs.generator.examples import examples
 from docs.generator.recipes import docstring, parameter_table
 from docs.generator.tables import block, readable_json, table
+from mix665k.builders.registry import SOURCES, Download, ImageArchive, RawFile, Source
 
 SOURCE_PAGES = sorted(SOURCES)
 _MAX_ROWS = 2

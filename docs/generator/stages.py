@@ -7,8 +7,8 @@ import msgspec
 import yaml
 
 from docs.generator.tables import block, table
-from schemas.stage import Lora, Stage
-from trainer.stage_files import FOLDER, load_stage
+from mix665k.schemas.stage import Lora, Stage
+from mix665k.trainer.run.stage_files import FOLDER, load_stage
 
 SHIPPED = ("pretrain", "finetune")
 MEANINGS = FOLDER.parents[1] / "docs" / "train" / "stage_fields.yaml"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from mixtures.commands.options import Format, Jobs
-from mixtures.images.findings import MIN_SIDE_PX
-from schemas.errors import MixtureError
+from mix665k.mixtures.commands.options import Format, Jobs
+from mix665k.mixtures.images.findings import MIN_SIDE_PX
+from mix665k.schemas.errors import MixtureError
 
 if TYPE_CHECKING:
-    from mixtures.html.page import Page
-    from mixtures.inspection import Inspection
-    from mixtures.verify.verification import Verification
+    from mix665k.mixtures.inspect.findings import Inspection
+    from mix665k.mixtures.inspect.html.page import Page
+    from mix665k.mixtures.verify.verification import Verification
 
 Html = Annotated[
     Path | None,
@@ -42,8 +42,8 @@ def inspect_(
     ] = None,
 ) -> None:
     """Check every record, then show counts, lengths, prompts, what was left out, and how it compares with the paper."""
-    from mixtures.inspector import Request, inspect, require_sound
-    from mixtures.progress import progress_bar
+    from mix665k.mixtures.inspect.run import Request, inspect, require_sound
+    from mix665k.mixtures.progress import progress_bar
 
     page = _page(html, images, gallery)
     drawn = max(sample, page.gallery) if page else sample
@@ -63,7 +63,7 @@ def _page(html: Path | None, images: Path | None, gallery: int | None) -> "Page 
                 raise typer.BadParameter("goes with --html", param_hint=option)
         return None
     try:
-        from mixtures.html.page import Page, require_page
+        from mix665k.mixtures.inspect.html.page import Page, require_page
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "plotly":
             raise
@@ -76,9 +76,9 @@ def _page(html: Path | None, images: Path | None, gallery: int | None) -> "Page 
 def _print_found(found: "Inspection", sample: int, output: str) -> None:
     import msgspec
 
-    from mixtures.inspection import to_json
-    from mixtures.report import print_inspection
-    from mixtures.sampling import first_of_each
+    from mix665k.mixtures.inspect.findings import to_json
+    from mix665k.mixtures.inspect.report import print_inspection
+    from mix665k.mixtures.inspect.sample import first_of_each
 
     printed = msgspec.structs.replace(found, sample=first_of_each(found.sample, sample))
     if output == "json":
@@ -89,8 +89,8 @@ def _print_found(found: "Inspection", sample: int, output: str) -> None:
 
 def _write_page(found: "Inspection", page: "Page", output: str) -> None:
     """Write the page and say so, on stderr where stdout is one JSON document."""
-    from mixtures.html.page import write_page
-    from mixtures.progress import progress_bar
+    from mix665k.mixtures.inspect.html.page import write_page
+    from mix665k.mixtures.progress import progress_bar
 
     with progress_bar(Console(stderr=True), what="drawing") as advance:
         written = write_page(found, page, advance=advance)
@@ -134,18 +134,18 @@ def images(
     unreadable; of wrong case, wrong extension or wrong format (a GIF named .jpg);
     of insane size: 0 bytes, a short side, one side over 200 times the other.
     """
-    from mixtures.images.checking import check_images, require_sound
-    from mixtures.images.examining import Request
-    from mixtures.progress import progress_bar
+    from mix665k.mixtures.images.checking import check_images, require_sound
+    from mix665k.mixtures.images.examining import Request
+    from mix665k.mixtures.progress import progress_bar
 
     request = Request(folder, tuple(source or ()), mapping, fix, min_side, bad_list, jobs or os.cpu_count() or 1)
     found = check_images(mixture, request, bar=lambda what: progress_bar(Console(stderr=True), what=what))
     if output == "json":
-        from mixtures.images.findings import to_json
+        from mix665k.mixtures.images.findings import to_json
 
         typer.echo(to_json(found))
     else:
-        from mixtures.images.tables import print_report
+        from mix665k.mixtures.images.tables import print_report
 
         print_report(Console(), found)
     require_sound(found)
@@ -178,9 +178,9 @@ def verify(
 
     By itself: manifest, files, hashes, every record, ids, funnel, counts.
     """
-    from mixtures.progress import progress_bar
-    from mixtures.verify.raw import RawRequest, verify_all
-    from mixtures.verify.verification import require_passed
+    from mix665k.mixtures.progress import progress_bar
+    from mix665k.mixtures.verify.raw import RawRequest, verify_all
+    from mix665k.mixtures.verify.verification import require_passed
 
     if raw is None and (only or tokenizer or ids_from):
         raise typer.BadParameter("goes with --raw", param_hint="--only, --tokenizer, --ids-from")
@@ -197,17 +197,17 @@ def _print_verification(found: "Verification", mixture: Path, against: Path | No
     """Print it, and behind it the comparison with a published file; gives whether that found both equal."""
     import msgspec
 
-    from mixtures.verify.tables import print_verification
-    from mixtures.verify.verification import to_json
+    from mix665k.mixtures.verify.tables import print_verification
+    from mix665k.mixtures.verify.verification import to_json
 
     if output == "table":
         print_verification(Console(), found)
     if against is None:
         comparison = None
     else:
-        from mixtures.compare.published import compare_with_file
-        from mixtures.compare.tables import print_comparison
-        from mixtures.progress import progress_bar
+        from mix665k.mixtures.diff.published import compare_with_file
+        from mix665k.mixtures.diff.tables import print_comparison
+        from mix665k.mixtures.progress import progress_bar
 
         with progress_bar(Console(stderr=True), what="comparing") as advance:
             comparison = compare_with_file(mixture, against, advance=advance)
@@ -228,16 +228,16 @@ def trace(
     output: Format = "table",
 ) -> None:
     """Show where each pair of a record came from: raw file, raw id and record, and the steps applied."""
-    from mixtures.progress import progress_bar
-    from mixtures.trace.lineage import require_traced, to_json
-    from mixtures.trace.lineage import trace as trace_record
+    from mix665k.mixtures.progress import progress_bar
+    from mix665k.mixtures.trace.lineage import require_traced, to_json
+    from mix665k.mixtures.trace.lineage import trace as trace_record
 
     with progress_bar(Console(stderr=True), what="tracing") as advance:
         found = trace_record(mixture, identifier, raw, advance=advance)
     if output == "json":
         typer.echo(to_json(found))
     else:
-        from mixtures.trace.tables import print_trace
+        from mix665k.mixtures.trace.tables import print_trace
 
         print_trace(Console(), found)
     require_traced(found)
@@ -256,18 +256,18 @@ def diff(
 
     Exit code 0 if both have the same records in the same order, 1 if not.
     """
-    from mixtures.compare.compare import Request
-    from mixtures.compare.targets import compare_targets
-    from mixtures.progress import progress_bar
+    from mix665k.mixtures.diff.compare import Request
+    from mix665k.mixtures.diff.targets import compare_targets
+    from mix665k.mixtures.progress import progress_bar
 
     with progress_bar(Console(stderr=True), what="comparing") as advance:
         comparison = compare_targets(here, there, Request(tuple(source or ()), examples), advance=advance)
     if output == "json":
-        from mixtures.compare.comparison import to_json
+        from mix665k.mixtures.diff.comparison import to_json
 
         typer.echo(to_json(comparison))
     else:
-        from mixtures.compare.tables import print_comparison
+        from mix665k.mixtures.diff.tables import print_comparison
 
         print_comparison(Console(), comparison)
     if not comparison.equal:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from mixtures.commands.options import CommercialOnly, ExcludeSource, Format, Jobs, recipe_names, source_names
+from mix665k.mixtures.commands.options import CommercialOnly, ExcludeSource, Format, Jobs, recipe_names, source_names
 
 Out = Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)]
 Raw = Annotated[Path, typer.Option(help="Folder with the raw files.")]
@@ -42,8 +42,8 @@ def build(
     """Build a mixture from raw annotation files."""
     if on_missing_image == "drop" and images is None:
         raise typer.BadParameter("goes with --images", param_hint="--on-missing-image")
-    import builders  # noqa: F401, registers sources and steps
-    from mixtures.plan import Options, make_plan
+    import mix665k.builders  # noqa: F401, registers sources and steps
+    from mix665k.mixtures.build.plan import Options, make_plan
 
     options = Options(raw, out, tuple(only or ()), limit, tokenizer, ids_from, images, on_missing_image, on_bad_record)
     options = options._replace(exclude_source=tuple(exclude_source or ()), commercial_only=commercial_only)
@@ -53,8 +53,8 @@ def build(
     if check:
         typer.echo(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
         return
-    from mixtures.build import build as build_mixture
-    from mixtures.watch import build_progress, show_result
+    from mix665k.mixtures.build.display import build_progress, show_result
+    from mix665k.mixtures.build.run import build as build_mixture
 
     with build_progress(plan, console=Console(stderr=True)) as progress:
         manifest, results = build_mixture(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, watcher=progress)
@@ -64,7 +64,7 @@ def build(
 
 def steps(name: Annotated[str | None, typer.Argument(help="One source or step.")] = None) -> None:
     """List sources and steps with their parameters, as a recipe can use them."""
-    from mixtures.describe import describe_functions
+    from mix665k.mixtures.describe import describe_functions
 
     describe_functions(Console(), name)
 
@@ -76,7 +76,7 @@ def sources(
     ] = None,
 ) -> None:
     """List the sources: their files, where to get them, licences and counts."""
-    from mixtures.sources import describe_sources
+    from mix665k.mixtures.catalogue import describe_sources
 
     if describe_sources(Console(), name, raw):
         raise typer.Exit(1)
@@ -90,7 +90,7 @@ def doctor(
     """Look at this machine: Python, memory, disk, libraries, GPU, tokenizer, hub login, raw files. Fetches nothing."""
     import msgspec
 
-    from mixtures.doctor import examine, print_checks
+    from mix665k.mixtures.doctor import examine, print_checks
 
     checks = examine(raw=raw, tokenizer=tokenizer)
     if output == "json":
@@ -113,7 +113,7 @@ def synth(
     ] = False,
 ) -> None:
     """Make up raw files of every source, in their publishers' exact form, to try things on."""
-    from mixtures.synthesize import synthesize
+    from mix665k.mixtures.synth import synthesize
 
     synthesize(
         out,
@@ -148,9 +148,9 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a mixture as one file for another trainer."""
-    from mixtures.export import Export
-    from mixtures.export import export as export_mixture
-    from mixtures.progress import progress_bar
+    from mix665k.mixtures.export.export import Export
+    from mix665k.mixtures.export.export import export as export_mixture
+    from mix665k.mixtures.progress import progress_bar
 
     request = Export(form, out, tuple(source or ()), image_token, overwrite)
     with progress_bar(Console(stderr=True), what="writing") as advance:

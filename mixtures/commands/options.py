@@ -21,14 +21,14 @@ CommercialOnly = Annotated[
 
 def recipe_names(incomplete: str) -> list[str]:
     """Shipped recipes that begin so, for the shell's completion."""
-    from mixtures.recipes import shipped
+    from mix665k.mixtures.build.recipes import shipped
 
     return [name for name in shipped() if name.startswith(incomplete)]
 
 
 def source_names(incomplete: str) -> list[str]:
     """Sources that begin so, for the shell's completion."""
-    import builders  # noqa: F401, registers sources and steps
-    from builders.registry import SOURCES
+    import mix665k.builders  # noqa: F401, registers sources and steps
+    from mix665k.builders.registry import SOURCES
 
     return sorted(name for name in SOURCES if name.startswith(incomplete))

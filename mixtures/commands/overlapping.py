@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from mixtures.commands.options import Format, Jobs
-from mixtures.contamination.findings import Kind
+from mix665k.mixtures.commands.options import Format, Jobs
+from mix665k.mixtures.contamination.findings import Kind
 
 if TYPE_CHECKING:
-    from mixtures.contamination.findings import Contamination
+    from mix665k.mixtures.contamination.findings import Contamination
 
 Against = Annotated[
     list[str] | None,
@@ -87,8 +87,8 @@ def contamination(
 
     Exit code 0 whatever is found, unless --fail-on names it.
     """
-    from mixtures.contamination.run import Request, look_for, require_clean
-    from mixtures.progress import progress_bar
+    from mix665k.mixtures.contamination.run import Request, look_for, require_clean
+    from mix665k.mixtures.progress import progress_bar
 
     if not (against or eval_images or raw):
         raise typer.BadParameter("nothing to compare with; pass --against, --eval-images or --raw")
@@ -113,10 +113,10 @@ def _require_together(given: dict[str, object], option: str, value: object) -> N
 
 def _print_found(found: "Contamination", output: str) -> None:
     if output == "json":
-        from mixtures.contamination.findings import to_json
+        from mix665k.mixtures.contamination.findings import to_json
 
         typer.echo(to_json(found))
     else:
-        from mixtures.contamination.show import print_contamination
+        from mix665k.mixtures.contamination.show import print_contamination
 
         print_contamination(Console(), found)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mixtures.commands.options import CommercialOnly, ExcludeSource, Format, Jobs
+from mix665k.mixtures.commands.options import CommercialOnly, ExcludeSource, Format, Jobs
 
 RawFolder = Annotated[
     Path | None, typer.Option("--raw", help="Folder for the raw files, as `mix build --raw` reads it.", file_okay=False)
@@ -57,9 +57,9 @@ def fetch(
         raise typer.BadParameter("name a folder for raw files or for images", param_hint="--raw, --images")
     if mirror is not None and not mirror.startswith(("http://", "https://")):
         raise typer.BadParameter("expected an address that begins with http:// or https://", param_hint="--mirror")
-    from mixtures.fetch.run import Request
-    from mixtures.fetch.show import fetch_and_show
-    from mixtures.fetch.web import Patience
+    from mix665k.mixtures.fetch.run import Request
+    from mix665k.mixtures.fetch.show import fetch_and_show
+    from mix665k.mixtures.fetch.web import Patience
 
     patience = Patience(retries=retries, silence_s=timeout)
     request = Request(sources or (), raw, images, mixture, mirror, jobs, rate, keep_archives, accept_changed, patience)
@@ -86,12 +86,12 @@ def publish(
     """
     if out is not None and not dry_run:
         raise typer.BadParameter("goes with --dry-run", param_hint="--out")
-    from mixtures.licences import Choice
-    from mixtures.progress import progress_bar
-    from mixtures.publish.published import to_json, told
-    from mixtures.publish.repository import Request
-    from mixtures.publish.repository import publish as publish_mixture
-    from schemas.hub import Target
+    from mix665k.mixtures.build.selection import Choice
+    from mix665k.mixtures.progress import progress_bar
+    from mix665k.mixtures.publish.published import to_json, told
+    from mix665k.mixtures.publish.repository import Request
+    from mix665k.mixtures.publish.repository import publish as publish_mixture
+    from mix665k.schemas.hub import Target
 
     choice = Choice(tuple(exclude_source or ()), commercial_only, with_images=with_images is not None)
     target = Target(repository, "dataset", private, revision, create_pr)

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from mixtures.images.pictures import FORMAT_OF, FORMATS, UNDECODABLE
-from schemas.errors import MixtureError
+from mix665k.mixtures.images.pictures import FORMAT_OF, FORMATS, UNDECODABLE
+from mix665k.schemas.errors import MixtureError
 
-PRELOAD = "mixtures.contamination.content"
+PRELOAD = "mix665k.mixtures.contamination.content"
 
 
 class Content(NamedTuple):

@@ -13,18 +13,18 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from builders.tally import MAX_EXAMPLES
-from mixtures.build import clear_work, locked, sweep
-from mixtures.card import CARD, write_card
-from mixtures.contamination.findings import Dropped, Kind
-from mixtures.contamination.summary import Touched
-from mixtures.damage import hash_of_all, whole_rows
-from mixtures.expected import CONTAMINATION
-from mixtures.manifests import write_manifest, write_whole
-from mixtures.progress import Advance
-from mixtures.store import ROWS_PER_GROUP, ShardWriter
-from schemas.errors import MixtureError
-from schemas.manifest import CLEANED, MANIFEST, STATE, Flow, FunnelStep, Manifest, Shard, SourceEntry
+from mix665k.builders.funnel import MAX_EXAMPLES
+from mix665k.mixtures.build.expectation import CONTAMINATION
+from mix665k.mixtures.build.run import clear_work, locked, sweep
+from mix665k.mixtures.card.card import CARD, write_card
+from mix665k.mixtures.contamination.findings import Dropped, Kind
+from mix665k.mixtures.contamination.summary import Touched
+from mix665k.mixtures.progress import Advance
+from mix665k.mixtures.storage.integrity import hash_of_all, whole_rows
+from mix665k.mixtures.storage.manifests import write_manifest, write_whole
+from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import CLEANED, MANIFEST, STATE, Flow, FunnelStep, Manifest, Shard, SourceEntry
 
 _HOW = {Kind.IMAGES: "image", Kind.PAIRS: "pair", Kind.TEXT: "text", Kind.CONTENT: "content"}
 

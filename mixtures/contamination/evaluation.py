@@ -9,15 +9,15 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import polars as pl
 
-from builders.bind import nearest
-from builders.raw import Bad, json_path, read
-from builders.registry import RawFile
-from mixtures.contamination.identity import COLLECTIONS, Collection, image_key, tells_nothing
-from mixtures.contamination.layouts import LAYOUTS, LISTED, Item, Layout, Listed, Told, tell
-from mixtures.contamination.questions import bare, normalised
-from mixtures.rows import uncollected
-from mixtures.store import file_hash
-from schemas.errors import MixtureError, RawDataError
+from mix665k.builders.bind import nearest
+from mix665k.builders.raw import Bad, json_path, read
+from mix665k.builders.registry import RawFile
+from mix665k.mixtures.contamination.identity import COLLECTIONS, Collection, image_key, tells_nothing
+from mix665k.mixtures.contamination.layouts import LAYOUTS, LISTED, Item, Layout, Listed, Told, tell
+from mix665k.mixtures.contamination.questions import bare, normalised
+from mix665k.mixtures.storage.parquet import file_hash
+from mix665k.mixtures.storage.rows import uncollected
+from mix665k.schemas.errors import MixtureError, RawDataError
 
 ITEM = {"id": pl.String, "image": pl.String, "text": pl.String}
 _BATCH = 65_536

@@ -12,9 +12,9 @@ from typing import Literal, get_args
 import msgspec
 import polars as pl
 
-from builders.raw import Bad, read
-from builders.registry import RawFile
-from schemas.errors import RawDataError
+from mix665k.builders.raw import Bad, read
+from mix665k.builders.registry import RawFile
+from mix665k.schemas.errors import RawDataError
 
 Collection = Literal["coco", "vg", "openimages", "ocrvqa", "own"]
 COLLECTIONS: tuple[Collection, ...] = get_args(Collection)

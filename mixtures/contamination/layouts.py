@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from builders.llava_json import LlavaRecord
-from builders.raw import map_file
-from builders.refcoco import Ref
-from mixtures.contamination.identity import Collection
-from schemas.errors import RawDataError
+from mix665k.builders.raw import map_file
+from mix665k.builders.sources.llava_json import LlavaRecord
+from mix665k.builders.sources.refcoco import Ref
+from mix665k.mixtures.contamination.identity import Collection
+from mix665k.schemas.errors import RawDataError
 
 _HEAD_BYTES = 1 << 20
 _MAX_NAME = 1_000

@@ -9,16 +9,16 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from mixtures.contamination.evaluation import EvaluationSet
-from mixtures.contamination.identity import CocoOfVg, image_key
-from mixtures.contamination.questions import asked
-from mixtures.damage import require_sums, whole_rows
-from mixtures.llava_records import Faults, measure_records, sound_records
-from mixtures.progress import Advance
-from mixtures.rows import from_dicts
-from mixtures.store import ROWS_PER_GROUP, SCHEMA
-from schemas.errors import MixtureError
-from schemas.manifest import Manifest
+from mix665k.mixtures.contamination.evaluation import EvaluationSet
+from mix665k.mixtures.contamination.identity import CocoOfVg, image_key
+from mix665k.mixtures.contamination.questions import asked
+from mix665k.mixtures.progress import Advance
+from mix665k.mixtures.storage.integrity import require_sums, whole_rows
+from mix665k.mixtures.storage.llava_json import Faults, measure_records, sound_records
+from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, SCHEMA
+from mix665k.mixtures.storage.rows import from_dicts
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import Manifest
 
 _RECORD, _CODE = pl.UInt32, pl.UInt32
 

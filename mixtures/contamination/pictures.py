@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import polars as pl
 
-from mixtures.contamination.content import PRELOAD, Content, Sought, contents_of, image_files
-from mixtures.contamination.evaluation import EvaluationSet, named
-from mixtures.contamination.findings import Pictures
-from mixtures.contamination.identity import CocoOfVg, image_key
-from mixtures.images.pool import in_processes
-from mixtures.progress import Bar
-from schemas.errors import MixtureError
+from mix665k.mixtures.contamination.content import PRELOAD, Content, Sought, contents_of, image_files
+from mix665k.mixtures.contamination.evaluation import EvaluationSet, named
+from mix665k.mixtures.contamination.findings import Pictures
+from mix665k.mixtures.contamination.identity import CocoOfVg, image_key
+from mix665k.mixtures.images.pool import in_processes
+from mix665k.mixtures.progress import Bar
+from mix665k.schemas.errors import MixtureError
 
 LINKS = dict.fromkeys(("set", "file", "key", "path", "same"), pl.String)
 _CONTENT = {"path": pl.String, "bytes": pl.String, "pixels": pl.String}

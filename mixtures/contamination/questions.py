@@ -5,8 +5,8 @@ from collections.abc import Collection
 import polars as pl
 import pyarrow.compute as pc
 
-from mixtures.forms import LAST_LINES, LINE_STARTS
-from schemas.conversation import IMAGE_TOKEN
+from mix665k.mixtures.storage.prompt_kinds import LAST_LINES, LINE_STARTS
+from mix665k.schemas.conversation import IMAGE_TOKEN
 
 UNANSWERABLE = "When the provided information is insufficient, respond with 'Unanswerable'."
 """VizWiz's prompt (paper, table 8)."""

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import polars as pl
 
-from builders.raw import Bad, read
-from builders.refcoco import ABOUT
-from builders.registry import RawFile
-from mixtures.contamination.findings import Split
-from mixtures.contamination.overlap import Hits, Wanted
-from schemas.errors import RawDataError
+from mix665k.builders.raw import Bad, read
+from mix665k.builders.registry import RawFile
+from mix665k.builders.sources.refcoco import ABOUT
+from mix665k.mixtures.contamination.findings import Split
+from mix665k.mixtures.contamination.overlap import Hits, Wanted
+from mix665k.schemas.errors import RawDataError
 
 TRAIN = "train"
 SPLITS = {"name": pl.String, "split": pl.String, "key": pl.String}

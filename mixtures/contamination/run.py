@@ -7,23 +7,23 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
-from builders.vg import ABOUT as VG
-from mixtures.compare.prompts import known_prompts
-from mixtures.contamination.dropping import Drop, reasons, require_room, write_clean
-from mixtures.contamination.evaluation import Asking, EvaluationSet, asking, named, read_set
-from mixtures.contamination.findings import UNITS, Contamination, Kind
-from mixtures.contamination.identity import CocoOfVg
-from mixtures.contamination.overlap import file_rows, find, mixture_rows, wanted
-from mixtures.contamination.pictures import LINKS, Compared, Folder, compare_pictures, folders
-from mixtures.contamination.refcoco import TRAIN, held_out, read_splits
-from mixtures.contamination.summary import all_hits, summarise, touched
-from mixtures.forms import SOURCES
-from mixtures.images.naming import named_images
-from mixtures.manifests import write_whole
-from mixtures.progress import Bar
-from mixtures.store import file_hash
-from schemas.errors import MixtureError, RawDataError
-from schemas.manifest import Manifest, load_manifest
+from mix665k.builders.sources.vg import ABOUT as VG
+from mix665k.mixtures.contamination.dropping import Drop, reasons, require_room, write_clean
+from mix665k.mixtures.contamination.evaluation import Asking, EvaluationSet, asking, named, read_set
+from mix665k.mixtures.contamination.findings import UNITS, Contamination, Kind
+from mix665k.mixtures.contamination.identity import CocoOfVg
+from mix665k.mixtures.contamination.overlap import file_rows, find, mixture_rows, wanted
+from mix665k.mixtures.contamination.pictures import LINKS, Compared, Folder, compare_pictures, folders
+from mix665k.mixtures.contamination.refcoco import TRAIN, held_out, read_splits
+from mix665k.mixtures.contamination.summary import all_hits, summarise, touched
+from mix665k.mixtures.diff.prompts import known_prompts
+from mix665k.mixtures.images.naming import named_images
+from mix665k.mixtures.progress import Bar
+from mix665k.mixtures.storage.manifests import write_whole
+from mix665k.mixtures.storage.parquet import file_hash
+from mix665k.mixtures.storage.prompt_kinds import SOURCES
+from mix665k.schemas.errors import MixtureError, RawDataError
+from mix665k.schemas.manifest import Manifest, load_manifest
 
 
 class Request(NamedTuple):

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mixtures.contamination.findings import Contamination, Hit, Kind, SetOverlap, Shared
-from mixtures.tables import narrow_table, printable
+from mix665k.mixtures.contamination.findings import Contamination, Hit, Kind, SetOverlap, Shared
+from mix665k.mixtures.terminal import narrow_table, printable
 
 _HEADS = {Kind.IMAGES: "images", Kind.PAIRS: "pairs", Kind.TEXT: "text only", Kind.CONTENT: "files"}
 _MEANINGS = {

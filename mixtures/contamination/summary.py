@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from mixtures.contamination.evaluation import EvaluationSet
-from mixtures.contamination.findings import Hit, Kind, SetOverlap, Shared
-from mixtures.contamination.overlap import Hits, Wanted
+from mix665k.mixtures.contamination.evaluation import EvaluationSet
+from mix665k.mixtures.contamination.findings import Hit, Kind, SetOverlap, Shared
+from mix665k.mixtures.contamination.overlap import Hits, Wanted
 
 _EXAMPLES = 3
 _TEXT_RECORDS = 10

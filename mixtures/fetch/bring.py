@@ -10,15 +10,15 @@ from urllib.parse import quote
 import httpx2
 import msgspec
 
-from mixtures.fetch.hub import locate
-from mixtures.fetch.jobs import Job, Standing, missing, standing
-from mixtures.fetch.record import Entry, FileEntry, Record
-from mixtures.fetch.space import Space
-from mixtures.fetch.transfer import Line, discard, part_of, settle, transfer
-from mixtures.fetch.unpack import Unpacking, unpack
-from mixtures.fetch.web import Patience, persist
-from mixtures.store import file_hash
-from schemas.errors import FetchError, UserError
+from mix665k.mixtures.fetch.hub import locate
+from mix665k.mixtures.fetch.jobs import Job, Standing, missing, standing
+from mix665k.mixtures.fetch.record import Entry, FileEntry, Record
+from mix665k.mixtures.fetch.space import Space
+from mix665k.mixtures.fetch.transfer import Line, discard, part_of, settle, transfer
+from mix665k.mixtures.fetch.unpack import Unpacking, unpack
+from mix665k.mixtures.fetch.web import Patience, persist
+from mix665k.mixtures.storage.parquet import file_hash
+from mix665k.schemas.errors import FetchError, UserError
 
 State = Literal["fetched", "there", "not checked", "by hand", "failed", "to fetch"]
 

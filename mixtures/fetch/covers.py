@@ -9,19 +9,19 @@ from typing import Literal, NamedTuple
 import httpx2
 import msgspec
 
-from builders.ocrvqa import Cover, cover_path
-from builders.raw import Bad, read
-from builders.registry import SOURCES
-from mixtures.fetch.bring import Kit, Result, State, mirrored
-from mixtures.fetch.crew import side_by_side
-from mixtures.fetch.pace import Pace
-from mixtures.fetch.web import RefusedError, TransientError, asked, persist
-from mixtures.images.mapping import load_mapping
-from mixtures.images.mending import as_jpeg
-from mixtures.images.pictures import UNDECODABLE, look
-from mixtures.images.places import is_inside
-from mixtures.manifests import write_whole
-from schemas.errors import FetchError, RawDataError
+from mix665k.builders.raw import Bad, read
+from mix665k.builders.registry import SOURCES
+from mix665k.builders.sources.ocrvqa import Cover, cover_path
+from mix665k.mixtures.fetch.bring import Kit, Result, State, mirrored
+from mix665k.mixtures.fetch.crew import side_by_side
+from mix665k.mixtures.fetch.pace import Pace
+from mix665k.mixtures.fetch.web import RefusedError, TransientError, asked, persist
+from mix665k.mixtures.images.mapping import load_mapping
+from mix665k.mixtures.images.mending import as_jpeg
+from mix665k.mixtures.images.pictures import UNDECODABLE, look
+from mix665k.mixtures.images.places import is_inside
+from mix665k.mixtures.storage.manifests import write_whole
+from mix665k.schemas.errors import FetchError, RawDataError
 
 COVERS = "ocr_vqa/images"
 GONE = "ocr_vqa/missing.json"

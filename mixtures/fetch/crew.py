@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeVar
 
-from mixtures.fetch.web import StoppedError
+from mix665k.mixtures.fetch.web import StoppedError
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from huggingface_hub import constants, get_hf_file_metadata, get_token, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-from builders.registry import Download
-from mixtures.fetch.web import MAY_PASS, Patience, RefusedError, TransientError
+from mix665k.builders.registry import Download
+from mix665k.mixtures.fetch.web import MAY_PASS, Patience, RefusedError, TransientError
 
 _NETWORK: Any = HfHubHTTPError.__bases__[0]
 """HTTPError of httpx or of httpx2, whichever the library uses."""

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-import builders  # noqa: F401, registers sources and steps
-from builders.bind import nearest
-from builders.registry import SOURCES, Download, ImageArchive, RawFile, Source
-from mixtures.fetch.record import Record
-from mixtures.store import file_hash
-from schemas.errors import FetchError, RecipeError
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.bind import nearest
+from mix665k.builders.registry import SOURCES, Download, ImageArchive, RawFile, Source
+from mix665k.mixtures.fetch.record import Record
+from mix665k.mixtures.storage.parquet import file_hash
+from mix665k.schemas.errors import FetchError, RecipeError
 
 OWN = "llava_json"
 """The source whose file is the user's own."""

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from mixtures.fetch.web import StoppedError
+from mix665k.mixtures.fetch.web import StoppedError
 
 
 class Pace:

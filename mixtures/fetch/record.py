@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from mixtures.manifests import write_whole
-from schemas.errors import FetchError
+from mix665k.mixtures.storage.manifests import write_whole
+from mix665k.schemas.errors import FetchError
 
 FETCHED = "fetched.json"
 

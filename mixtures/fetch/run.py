@@ -9,18 +9,18 @@ from typing import NamedTuple
 import msgspec
 from filelock import FileLock, Timeout
 
-from builders.registry import SOURCES, Source
-from mixtures.fetch.bring import Kit, Result, Watcher, bring, instructions, mirrored, told
-from mixtures.fetch.covers import COVERS, Found, Order, fetch_covers, summed
-from mixtures.fetch.crew import side_by_side
-from mixtures.fetch.jobs import Job, chosen, image_jobs, raw_jobs, standing
-from mixtures.fetch.pace import Pace
-from mixtures.fetch.record import Record
-from mixtures.fetch.space import Space
-from mixtures.fetch.web import Patience, open_client
-from mixtures.images.naming import named_images
-from mixtures.synthesize import MARKER
-from schemas.errors import FetchError, UserError
+from mix665k.builders.registry import SOURCES, Source
+from mix665k.mixtures.fetch.bring import Kit, Result, Watcher, bring, instructions, mirrored, told
+from mix665k.mixtures.fetch.covers import COVERS, Found, Order, fetch_covers, summed
+from mix665k.mixtures.fetch.crew import side_by_side
+from mix665k.mixtures.fetch.jobs import Job, chosen, image_jobs, raw_jobs, standing
+from mix665k.mixtures.fetch.pace import Pace
+from mix665k.mixtures.fetch.record import Record
+from mix665k.mixtures.fetch.space import Space
+from mix665k.mixtures.fetch.web import Patience, open_client
+from mix665k.mixtures.images.naming import named_images
+from mix665k.mixtures.synth import MARKER
+from mix665k.schemas.errors import FetchError, UserError
 
 _LOCK = ".fetch.lock"
 _BOOKS = SOURCES["ocrvqa"].about.files[0]

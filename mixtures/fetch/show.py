@@ -11,10 +11,10 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column, Table
 from rich.text import Text
 
-from mixtures.fetch.bring import Result
-from mixtures.fetch.run import Report, Request, fetch, preview
-from mixtures.fetch.space import size_text
-from schemas.errors import FetchError
+from mix665k.mixtures.fetch.bring import Result
+from mix665k.mixtures.fetch.run import Report, Request, fetch, preview
+from mix665k.mixtures.fetch.space import size_text
+from mix665k.schemas.errors import FetchError
 
 _STYLES = {"fetched": "green", "there": "green", "failed": "red"}
 _ALL = "all"

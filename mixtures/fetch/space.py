@@ -4,7 +4,7 @@ import shutil
 import threading
 from pathlib import Path
 
-from schemas.errors import FetchError
+from mix665k.schemas.errors import FetchError
 
 
 def size_text(num_bytes: int) -> str:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import httpx2
 import msgspec
 
-from mixtures.fetch.space import Space
-from mixtures.fetch.web import Patience, RefusedError, StoppedError, TransientError, asked, persist
-from mixtures.manifests import write_whole
-from schemas.errors import FetchError
+from mix665k.mixtures.fetch.space import Space
+from mix665k.mixtures.fetch.web import Patience, RefusedError, StoppedError, TransientError, asked, persist
+from mix665k.mixtures.storage.manifests import write_whole
+from mix665k.schemas.errors import FetchError
 
 _NO_SUCH_RANGE = 416
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")

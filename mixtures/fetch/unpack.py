@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple
 
-from mixtures.fetch.web import StoppedError
-from schemas.errors import FetchError
+from mix665k.mixtures.fetch.web import StoppedError
+from mix665k.schemas.errors import FetchError
 
 MAX_RATIO = 200
 """JSON packs to a twentieth or so, a picture not at all, a bomb to a thousandth (deflate's limit)."""

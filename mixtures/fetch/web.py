@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 import httpx2
 
-from schemas.errors import FetchError
+from mix665k.schemas.errors import FetchError
 
 Answer = TypeVar("Answer")
 MAY_PASS = (408, 425, 429, 500, 502, 503, 504)

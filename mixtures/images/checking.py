@@ -3,16 +3,16 @@
 from functools import partial
 from pathlib import Path
 
-from mixtures.images.examining import PRELOAD, Case, Request, examine
-from mixtures.images.findings import Mended, Report, to_json
-from mixtures.images.mapping import load_mapping
-from mixtures.images.mending import Task, locked, mend_all, settle
-from mixtures.images.naming import named_images
-from mixtures.images.pool import in_processes
-from mixtures.images.summary import summarise
-from mixtures.manifests import write_whole
-from mixtures.progress import Bar
-from schemas.errors import MixtureError
+from mix665k.mixtures.images.examining import PRELOAD, Case, Request, examine
+from mix665k.mixtures.images.findings import Mended, Report, to_json
+from mix665k.mixtures.images.mapping import load_mapping
+from mix665k.mixtures.images.mending import Task, locked, mend_all, settle
+from mix665k.mixtures.images.naming import named_images
+from mix665k.mixtures.images.pool import in_processes
+from mix665k.mixtures.images.summary import summarise
+from mix665k.mixtures.progress import Bar
+from mix665k.mixtures.storage.manifests import write_whole
+from mix665k.schemas.errors import MixtureError
 
 
 def check_images(target: Path, request: Request, *, bar: Bar) -> Report:

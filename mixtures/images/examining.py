@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from mixtures.images.findings import MIN_SIDE_PX, Mend, Place, Verdict
-from mixtures.images.mapping import Mapping
-from mixtures.images.pictures import look_all, wanted_format
-from mixtures.images.places import Places, difference, is_inside
-from mixtures.images.pool import in_processes
-from mixtures.progress import Advance, Bar
+from mix665k.mixtures.images.findings import MIN_SIDE_PX, Mend, Place, Verdict
+from mix665k.mixtures.images.mapping import Mapping
+from mix665k.mixtures.images.pictures import look_all, wanted_format
+from mix665k.mixtures.images.places import Places, difference, is_inside
+from mix665k.mixtures.images.pool import in_processes
+from mix665k.mixtures.progress import Advance, Bar
 
-PRELOAD = "mixtures.images.mending"
+PRELOAD = "mix665k.mixtures.images.mending"
 _SOUND = Verdict()
 
 

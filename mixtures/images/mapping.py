@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from builders.raw import Bad, read
-from builders.registry import RawFile
-from mixtures.images.places import is_inside
-from schemas.errors import RawDataError
+from mix665k.builders.raw import Bad, read
+from mix665k.builders.registry import RawFile
+from mix665k.mixtures.images.places import is_inside
+from mix665k.schemas.errors import RawDataError
 
 Mapping = dict[str, str | None]
 """The file to use for an image, both below the images folder; None where the image is known to be missing."""

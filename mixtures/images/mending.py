@@ -11,10 +11,10 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 from PIL import Image
 
-from mixtures.images.findings import Mend, Verdict
-from mixtures.images.pictures import FORMATS, UNDECODABLE, look
-from mixtures.manifests import write_whole
-from schemas.errors import MixtureError
+from mix665k.mixtures.images.findings import Mend, Verdict
+from mix665k.mixtures.images.pictures import FORMATS, UNDECODABLE, look
+from mix665k.mixtures.storage.manifests import write_whole
+from mix665k.schemas.errors import MixtureError
 
 QUALITY = 95
 _LOCK = ".mix-images.lock"

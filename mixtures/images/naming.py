@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 import polars as pl
 
-from builders.llava_json import LlavaRecord, llava_file
-from builders.raw import Bad, read
-from mixtures.damage import require_sums, whole_rows
-from mixtures.forms import SOURCES, prompt_form, told_source
-from mixtures.inspector import require_known, selected
-from mixtures.progress import Advance
-from mixtures.store import ROWS_PER_GROUP
-from schemas.errors import RawDataError
-from schemas.manifest import load_manifest
+from mix665k.builders.raw import Bad, read
+from mix665k.builders.sources.llava_json import LlavaRecord, llava_file
+from mix665k.mixtures.inspect.run import require_known, selected
+from mix665k.mixtures.progress import Advance
+from mix665k.mixtures.storage.integrity import require_sums, whole_rows
+from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP
+from mix665k.mixtures.storage.prompt_kinds import SOURCES, prompt_form, told_source
+from mix665k.schemas.errors import RawDataError
+from mix665k.schemas.manifest import load_manifest
 
 _SCHEMA = {"image": pl.String, "source": pl.String, "records": pl.UInt32}
 

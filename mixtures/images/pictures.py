@@ -11,7 +11,7 @@ from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
-from mixtures.images.findings import MAX_ASPECT, Place, Verdict
+from mix665k.mixtures.images.findings import MAX_ASPECT, Place, Verdict
 
 FORMAT_OF = Image.registered_extensions()
 """The format that an extension stands for."""

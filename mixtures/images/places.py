@@ -4,8 +4,8 @@ import os
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from mixtures.images.findings import Finding
-from mixtures.images.pictures import FORMAT_OF
+from mix665k.mixtures.images.findings import Finding
+from mix665k.mixtures.images.pictures import FORMAT_OF
 
 
 class Places:

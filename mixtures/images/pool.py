@@ -7,8 +7,8 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
-from mixtures.forks import die_with_parent, interrupt_later, server_context
-from schemas.errors import MixtureError
+from mix665k.mixtures.forks import die_with_parent, interrupt_later, server_context
+from mix665k.schemas.errors import MixtureError
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from mixtures.images.examining import Case
-from mixtures.images.findings import FINDINGS, Bad, Count, KnownMissing, Mapped, Report, SourceImages
-from mixtures.images.naming import Named
-from mixtures.measure import ALL
+from mix665k.mixtures.images.examining import Case
+from mix665k.mixtures.images.findings import FINDINGS, Bad, Count, KnownMissing, Mapped, Report, SourceImages
+from mix665k.mixtures.images.naming import Named
+from mix665k.mixtures.inspect.measure import ALL
 
 _KNOWN = "known missing"
 

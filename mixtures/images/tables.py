@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mixtures.images.findings import Report
-from mixtures.tables import narrow_table, printable, with_total
+from mix665k.mixtures.images.findings import Report
+from mix665k.mixtures.terminal import narrow_table, printable, with_total
 
 _MAX_EXAMPLES = 3
 _MAX_IMAGE_WIDTH = 36

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from builders.terms import LLAVA_1_5
-from mixtures.publish.front import PICTURED, PICTURED_SCHEMA, Place, about_of
-from mixtures.publish.layout import IMAGES
-from mixtures.store import SCHEMA
-from schemas.hub import MAIN
-from schemas.manifest import Manifest
+from mix665k.builders.licences import LLAVA_1_5
+from mix665k.mixtures.card.front_matter import PICTURED, PICTURED_SCHEMA, Place, about_of
+from mix665k.mixtures.publish.layout import IMAGES
+from mix665k.mixtures.storage.parquet import SCHEMA
+from mix665k.schemas.hub import MAIN
+from mix665k.schemas.manifest import Manifest
 
 _LINKS = {
     "CC BY 4.0": "https://creativecommons.org/licenses/by/4.0/",

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from mixtures.damage import hash_of_all
-from mixtures.licences import Choice, Offered, Selection, select
-from schemas.manifest import Manifest
+from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
+from mix665k.mixtures.storage.integrity import hash_of_all
+from mix665k.schemas.manifest import Manifest
 
 
 def choose(manifest: Manifest, choice: Choice) -> Selection:

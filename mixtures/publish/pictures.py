@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from mixtures.damage import whole_rows
-from mixtures.images.places import is_inside
-from mixtures.publish.front import IMAGE
-from mixtures.publish.layout import IMAGES
-from mixtures.store import DICTIONARIES, SCHEMA, shard_name
-from schemas.errors import MixtureError
-from schemas.manifest import SourceEntry
+from mix665k.mixtures.card.front_matter import IMAGE
+from mix665k.mixtures.images.places import is_inside
+from mix665k.mixtures.publish.layout import IMAGES
+from mix665k.mixtures.storage.integrity import whole_rows
+from mix665k.mixtures.storage.parquet import DICTIONARIES, SCHEMA, shard_name
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import SourceEntry
 
 MAX_BYTES = 480_000_000
 """Of the images in one file; the Hub's viewer wants files of no more than about 500 MB."""

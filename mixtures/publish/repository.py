@@ -5,24 +5,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mixtures.card import CARD, card, licence_table
-from mixtures.licences import Choice, Selection
-from mixtures.manifests import encoded
-from mixtures.progress import Bar
-from mixtures.publish.croissant import ParquetFile, croissant
-from mixtures.publish.derive import choose, without
-from mixtures.publish.front import Place, Size
-from mixtures.publish.layout import CROISSANT, IMAGES, LICENCES, RECIPE
-from mixtures.publish.pictures import Part, plan_parts, write_parts
-from mixtures.publish.published import LeftOutSource, Published
-from mixtures.publish.sizes import source_size
-from mixtures.publish.work import claimed, remove_left, temporary_folder
-from mixtures.recipes import load_recipe
-from mixtures.store import file_hash
-from mixtures.verify.alone import verify_mixture
-from schemas.errors import MixtureError
-from schemas.hub import File, Owned, Pushed, Target, push, require_access, require_name
-from schemas.manifest import MANIFEST, Manifest, load_manifest
+from mix665k.mixtures.build.recipes import load_recipe
+from mix665k.mixtures.build.selection import Choice, Selection
+from mix665k.mixtures.card.card import CARD, card, licence_table
+from mix665k.mixtures.card.front_matter import Place, Size
+from mix665k.mixtures.card.sizes import source_size
+from mix665k.mixtures.progress import Bar
+from mix665k.mixtures.publish.croissant import ParquetFile, croissant
+from mix665k.mixtures.publish.derive import choose, without
+from mix665k.mixtures.publish.layout import CROISSANT, IMAGES, LICENCES, RECIPE
+from mix665k.mixtures.publish.pictures import Part, plan_parts, write_parts
+from mix665k.mixtures.publish.published import LeftOutSource, Published
+from mix665k.mixtures.publish.work import claimed, remove_left, temporary_folder
+from mix665k.mixtures.storage.manifests import encoded
+from mix665k.mixtures.storage.parquet import file_hash
+from mix665k.mixtures.verify.alone import verify_mixture
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.hub import File, Owned, Pushed, Target, push, require_access, require_name
+from mix665k.schemas.manifest import MANIFEST, Manifest, load_manifest
 
 _OWNED = Owned(("data/*.parquet", f"{IMAGES}/*.parquet"), marker=MANIFEST)
 

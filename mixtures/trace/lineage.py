@@ -6,16 +6,16 @@ from typing import Any
 
 import msgspec
 
-import builders  # noqa: F401, registers sources and steps
-from builders.bind import nearest
-from builders.lineage import Trace, follow
-from builders.registry import SOURCES, Source
-from mixtures.keys import TOKENIZER, input_fault
-from mixtures.progress import Advance
-from mixtures.trace.record import Located, find_record
-from mixtures.trace.words import in_words
-from schemas.errors import MixtureError, RawDataError
-from schemas.manifest import InputFile, SourceEntry, load_manifest
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.bind import nearest
+from mix665k.builders.provenance import Trace, follow
+from mix665k.builders.registry import SOURCES, Source
+from mix665k.mixtures.build.reuse_key import TOKENIZER, input_fault
+from mix665k.mixtures.progress import Advance
+from mix665k.mixtures.trace.record import Located, find_record
+from mix665k.mixtures.trace.words import in_words
+from mix665k.schemas.errors import MixtureError, RawDataError
+from mix665k.schemas.manifest import InputFile, SourceEntry, load_manifest
 
 
 class StepTaken(msgspec.Struct):

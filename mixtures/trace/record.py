@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from builders.bind import nearest
-from mixtures.damage import AGAIN, require_file
-from mixtures.store import SCHEMA
-from schemas.errors import MixtureError
-from schemas.manifest import Manifest, Shard, SourceEntry
+from mix665k.builders.bind import nearest
+from mix665k.mixtures.storage.integrity import AGAIN, require_file
+from mix665k.mixtures.storage.parquet import SCHEMA
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import Manifest, Shard, SourceEntry
 
 _MAX_LISTED = 10
 _MAX_COMPARED = 20_000

@@ -6,9 +6,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from mixtures.tables import printable
-from mixtures.trace.lineage import RawRecord, TracedPair, TracedRecord
-from mixtures.trace.pretty import as_json, narrowed, short_text, shortened
+from mix665k.mixtures.terminal import printable
+from mix665k.mixtures.trace.lineage import RawRecord, TracedPair, TracedRecord
+from mix665k.mixtures.trace.pretty import as_json, narrowed, short_text, shortened
 
 _MARGIN = 4
 

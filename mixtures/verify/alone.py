@@ -7,18 +7,18 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from mixtures.card import CARD
-from mixtures.damage import repeated, stray_shards, sum_faults
-from mixtures.progress import Advance
-from mixtures.publish.layout import BESIDE
-from mixtures.sampling import Sampler
-from mixtures.tasks import Task, gather
-from mixtures.verify.counts import Count, check_funnel, check_paper, check_recipe
-from mixtures.verify.rebuild import PRELOAD
-from mixtures.verify.shards import Looked, ShardRequest, look_at
-from mixtures.verify.verification import Check, Lines, Verification, checked
-from schemas.errors import MixtureError
-from schemas.manifest import MANIFEST, Manifest, load_manifest, require_folder
+from mix665k.mixtures.card.card import CARD
+from mix665k.mixtures.inspect.sample import Sampler
+from mix665k.mixtures.parallel import Task, gather
+from mix665k.mixtures.progress import Advance
+from mix665k.mixtures.publish.layout import BESIDE
+from mix665k.mixtures.storage.integrity import repeated, stray_shards, sum_faults
+from mix665k.mixtures.verify.counts import Count, check_funnel, check_paper, check_recipe
+from mix665k.mixtures.verify.rebuild import PRELOAD
+from mix665k.mixtures.verify.shards import Looked, ShardRequest, look_at
+from mix665k.mixtures.verify.verification import Check, Lines, Verification, checked
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import MANIFEST, Manifest, load_manifest, require_folder
 
 _NEED_MANIFEST = ("files", "file hashes", "row hashes", "records", "ids", "funnel", "recipe's counts", "paper's counts")
 

@@ -8,20 +8,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-import builders  # noqa: F401, registers sources and steps
-from builders.bind import BoundSource, bind, nearest
-from mixtures.keys import TOKENIZER, key_by_this_code
-from mixtures.plan import Options, overridden, params_of
-from mixtures.progress import Advance, Bar
-from mixtures.recipes import load_recipe
-from mixtures.tasks import Task, gather
-from mixtures.verify.alone import Examined, examine
-from mixtures.verify.fields import ABSENT, differences
-from mixtures.verify.rebuild import PRELOAD, RebuildRequest, Rebuilt, rebuild_source
-from mixtures.verify.sample import Rows, sample_faults
-from mixtures.verify.verification import Check, Lines, Outcome, Verification, checked
-from schemas.errors import MixtureError, RawDataError, RecipeError
-from schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.bind import BoundSource, bind, nearest
+from mix665k.mixtures.build.plan import Options, overridden, params_of
+from mix665k.mixtures.build.recipes import load_recipe
+from mix665k.mixtures.build.reuse_key import TOKENIZER, key_by_this_code
+from mix665k.mixtures.parallel import Task, gather
+from mix665k.mixtures.progress import Advance, Bar
+from mix665k.mixtures.verify.alone import Examined, examine
+from mix665k.mixtures.verify.fields import ABSENT, differences
+from mix665k.mixtures.verify.rebuild import PRELOAD, RebuildRequest, Rebuilt, rebuild_source
+from mix665k.mixtures.verify.sample import Rows, sample_faults
+from mix665k.mixtures.verify.verification import Check, Lines, Outcome, Verification, checked
+from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError
+from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
 
 _NAMES = ("raw files", "builder", "sources rebuilt", "rows rebuilt", "sample rebuilt")
 

@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from builders.bind import BoundSource
-from mixtures.expected import CONTAMINATION
-from mixtures.finish import was_there
-from mixtures.keys import TOKENIZER, hash_tokenizer, input_fault
-from mixtures.plan import Options, named_by
-from mixtures.sampling import Sampler
-from mixtures.store import Filling, shard_name, to_rows
-from mixtures.tasks import Report
-from mixtures.worker import begin, finished_rows, make_entry
-from schemas.errors import UserError
-from schemas.manifest import InputFile, Shard, SourceEntry
+from mix665k.builders.bind import BoundSource
+from mix665k.mixtures.build.assign_ids import was_there
+from mix665k.mixtures.build.expectation import CONTAMINATION
+from mix665k.mixtures.build.plan import Options, named_by
+from mix665k.mixtures.build.reuse_key import TOKENIZER, hash_tokenizer, input_fault
+from mix665k.mixtures.build.worker import begin, finished_rows, make_entry
+from mix665k.mixtures.inspect.sample import Sampler
+from mix665k.mixtures.parallel import Report
+from mix665k.mixtures.storage.parquet import Filling, shard_name, to_rows
+from mix665k.schemas.errors import UserError
+from mix665k.schemas.manifest import InputFile, Shard, SourceEntry
 
-PRELOAD = "mixtures.verify.rebuild"
+PRELOAD = "mix665k.mixtures.verify.rebuild"
 """What the processes of a verification import beforehand."""
 
 

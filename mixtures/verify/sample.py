@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from mixtures.sampling import rank_of
-from mixtures.verify.fields import differences
+from mix665k.mixtures.inspect.sample import rank_of
+from mix665k.mixtures.verify.fields import differences
 
 Rows = list[dict[str, Any]]
 

@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from mixtures.check import RecordCheck
-from mixtures.damage import AGAIN, file_faults, record_fault, row_faults
-from mixtures.rows import to_dicts, uncollected
-from mixtures.sampling import Sampler
-from mixtures.store import Filling, read_shard
-from mixtures.tasks import Report
-from mixtures.verify.verification import MAX_SHOWN, Lines
-from schemas.errors import MixtureError
-from schemas.manifest import Shard, SourceEntry
+from mix665k.mixtures.inspect.sample import Sampler
+from mix665k.mixtures.parallel import Report
+from mix665k.mixtures.storage.integrity import AGAIN, file_faults, record_fault, row_faults
+from mix665k.mixtures.storage.parquet import Filling, read_shard
+from mix665k.mixtures.storage.rows import to_dicts, uncollected
+from mix665k.mixtures.storage.validate import RecordCheck
+from mix665k.mixtures.verify.verification import MAX_SHOWN, Lines
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import Shard, SourceEntry
 
 
 class ShardRequest(NamedTuple):

@@ -4,8 +4,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from mixtures.tables import changed_options, narrow_table, printable
-from mixtures.verify.verification import Check, Outcome, Verification
+from mix665k.mixtures.terminal import changed_options, narrow_table, printable
+from mix665k.mixtures.verify.verification import Check, Outcome, Verification
 
 _STYLES: dict[Outcome, str] = {
     "ok": "green",

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError
 
 Outcome = Literal["ok", "failed", "differs", "not checked", "not applicable"]
 MAX_SHOWN = 5

@@ -6,14 +6,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from builders.bind import BoundStep, Steps, bind
-from builders.pipeline import Run
-from builders.raw import OnBadRecord
-from builders.registry import SOURCES, STEPS
-from builders.tally import Tally
-from schemas.conversation import Conversation, Pair, values
-from schemas.manifest import Flow, FunnelStep
-from schemas.recipe import Block, Recipe, Step
+from mix665k.builders.bind import BoundStep, Steps, bind
+from mix665k.builders.funnel import Tally
+from mix665k.builders.pipeline import Run
+from mix665k.builders.raw import OnBadRecord
+from mix665k.builders.registry import SOURCES, STEPS
+from mix665k.schemas.conversation import Conversation, Pair, values
+from mix665k.schemas.manifest import Flow, FunnelStep
+from mix665k.schemas.recipe import Block, Recipe, Step
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures" / "raw"

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from builders.bind import Steps, bind, describe, nearest, parameters
-from builders.registry import SOURCES, STEPS
-from builders.steps import Positive, Share
-from schemas.errors import RecipeError
-from schemas.recipe import Block, Recipe, Step
+from mix665k.builders.bind import Steps, bind, describe, nearest, parameters
+from mix665k.builders.registry import SOURCES, STEPS
+from mix665k.builders.steps.steps import Positive, Share
+from mix665k.schemas.errors import RecipeError
+from mix665k.schemas.recipe import Block, Recipe, Step
 from tests.builders.building import FIXTURES, build
 
 NOWHERE = Path("/nowhere")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.draw import Draw
+from mix665k.builders.draw import Draw
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
 IDS = st.lists(st.text(max_size=8), max_size=40, unique=True)
@@ -27,7 +27,7 @@ def test_ranks_are_what_they_were(seed: int, purpose: str, identifier: str, rank
 
 
 def test_ranks_do_not_depend_on_the_process() -> None:
-    code = "from builders.draw import Draw; print(Draw(665, purpose='sample').rank('a'))"
+    code = "from mix665k.builders.draw import Draw; print(Draw(665, purpose='sample').rank('a'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert int(done.stdout) == 8567048516372638598

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from builders.raw import RawFiles
-from builders.registry import SOURCES
-from builders.tally import Tally
-from schemas.errors import RawDataError
+from mix665k.builders.funnel import Tally
+from mix665k.builders.raw import RawFiles
+from mix665k.builders.registry import SOURCES
+from mix665k.schemas.errors import RawDataError
 from tests.builders.building import build, write_raw
 
 GOOD: dict[str, Any] = {

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from builders.registry import SOURCES
-from builders.tally import MAX_EXAMPLES, Tally
+from mix665k.builders.funnel import MAX_EXAMPLES, Tally
+from mix665k.builders.registry import SOURCES
 from tests.builders.building import build, flow, talk
 
 

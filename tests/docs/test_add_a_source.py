@@ -36,11 +36,14 @@ def blocks() -> list[Block]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the project to work in."""
+    """A copy of the project to work in, importable as `mix665k` through a link beside it."""
     for name in FOLDERS:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "work"))
     for path in [*ROOT.glob("*.py"), *ROOT.glob("*.md"), *ROOT.glob("*.toml"), *ROOT.glob("*.yml")]:
         shutil.copy(path, tmp_path)
+    shutil.copy(ROOT / "py.typed", tmp_path)
+    (tmp_path / ".mypy").mkdir()
+    (tmp_path / ".mypy" / "mix665k").symlink_to("..")
     return tmp_path
 
 
@@ -49,7 +52,7 @@ def run(command: str, where: Path) -> str:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(where),
+        "PYTHONPATH": f"{where / '.mypy'}{os.pathsep}{where}",
         "COLUMNS": str(COLUMNS),
         "NO_COLOR": "1",
     }

@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from typer.testing import CliRunner, Result
 
-from cli import mix
-from mixtures.build import build
-from mixtures.inspection import Inspection
-from mixtures.inspector import Request, inspect
-from mixtures.manifests import write_manifest
-from mixtures.plan import Options, make_plan
-from mixtures.rows import from_dicts, to_dicts
-from mixtures.store import RowHash, file_hash, read_shard
-from schemas.manifest import Manifest, load_manifest
+from mix665k.cli import mix
+from mix665k.mixtures.build.plan import Options, make_plan
+from mix665k.mixtures.build.run import build
+from mix665k.mixtures.inspect.findings import Inspection
+from mix665k.mixtures.inspect.run import Request, inspect
+from mix665k.mixtures.storage.manifests import write_manifest
+from mix665k.mixtures.storage.parquet import RowHash, file_hash, read_shard
+from mix665k.mixtures.storage.rows import from_dicts, to_dicts
+from mix665k.schemas.manifest import Manifest, load_manifest
 from tests.conftest import SilentWatcher
 
 SHORT = "Answer the question using a single word or phrase."

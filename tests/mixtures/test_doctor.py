@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli import mix
-from mixtures import doctor
-from mixtures.doctor import Check, examine
-from schemas.errors import RawDataError
+from mix665k.cli import mix
+from mix665k.mixtures import doctor
+from mix665k.mixtures.doctor import Check, examine
+from mix665k.schemas.errors import RawDataError
 
 RUNNER = CliRunner()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mixtures.verify.verification import Lines
+from mix665k.mixtures.verify.verification import Lines
 from tests.mixtures.small import build_small, run
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.conversation import Conversation, Pair, fault, values
+from mix665k.schemas.conversation import Conversation, Pair, fault, values
 
 BOX = "Where is it? [0.1, 0.2, 0.3, 1.0]"
 

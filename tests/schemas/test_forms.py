@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas import errors
-from schemas.conversation import Record
-from schemas.manifest import Flow, FunnelStep
-from schemas.recipe import Block, Expect, Recipe
+from mix665k.schemas import errors
+from mix665k.schemas.conversation import Record
+from mix665k.schemas.manifest import Flow, FunnelStep
+from mix665k.schemas.recipe import Block, Expect, Recipe
 
 
 def _recipe(**fields: Any) -> Recipe:

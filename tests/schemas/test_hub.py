@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import HubError
-from schemas.hub import File, Owned, Target, push, require_access
+from mix665k.schemas.errors import HubError
+from mix665k.schemas.hub import File, Owned, Target, push, require_access
 from tests.loopback_hub import TOKEN, Hub
 
 OWNED = Owned(("data/*.parquet",), marker="manifest.json")

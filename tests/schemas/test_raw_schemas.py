@@ -8,9 +8,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-import builders  # noqa: F401, registers the sources
-from builders.registry import SOURCES, RawFile
-from mixtures.contracts import FOLDER
+import mix665k.builders  # noqa: F401, registers the sources
+from mix665k.builders.registry import SOURCES, RawFile
+from mix665k.mixtures.storage.json_schemas import FOLDER
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "raw"
 EXCERPTS = Path(__file__).parents[3] / "shared" / "data" / "raw"

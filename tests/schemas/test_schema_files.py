@@ -5,13 +5,13 @@ import json
 import jsonschema
 import pytest
 
-from mixtures.contracts import FOLDER, contracts
+from mix665k.mixtures.storage.json_schemas import FOLDER, contracts
 
 
 @pytest.mark.parametrize("name", sorted(contracts()))
 def test_a_schema_file_is_that_of_its_type(name: str) -> None:
     assert json.loads((FOLDER / name).read_text(encoding="utf-8")) == contracts()[name], (
-        "run python -m mixtures.contracts"
+        "run python -m mix665k.mixtures.storage.json_schemas"
     )
 
 

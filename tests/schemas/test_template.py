@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.template import TEMPLATES, Span, render
+from mix665k.schemas.template import TEMPLATES, Span, render
 
 PROMPTS = Path(__file__).parents[3] / "shared" / "data" / "golden" / "prompts.jsonl"
 V1 = (

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from builders.synthetic import draw_images
+from mix665k.builders.synthetic import draw_images
+from mix665k.trainer.export import write_projector
+from mix665k.trainer.tiny import write_tiny
 from tests.trainer.running import Inputs, pretrain
-from trainer.export import write_projector
-from trainer.tiny import write_tiny
 
 
 @pytest.fixture(scope="session")

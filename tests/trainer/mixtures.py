@@ -9,8 +9,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixtures.store import SCHEMA
-from schemas.manifest import FORMAT, Manifest, Shard, SourceEntry
+from mix665k.mixtures.storage.parquet import SCHEMA
+from mix665k.schemas.manifest import FORMAT, Manifest, Shard, SourceEntry
 
 
 def record(identifier: str, *texts: str, image: str | None = None) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from schemas.tokenizer import TINY
-from trainer.encode import Encoder
-from trainer.mixture import Row
+from mix665k.schemas.tokenizer import TINY
+from mix665k.trainer.data.encode import Encoder
+from mix665k.trainer.data.mixture import Row
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared/data"

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cli
+from mix665k import cli
 
 TRAIN = Path(sys.executable).with_name("train")
 PATIENCE_S = 300
@@ -22,7 +22,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 def _import_libraries() -> None:
     """What takes most of a command's time on a tiny model is done once for all commands."""
     os.environ.update(ONE_THREAD)
-    for name in ("trainer.loop", "deepspeed", "transformers.models.llava.modeling_llava"):
+    for name in ("mix665k.trainer.run.loop", "deepspeed", "transformers.models.llava.modeling_llava"):
         importlib.import_module(name)
 
 

@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from mixtures.build import build
-from mixtures.plan import Options, make_plan
-from schemas.manifest import load_manifest
+from mix665k.mixtures.build.plan import Options, make_plan
+from mix665k.mixtures.build.run import build
+from mix665k.schemas.manifest import load_manifest
+from mix665k.trainer.tiny import write_tiny
 from tests.conftest import SilentWatcher
 from tests.trainer.mixtures import record, write_mixture
 from tests.trainer.running import SMALL, Inputs, finetune, pretrain, run
-from trainer.tiny import write_tiny
 
 pytestmark = pytest.mark.slow
 SHARED = Path(__file__).parents[3] / "shared" / "data"

@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from schemas.errors import ModelError, TrainingError
-from trainer.checkpoint import Complete, mark_complete
-from trainer.export import export, write_projector
-from trainer.generate import generate
-from trainer.job import Job, write_job
-from trainer.stage_files import load_stage
+from mix665k.schemas.errors import ModelError, TrainingError
+from mix665k.trainer.export import export, write_projector
+from mix665k.trainer.generate import generate
+from mix665k.trainer.run.checkpoint import Complete, mark_complete
+from mix665k.trainer.run.job import Job, write_job
+from mix665k.trainer.run.stage_files import load_stage
 
 
 def plain_run(folder: Path) -> Path:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from cli import train
+from mix665k.cli import train
 from tests.loopback_hub import Hub, environment
 
 NAME = "models/me/llava"

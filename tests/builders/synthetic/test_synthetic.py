@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from builders.synthetic import WRITERS, write_raw
-from builders.synthetic.python2_pickle import pickled
-from schemas.errors import UserError
+from mix665k.builders.synthetic import WRITERS, write_raw
+from mix665k.builders.synthetic.python2_pickle import pickled
+from mix665k.schemas.errors import UserError
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "raw"
 EXCERPT = {  # made-up file: real excerpt, where the excerpt is of another split

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from builders.synthetic import write_raw
+from mix665k.builders.synthetic import write_raw
 
 SCALE = 0.002
 REFS = {"refcoco": "refs(unc).p", "refcoco+": "refs(unc).p", "refcocog": "refs(umd).p"}

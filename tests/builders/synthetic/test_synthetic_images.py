@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from builders.synthetic import draw_images, write_raw
-from builders.synthetic.pictures import Picture, named_pictures
+from mix665k.builders.synthetic import draw_images, write_raw
+from mix665k.builders.synthetic.pictures import Picture, named_pictures
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builders.synthetic import write_raw
+from mix665k.builders.synthetic import write_raw
 
 SCALE = 0.0005  # the smallest one that the commands promise to work with
 Data = dict[str, Any]

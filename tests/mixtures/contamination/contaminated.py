@@ -5,12 +5,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from mixtures.build import build
-from mixtures.contamination.evaluation import EvaluationSet, asking, read_set
-from mixtures.contamination.findings import Contamination, SetOverlap
-from mixtures.contamination.run import Request, look_for
-from mixtures.plan import Options, make_plan
-from mixtures.progress import Advance
+from mix665k.mixtures.build.plan import Options, make_plan
+from mix665k.mixtures.build.run import build
+from mix665k.mixtures.contamination.evaluation import EvaluationSet, asking, read_set
+from mix665k.mixtures.contamination.findings import Contamination, SetOverlap
+from mix665k.mixtures.contamination.run import Request, look_for
+from mix665k.mixtures.progress import Advance
 from tests.conftest import SilentWatcher
 from tests.mixtures.small import SHORT, record
 

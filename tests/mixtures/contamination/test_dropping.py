@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from mixtures.contamination import dropping
-from mixtures.contamination.findings import Kind
-from mixtures.contamination.run import Request, look_for
-from mixtures.store import file_hash, read_shard
-from mixtures.verify.alone import verify_mixture
-from mixtures.verify.verification import require_passed
-from schemas.errors import MixtureError
-from schemas.manifest import Manifest, load_manifest
+from mix665k.mixtures.contamination import dropping
+from mix665k.mixtures.contamination.findings import Kind
+from mix665k.mixtures.contamination.run import Request, look_for
+from mix665k.mixtures.storage.parquet import file_hash, read_shard
+from mix665k.mixtures.verify.alone import verify_mixture
+from mix665k.mixtures.verify.verification import require_passed
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import Manifest, load_manifest
 from tests.mixtures.contamination.contaminated import bar, lines, look
 from tests.mixtures.small import run
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mixtures.build import build
-from mixtures.contamination.findings import Kind
-from mixtures.plan import Options, make_plan
+from mix665k.mixtures.build.plan import Options, make_plan
+from mix665k.mixtures.build.run import build
+from mix665k.mixtures.contamination.findings import Kind
 from tests.builders.building import ROOT, SHARED
 from tests.conftest import SilentWatcher
 from tests.mixtures.contamination.contaminated import look, only

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mixtures.contamination.evaluation import Asking, asking, read_set
-from schemas.errors import MixtureError, RawDataError
+from mix665k.mixtures.contamination.evaluation import Asking, asking, read_set
+from mix665k.schemas.errors import MixtureError, RawDataError
 from tests.mixtures.contamination.contaminated import LETTER, read, rows
 from tests.mixtures.small import SHORT, record
 

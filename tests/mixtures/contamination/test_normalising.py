@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixtures.contamination.identity import CocoOfVg, image_key
-from mixtures.contamination.questions import asked, bare, normalised
-from schemas.errors import RawDataError
+from mix665k.mixtures.contamination.identity import CocoOfVg, image_key
+from mix665k.mixtures.contamination.questions import asked, bare, normalised
+from mix665k.schemas.errors import RawDataError
 from tests.mixtures.contamination.contaminated import DESCRIBE, LETTER, LOCATE
 from tests.mixtures.small import SHORT
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from mixtures.contamination.findings import Contamination, Hit, Kind, to_json
-from schemas.errors import MixtureError
+from mix665k.mixtures.contamination.findings import Contamination, Hit, Kind, to_json
+from mix665k.schemas.errors import MixtureError
 from tests.mixtures.contamination.contaminated import lines, look, only
 from tests.mixtures.small import SHORT, record, run, written
 

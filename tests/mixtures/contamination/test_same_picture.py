@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mixtures.contamination.findings import Kind
-from schemas.errors import MixtureError
+from mix665k.mixtures.contamination.findings import Kind
+from mix665k.schemas.errors import MixtureError
 from tests.mixtures.contamination.contaminated import RECORDS, lines, look, only
 
 

@@ -3,12 +3,12 @@
 import threading
 from pathlib import Path
 
-from builders.registry import Download
-from mixtures.fetch.bring import Kit, Result, bring
-from mixtures.fetch.jobs import Job
-from mixtures.fetch.record import Record
-from mixtures.fetch.space import Space
-from mixtures.fetch.web import Patience, open_client
+from mix665k.builders.registry import Download
+from mix665k.mixtures.fetch.bring import Kit, Result, bring
+from mix665k.mixtures.fetch.jobs import Job
+from mix665k.mixtures.fetch.record import Record
+from mix665k.mixtures.fetch.space import Space
+from mix665k.mixtures.fetch.web import Patience, open_client
 
 HASTE = Patience(retries=3, first_s=0.0, longest_s=0.0, silence_s=5.0)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mixtures.images.mapping import load_mapping
+from mix665k.mixtures.images.mapping import load_mapping
 from tests.mixtures.fetch.server import Act, Publisher
 from tests.mixtures.small import run
 

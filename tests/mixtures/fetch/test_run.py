@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from mixtures.build import build
-from mixtures.fetch.jobs import chosen, raw_jobs
-from mixtures.plan import Options, make_plan
+from mix665k.mixtures.build.plan import Options, make_plan
+from mix665k.mixtures.build.run import build
+from mix665k.mixtures.fetch.jobs import chosen, raw_jobs
 from tests.conftest import SilentWatcher
 from tests.mixtures.fetch.packing import packed, zipped
 from tests.mixtures.fetch.server import Act, Publisher

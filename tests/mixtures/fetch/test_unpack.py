@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixtures.fetch.unpack import Unpacked, Unpacking, unpack
-from mixtures.fetch.web import StoppedError
-from schemas.errors import FetchError
+from mix665k.mixtures.fetch.unpack import Unpacked, Unpacking, unpack
+from mix665k.mixtures.fetch.web import StoppedError
+from mix665k.schemas.errors import FetchError
 from tests.mixtures.fetch.packing import below, flipped, tarred, tarred_odd, zipped, zipped_link, zipped_twice
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mixtures.images.checking import check_images
-from mixtures.images.examining import Request
-from mixtures.images.findings import Bad, Report
-from mixtures.progress import Advance
+from mix665k.mixtures.images.checking import check_images
+from mix665k.mixtures.images.examining import Request
+from mix665k.mixtures.images.findings import Bad, Report
+from mix665k.mixtures.progress import Advance
 
 COVERS = "ocr_vqa/images"
 

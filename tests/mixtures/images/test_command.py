@@ -13,8 +13,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from builders.synthetic import draw_images
-from mixtures.images.findings import to_json
+from mix665k.builders.synthetic import draw_images
+from mix665k.mixtures.images.findings import to_json
 from tests.mixtures.images.made import COVERS, check, mixture, picture, save
 from tests.mixtures.small import run
 

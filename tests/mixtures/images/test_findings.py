@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 from PIL import Image
 
-from mixtures.images.findings import FINDINGS, Finding, Verdict
-from mixtures.images.pictures import look
-from mixtures.images.places import Places
+from mix665k.mixtures.images.findings import FINDINGS, Finding, Verdict
+from mix665k.mixtures.images.pictures import look
+from mix665k.mixtures.images.places import Places
 from tests.mixtures.images.made import COVERS, check, only, picture, save
 
 NAME = f"{COVERS}/0761183272.jpg"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mixtures.images.findings import Count
-from mixtures.images.mapping import load_mapping
-from schemas.errors import RawDataError
+from mix665k.mixtures.images.findings import Count
+from mix665k.mixtures.images.mapping import load_mapping
+from mix665k.schemas.errors import RawDataError
 from tests.mixtures.images.made import COVERS, check, only, save
 
 GONE, OTHER = f"{COVERS}/1437717772.jpg", f"{COVERS}/51YTH4k3fUL.jpg"

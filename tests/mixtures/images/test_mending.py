@@ -11,8 +11,8 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from mixtures.images.mending import Task, as_jpeg, mend_all
-from schemas.errors import MixtureError
+from mix665k.mixtures.images.mending import Task, as_jpeg, mend_all
+from mix665k.schemas.errors import MixtureError
 from tests.mixtures.images.made import COVERS, check, mixture, only, picture, save
 
 NAME = f"{COVERS}/0761183272.jpg"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mix665k.trainer.data.images import find_faults
 from tests.mixtures.images.made import COVERS, check, picture, save
-from trainer.images import find_faults
 
 NAME = f"{COVERS}/a.jpg"
 

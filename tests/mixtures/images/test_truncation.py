@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixtures.images.pictures import look
+from mix665k.mixtures.images.pictures import look
 from tests.mixtures.images.made import picture
 
 

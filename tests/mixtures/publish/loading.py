@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mixtures.rows import to_dicts
-from mixtures.store import read_shard
-from schemas.manifest import load_manifest
+from mix665k.mixtures.storage.parquet import read_shard
+from mix665k.mixtures.storage.rows import to_dicts
+from mix665k.schemas.manifest import load_manifest
 from tests.loopback_hub import Hub, environment
 
 _LOAD = """

@@ -6,9 +6,9 @@ from typing import Any
 import mlcroissant
 import pytest
 
-from mixtures.publish.repository import Request, publish
-from schemas.hub import Target
-from schemas.manifest import load_manifest
+from mix665k.mixtures.publish.repository import Request, publish
+from mix665k.schemas.hub import Target
+from mix665k.schemas.manifest import load_manifest
 from tests.mixtures.publish.loading import rows_of, silent
 
 

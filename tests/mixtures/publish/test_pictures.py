@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from mixtures.publish.pictures import plan_parts
-from mixtures.verify.alone import verify_mixture
-from schemas.errors import MixtureError
-from schemas.manifest import load_manifest
+from mix665k.mixtures.publish.pictures import plan_parts
+from mix665k.mixtures.verify.alone import verify_mixture
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import load_manifest
 from tests.loopback_hub import Hub
 from tests.mixtures.publish.loading import rows_of
 from tests.mixtures.small import change_rows, run
@@ -101,7 +101,7 @@ def test_full_files_are_followed_by_others(
     small: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = max((images / name).stat().st_size for name in COLOURS)
-    monkeypatch.setattr("mixtures.publish.pictures.MAX_BYTES", 2 * size)
+    monkeypatch.setattr("mix665k.mixtures.publish.pictures.MAX_BYTES", 2 * size)
     parts = plan_parts(small, load_manifest(small).sources, images)
     assert {name: [tuple(part) for part in found] for name, found in parts.items()} == {
         "gqa": [("images/gqa-00000-of-00002.parquet", 2), ("images/gqa-00001-of-00002.parquet", 1)],
@@ -112,7 +112,7 @@ def test_full_files_are_followed_by_others(
     assert [row["id"] for row in loaded(folder, "gqa-with-images", tmp_path)] == [
         row["id"] for row in rows_of(small)["gqa"]
     ]
-    monkeypatch.setattr("mixtures.publish.pictures.MAX_BYTES", 1)
+    monkeypatch.setattr("mix665k.mixtures.publish.pictures.MAX_BYTES", 1)
     assert [part.rows for part in plan_parts(small, load_manifest(small).sources, images)["gqa"]] == [1, 1, 1]
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mixtures.plan import Options
-from tests.mixtures.test_build import run, written
+from mix665k.mixtures.build.plan import Options
+from tests.mixtures.build.test_build import run, written
 from tests.mixtures.trace.signs import FILES, RECIPE
 
 

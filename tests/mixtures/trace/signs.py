@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from mixtures.store import read_shard
-from mixtures.trace.lineage import TracedRecord, trace
+from mix665k.mixtures.storage.parquet import read_shard
+from mix665k.mixtures.trace.lineage import TracedRecord, trace
 
 FILES: dict[str, dict[str, list[Any]]] = {
     "captions": {"data": [{"image_id": "a1", "caption_id": 7, "caption_str": "a red sign", "set_name": "train"}]},

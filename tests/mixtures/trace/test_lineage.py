@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from builders.registry import SOURCES
-from mixtures.plan import Options
-from mixtures.trace.lineage import require_traced
-from schemas.errors import MixtureError, RawDataError
-from schemas.manifest import Manifest
+from mix665k.builders.registry import SOURCES
+from mix665k.mixtures.build.plan import Options
+from mix665k.mixtures.trace.lineage import require_traced
+from mix665k.schemas.errors import MixtureError, RawDataError
+from mix665k.schemas.manifest import Manifest
+from tests.mixtures.build.test_build import run, written
 from tests.mixtures.small import change_manifest
 from tests.mixtures.small import run as mix
-from tests.mixtures.test_build import run, written
 from tests.mixtures.trace.signs import FILES, RECIPE, first_id, look
 
 

@@ -9,14 +9,14 @@ import msgspec
 import pytest
 import yaml
 
-import builders  # noqa: F401, registers sources and steps
-from builders.lineage import follow
-from builders.registry import SOURCES
-from builders.sentences import fold
-from builders.synthetic import WRITERS
-from mixtures.trace.pretty import narrowed
-from schemas.conversation import Pair
-from schemas.recipe import Block
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.provenance import follow
+from mix665k.builders.registry import SOURCES
+from mix665k.builders.sentences import fold
+from mix665k.builders.synthetic import WRITERS
+from mix665k.mixtures.trace.pretty import narrowed
+from mix665k.schemas.conversation import Pair
+from mix665k.schemas.recipe import Block
 from tests.builders.building import FIXTURES, ROOT, SHARED, run_block
 
 EXCERPTS = SHARED / "raw"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mixtures.trace.pretty import as_json, narrowed, shortened
-from mixtures.trace.words import in_words
-from schemas.manifest import InputFile
+from mix665k.mixtures.trace.pretty import as_json, narrowed, shortened
+from mix665k.mixtures.trace.words import in_words
+from mix665k.schemas.manifest import InputFile
 from tests.builders.building import GOLDEN
 from tests.mixtures.small import run as mix
 from tests.mixtures.trace.signs import FILES, first_id

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mixtures.verify.verification import require_passed
-from schemas.errors import MixtureError
-from schemas.manifest import load_manifest
+from mix665k.mixtures.verify.verification import require_passed
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import load_manifest
 from tests.mixtures.small import change_rows
 from tests.mixtures.verify.damaging import (
     NAMES,

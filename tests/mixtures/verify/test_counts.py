@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from schemas.manifest import Manifest
-from schemas.recipe import Expect
+from mix665k.schemas.manifest import Manifest
+from mix665k.schemas.recipe import Expect
 from tests.mixtures.small import change_manifest
 from tests.mixtures.verify.damaging import check, verify
 

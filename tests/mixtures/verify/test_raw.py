@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from builders.synthetic import draw_images
-from mixtures.plan import Options
-from mixtures.store import file_hash
-from mixtures.verify.alone import examine
-from mixtures.verify.raw import RawRequest, check_raw, require_request
-from mixtures.verify.verification import Check
-from schemas.errors import MixtureError, RawDataError
-from schemas.manifest import Manifest
+from mix665k.builders.synthetic import draw_images
+from mix665k.mixtures.build.plan import Options
+from mix665k.mixtures.storage.parquet import file_hash
+from mix665k.mixtures.verify.alone import examine
+from mix665k.mixtures.verify.raw import RawRequest, check_raw, require_request
+from mix665k.mixtures.verify.verification import Check
+from mix665k.schemas.errors import MixtureError, RawDataError
+from mix665k.schemas.manifest import Manifest
+from tests.mixtures.build.test_build import run, written
 from tests.mixtures.small import change_manifest, change_rows
 from tests.mixtures.small import run as mix
-from tests.mixtures.test_build import run, written
 
 RECIPE = """
 name: fast

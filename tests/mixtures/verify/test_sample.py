@@ -5,10 +5,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixtures.rows import from_dicts
-from mixtures.sampling import Sampler
-from mixtures.verify.fields import ABSENT, Difference, differences
-from mixtures.verify.sample import sample_faults
+from mix665k.mixtures.inspect.sample import Sampler
+from mix665k.mixtures.storage.rows import from_dicts
+from mix665k.mixtures.verify.fields import ABSENT, Difference, differences
+from mix665k.mixtures.verify.sample import sample_faults
 
 VALUES = st.recursive(
     st.none() | st.integers() | st.text(max_size=3),

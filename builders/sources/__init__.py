@@ -1,0 +1,1 @@
+"""Sources: each turns the raw files of one dataset into conversations."""

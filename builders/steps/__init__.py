@@ -1,0 +1,1 @@
+"""Steps: conversations in, conversations out."""

@@ -1,0 +1,124 @@
+"""What a person sees of a build: a bar per source, then a table."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from mix665k.mixtures.build.plan import Plan
+from mix665k.mixtures.build.processes import Result
+from mix665k.mixtures.terminal import printable
+from mix665k.schemas.manifest import Manifest, SourceEntry
+
+_NOT_LOST = ("merged", "not drawn", "region not drawn", "another caption of the image taken")
+
+
+class BuildProgress:
+    """A bar per source that fills with the raw bytes read."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self._progress = progress
+        self._console = progress.console
+        self._tasks: dict[str, TaskID] = {}
+        for bound in plan.sources:
+            total = sum(path.stat().st_size for path in bound.files.values())
+            label = bound.block.label
+            self._tasks[label] = self._progress.add_task(label, total=total, start=False, records=0, note="")
+
+    def moved(self, label: str, num_bytes: int, records: int) -> None:
+        """See `processes.Watcher`."""
+        task = self._tasks[label]
+        if not self._progress.tasks[task].started:
+            self._progress.start_task(task)
+        written = self._progress.tasks[task].fields["records"] + records
+        self._progress.update(task, advance=num_bytes, records=written)
+
+    def finished(self, result: Result) -> None:
+        """See `processes.Watcher`."""
+        task = self._tasks[result.entry.name]
+        total = self._progress.tasks[task].total
+        note = "already built" if result.reused else ""
+        self._progress.update(task, completed=total, records=result.entry.conversations, note=note)
+        self._progress.stop_task(task)
+        if not self._console.is_terminal:
+            built = (
+                f"already built, {result.entry.conversations:,}" if result.reused else f"{result.entry.conversations:,}"
+            )
+            self._console.print(f"{result.entry.name}: {built} records, {result.seconds:.1f} s", highlight=False)
+
+
+@contextmanager
+def build_progress(plan: Plan, *, console: Console) -> Iterator[BuildProgress]:
+    """The bars of a build; a line for each source that is finished where there is no terminal."""
+    columns = (
+        TextColumn("{task.description:>15}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.percentage:>3.0f} % read"),
+        TextColumn("{task.fields[records]:>9,} records"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield BuildProgress(plan, progress)
+
+
+def show_result(console: Console, manifest: Manifest, results: list[Result]) -> None:
+    """Print the tables that close a build: what was built, and what was left out and why."""
+    console.print(_built_table(manifest, results))
+    lost = Table("source", "left out", title_justify="left", box=SIMPLE_HEAD)
+    for unit in ("records", "pairs"):
+        lost.add_column(unit, justify="right")
+    for result in results:
+        for k, (reason, counts) in enumerate(left_out(result.entry).items()):
+            lost.add_row("" if k else result.entry.name, reason, *(f"{count:,}" if count else "" for count in counts))
+        if missing := len(result.entry.not_found):
+            lost.add_row(result.entry.name, "ids that were asked for and not found", f"{missing:,}")
+    if lost.row_count:
+        console.print(lost)
+
+
+def _built_table(manifest: Manifest, results: list[Result]) -> Table:
+    """Records, pairs, seconds and raw megabytes a second, per source."""
+    title = Text(printable(manifest.name), style="table.title")
+    table = Table("source", title=title, title_justify="left", box=SIMPLE_HEAD)
+    for name in ("records", "expected", "pairs", "seconds", "MB/s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for result in results:
+        entry = result.entry
+        num_bytes = sum({file.path: file.bytes for file in entry.inputs}.values())
+        table.add_row(
+            entry.name,
+            f"{entry.conversations:,}",
+            expected(entry),
+            f"{entry.pairs:,}",
+            f"{result.seconds:.1f}",
+            "reused" if result.reused else f"{num_bytes / 1e6 / max(result.seconds, 1e-9):,.0f}",
+        )
+    table.add_section()
+    table.add_row("all", f"{manifest.conversations:,}", "", f"{manifest.pairs:,}")
+    return table
+
+
+def expected(entry: SourceEntry) -> str:
+    """How the count compares with what the recipe expects."""
+    if entry.expect is None:
+        return ""
+    difference = entry.conversations - entry.expect.count
+    return "equal" if difference == 0 else f"{difference:+,}"
+
+
+def left_out(entry: SourceEntry) -> dict[str, tuple[int, int]]:
+    """Conversations and pairs lost by reason; what was merged or merely not drawn is not listed."""
+    found: dict[str, tuple[int, int]] = {}
+    for step in entry.funnel:
+        for reason in step.conversations.changes | step.pairs.changes:
+            conversations = -step.conversations.changes.get(reason, 0)
+            pairs = -step.pairs.changes.get(reason, 0)
+            if max(conversations, pairs) > 0 and reason not in _NOT_LOST:
+                before = found.get(reason, (0, 0))
+                found[reason] = (before[0] + conversations, before[1] + pairs)
+    return found

@@ -1,0 +1,148 @@
+"""What a build will do, resolved and checked before a raw byte is read."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from mix665k.builders.bind import BoundSource, BoundStep, bind, nearest
+from mix665k.builders.raw import OnBadRecord
+from mix665k.builders.steps.truncate import tokenizer_files
+from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
+from mix665k.mixtures.build.recipes import find_recipe, load_recipe
+from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError
+from mix665k.schemas.recipe import Recipe
+
+OnMissingImage = Literal["fail", "drop"]
+
+
+class Options(NamedTuple):
+    """What the command line adds to a recipe."""
+
+    raw: Path
+    out: Path
+    only: tuple[str, ...] = ()
+    limit: int | None = None
+    tokenizer: str | None = None
+    ids_from: Path | None = None
+    images: Path | None = None
+    on_missing_image: OnMissingImage = "fail"
+    on_bad_record: OnBadRecord = "fail"
+    exclude_source: tuple[str, ...] = ()
+    commercial_only: bool = False
+
+    def overrides(self) -> dict[str, Any]:
+        """Those that change what is built, for the manifest."""
+        changes: dict[str, Any] = {
+            "only": list(self.only),
+            "limit": self.limit,
+            "tokenizer": self.tokenizer,
+            "ids_from": self.ids_from and self.ids_from.name,
+            "on_missing_image": self.on_missing_image if self.images and self.on_missing_image == "drop" else None,
+            "on_bad_record": self.on_bad_record if self.on_bad_record == "drop" else None,
+        }
+        return {name: value for name, value in changes.items() if value}
+
+
+class Plan(NamedTuple):
+    """A recipe bound to its sources, files and parameters."""
+
+    recipe: Recipe
+    text: str
+    sources: list[BoundSource]
+    options: Options
+    selection: Selection = Selection()
+
+    def overrides(self) -> dict[str, Any]:
+        """What the command line changed in the recipe, for the manifest."""
+        return self.options.overrides() | self.selection.overrides()
+
+
+def make_plan(recipe_name: str, options: Options) -> Plan:
+    """Resolve a recipe and check that all it needs is there.
+
+    Raises:
+        RecipeError: for a name, parameter or type that does not fit.
+        RawDataError: for raw files that are missing.
+        TokenizerError: for a tokenizer that is nowhere.
+    """
+    path = find_recipe(recipe_name)
+    text = path.read_text(encoding="utf-8")
+    recipe = load_recipe(text, where=str(path))
+    _check_labels(recipe, "integer_ids", recipe.integer_ids)
+    _check_labels(recipe, "--only", options.only)
+    recipe = overridden(recipe, options)
+    if options.limit is not None and options.limit < 1:
+        raise MixtureError(f"--limit {options.limit}: expected 1 or more")
+    sources = bind(recipe, raw=options.raw)
+    selection = _selection(recipe, sources, options)
+    sources = [bound for bound in sources if bound.block.label not in selection.names]
+    if options.images and not options.images.is_dir():
+        raise MixtureError(f"--images {options.images}: no such folder")
+    _check_files(sources, options.raw)
+    for tokenizer in named_by([step for bound in sources for step in bound.steps], "tokenizer"):
+        tokenizer_files(tokenizer)
+    return Plan(recipe, text, sources, options, selection)
+
+
+def _selection(recipe: Recipe, sources: list[BoundSource], options: Options) -> Selection:
+    """What the options leave out; how many records a source has, only the recipe's expectation tells."""
+    whole = {bound.block.label: bound.block.expect for bound in sources if options.limit is None}
+    offered = {
+        bound.block.label: Offered(
+            bound.source.name, expect.count if (expect := whole.get(bound.block.label)) else None
+        )
+        for bound in sources
+    }
+    choice = Choice(options.exclude_source, options.commercial_only)
+    return select(offered, choice, where=f"recipe {recipe.name}")
+
+
+def overridden(recipe: Recipe, options: Options) -> Recipe:
+    """The recipe with what the command line puts in place of its own."""
+    if options.only:
+        chosen = [block for block in recipe.sources if block.label in options.only]
+        recipe = msgspec.structs.replace(recipe, sources=chosen)
+    if options.tokenizer:
+        recipe = msgspec.structs.replace(recipe, tokenizer=options.tokenizer)
+    if options.ids_from:
+        recipe = msgspec.structs.replace(recipe, ids_from=str(options.ids_from.resolve()))
+    return recipe
+
+
+def _check_labels(recipe: Recipe, where: str, names: Collection[str]) -> None:
+    labels = [block.label for block in recipe.sources]
+    for name in names:
+        if name not in labels:
+            raise RecipeError(f"recipe {recipe.name}: {where}: no source {name!r}{nearest(name, labels)}")
+
+
+def _check_files(sources: list[BoundSource], raw: Path) -> None:
+    if not raw.is_dir():
+        raise RawDataError(f"--raw {raw}: no such folder; `mix sources` tells what belongs there")
+    for bound in sources:
+        for role, path in bound.files.items():
+            if not path.is_file():
+                raise RawDataError(
+                    f"{path}: no such file ({bound.block.label}, {role}); "
+                    f"`mix sources {bound.source.name}` tells where to get it"
+                )
+
+
+def named_by(steps: Sequence[BoundStep], parameter: str) -> list[str]:
+    """The values that steps, and the steps inside them, have for a parameter such as `tokenizer`."""
+    found: set[str] = set()
+    for step in steps:
+        found |= {step.params[parameter]} if step.params.get(parameter) else set()
+        for inner in step.inner.values():
+            found.update(named_by(inner, parameter))
+    return sorted(found)
+
+
+def params_of(step: BoundStep) -> dict[str, dict[str, Any]]:
+    """A bound step as it would stand in a recipe, with every parameter; files by name only."""
+    params = {**step.params, **{name: [params_of(one) for one in steps] for name, steps in step.inner.items()}}
+    if params.get("ids_from"):
+        params["ids_from"] = Path(params["ids_from"]).name
+    return {step.step.name: params}

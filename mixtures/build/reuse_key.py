@@ -1,0 +1,97 @@
+"""The key of a built source: equal keys mean that building again would give the same rows."""
+
+import hashlib
+import inspect
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mix665k import builders, schemas
+from mix665k.builders.bind import BoundSource
+from mix665k.builders.raw import OnBadRecord
+from mix665k.builders.steps.truncate import fingerprint, tokenizer_files
+from mix665k.mixtures.build.plan import Options, named_by, params_of
+from mix665k.mixtures.storage import parquet, validate
+from mix665k.mixtures.storage.parquet import file_hash
+from mix665k.schemas.manifest import InputFile, SourceEntry
+
+TOKENIZER = "tokenizer"
+"""The role of an input that is no raw file."""
+
+
+def hash_inputs(bound: BoundSource, raw: Path) -> list[InputFile]:
+    """Size and SHA-256 of all that a source and its steps read: raw files, id files, tokenizers."""
+    inputs: dict[Path, InputFile] = {}
+    found = []
+    for role, path in [*bound.files.items(), *(("ids_from", Path(name)) for name in named_by(bound.steps, "ids_from"))]:
+        if path not in inputs:
+            name = path.relative_to(raw).as_posix() if path.is_relative_to(raw) else path.name
+            inputs[path] = InputFile(role, name, path.stat().st_size, file_hash(path))
+        found.append(msgspec.structs.replace(inputs[path], role=role))
+    return found + [hash_tokenizer(name) for name in named_by(bound.steps, TOKENIZER)]
+
+
+def input_fault(file: InputFile, path: Path) -> str | None:
+    """Why a file is not the one that a source was built from, or None."""
+    if not path.is_file():
+        return f"{path}: no such file"
+    if (size := path.stat().st_size) != file.bytes:
+        return f"{path}: {size:,} bytes, the mixture was built from {file.bytes:,}"
+    if (sha256 := file_hash(path)) != file.sha256:
+        return f"{path}: sha256 {sha256[:16]}…, the mixture was built from {file.sha256[:16]}…"
+    return None
+
+
+def hash_tokenizer(name: str) -> InputFile:
+    """Size and hash of a tokenizer's files.
+
+    Raises:
+        TokenizerError: when it is nowhere.
+    """
+    return InputFile(TOKENIZER, name, sum(file.stat().st_size for file in tokenizer_files(name)), fingerprint(name))
+
+
+def key_of(bound: BoundSource, inputs: list[InputFile], options: Options) -> str:
+    """A hash of inputs, parameters, options and the builders' code."""
+    steps = [params_of(step) for step in bound.steps]
+    facts = _Facts(bound.source.name, bound.block.label, bound.params, steps, options.limit, options.on_bad_record)
+    return _hash(facts, inputs)
+
+
+def key_by_this_code(entry: SourceEntry, overrides: dict[str, Any]) -> str:
+    """The key that a built source of a mixture with these overrides would get from the code at hand."""
+    limit, on_bad_record = overrides.get("limit"), overrides.get("on_bad_record", "fail")
+    return _hash(_Facts(entry.source, entry.name, entry.params, entry.steps, limit, on_bad_record), entry.inputs)
+
+
+class _Facts(NamedTuple):
+    source: str
+    label: str
+    params: dict[str, Any]
+    steps: list[dict[str, dict[str, Any]]]
+    limit: int | None
+    on_bad_record: OnBadRecord
+
+
+def _hash(facts: _Facts, inputs: list[InputFile]) -> str:
+    everything = {
+        **facts._asdict(),
+        "inputs": [(file.role, file.sha256) for file in inputs],
+        "libraries": [version(name) for name in ("tokenizers", "transformers")],
+        "code": _code_hash(),
+    }
+    return hashlib.sha256(msgspec.json.encode(everything, order="deterministic")).hexdigest()
+
+
+@cache
+def _code_hash() -> str:
+    digest = hashlib.sha256()
+    folders = [Path(package.__path__[0]) for package in (builders, schemas)]
+    files = [path for folder in folders for path in folder.rglob("*.py") if "synthetic" not in path.parts]
+    files += [Path(inspect.getfile(module)) for module in (validate, parquet)]
+    for path in sorted(files, key=lambda path: (path.parent.name, path.name)):
+        digest.update(f"{path.parent.name}/{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,139 @@
+"""Building a mixture: sources first, the manifest last."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mix665k.mixtures.card.card import CARD, write_card
+from mix665k.mixtures.storage.integrity import hash_of_all
+from mix665k.mixtures.build.expectation import is_held
+from mix665k.mixtures.storage.manifests import write_manifest, write_whole
+from mix665k.mixtures.build.plan import Options, Plan
+from mix665k.mixtures.build.processes import Result, Watcher, run_sources
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import CLEANED, FORMAT, MANIFEST, STATE, Manifest, SourceEntry, load_manifest
+
+
+def build(plan: Plan, *, jobs: int, overwrite: bool, watcher: Watcher) -> tuple[Manifest, list[Result]]:
+    """Build the mixture of a plan into its folder; the results are in the order of the recipe.
+
+    Raises:
+        UserError: for whatever the user can mend. The folder then holds no manifest; the sources that are complete are
+            kept for the next build.
+    """
+    out = plan.options.out
+    try:
+        _require_room(plan, overwrite=overwrite)
+        with locked(out):
+            _prepare(plan, overwrite=overwrite)
+            found = run_sources(plan, jobs=jobs, watcher=watcher)
+            results = [found[bound.block.label] for bound in plan.sources]
+            for result in results:
+                _require_count(result.entry, plan.options)
+            manifest = _manifest(plan, [result.entry for result in results])
+            sweep(out, manifest)
+            write_card(out / CARD, manifest)
+            write_manifest(out, manifest)
+    except OSError as error:
+        raise MixtureError(f"{error.filename or out}: {(error.strerror or str(error)).lower()}") from None
+    return manifest, results
+
+
+def _require_room(plan: Plan, *, overwrite: bool) -> None:
+    """Refuse a folder that holds something else, unless it may be overwritten."""
+    out = plan.options.out
+    if overwrite or not out.exists() or not any(out.iterdir()):
+        return
+    marker = out / STATE / "recipe"
+    if not marker.is_file():
+        raise MixtureError(f"{out}: not empty and no mixture; name another --out, or pass --overwrite to build into it")
+    if (held := marker.read_text()) != plan.recipe.name:
+        raise MixtureError(f"{out}: holds a mixture of recipe {held!r}; name another --out or pass --overwrite")
+    if (out / MANIFEST).is_file():
+        labels = {bound.block.label for bound in plan.sources}
+        lost = [entry.name for entry in load_manifest(out).sources if entry.name not in labels]
+        if lost:
+            raise MixtureError(
+                f"{out}: holds {', '.join(lost)}, which this build leaves out; name another --out or pass --overwrite"
+            )
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep other runs out of the folder; a run that is killed frees it.
+
+    Raises:
+        MixtureError: when another run writes there.
+    """
+    (out / STATE).mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / STATE / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise MixtureError(f"{out}: another run is writing into this folder; wait for it or name another") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _prepare(plan: Plan, *, overwrite: bool) -> None:
+    """Take away what would look finished, and what an interrupted build left."""
+    out = plan.options.out
+    (out / MANIFEST).unlink(missing_ok=True)
+    (out / CLEANED).unlink(missing_ok=True)
+    marker = out / STATE / "recipe"
+    if overwrite and not (marker.is_file() and marker.read_text() == plan.recipe.name):
+        for path in (out / "data").glob("*.parquet"):
+            path.unlink()
+        for path in (out / STATE).glob("*.json"):
+            path.unlink()
+    clear_work(out)
+    (out / "data").mkdir(exist_ok=True)
+    write_whole(marker, plan.recipe.name)
+
+
+def clear_work(out: Path) -> None:
+    """Remove what killed builds left unfinished."""
+    for folder in (out / STATE).iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def _require_count(entry: SourceEntry, options: Options) -> None:
+    """Hold a strict expectation, unless this build was asked for something else."""
+    expect = entry.expect
+    if expect is None or not is_held(entry, options.overrides()) or entry.conversations == expect.count:
+        return
+    raise MixtureError(
+        f"{entry.name}: built {entry.conversations:,} conversations, the recipe expects {expect.count:,} "
+        f"({expect.because}); check the raw files with `mix sources {entry.source} --raw {options.raw}`"
+    )
+
+
+def _manifest(plan: Plan, entries: list[SourceEntry]) -> Manifest:
+    return Manifest(
+        format=FORMAT,
+        tool=f"mix665k {version('mix665k')}",
+        name=plan.recipe.name,
+        recipe=plan.text,
+        overrides=plan.overrides(),
+        integer_ids=plan.recipe.integer_ids,
+        conversations=sum(entry.conversations for entry in entries),
+        pairs=sum(entry.pairs for entry in entries),
+        row_hash=hash_of_all(entries),
+        sources=entries,
+    )
+
+
+def sweep(out: Path, manifest: Manifest) -> None:
+    """Remove shards that this mixture does not name, and what killed builds left."""
+    clear_work(out)
+    named = {shard.path for entry in manifest.sources for shard in entry.shards}
+    for path in (out / "data").glob("*.parquet"):
+        if f"data/{path.name}" not in named:
+            path.unlink()

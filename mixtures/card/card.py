@@ -1,0 +1,110 @@
+"""The card of a mixture: the README that `mix build` writes and the Hub shows."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from mix665k.builders.licences import LLAVA_1_5, Paper
+from mix665k.builders.registry import About
+from mix665k.mixtures.build.display import left_out
+from mix665k.mixtures.build.recipes import load_recipe
+from mix665k.mixtures.card.front_matter import Place, Size, about_of, front_matter, has_images
+from mix665k.mixtures.card.limits import limits, partial
+from mix665k.mixtures.card.sizes import source_size
+from mix665k.mixtures.storage.manifests import write_whole
+from mix665k.schemas.hub import MAIN
+from mix665k.schemas.manifest import MANIFEST, InputFile, Manifest, SourceEntry
+
+CARD = "README.md"
+_HERE = "path/to/this/folder"
+
+
+def write_card(path: Path, manifest: Manifest) -> None:
+    """Write the card of a mixture into its folder."""
+    sizes = {entry.name: source_size(path.parent, entry) for entry in manifest.sources}
+    write_whole(path, card(manifest, sizes))
+
+
+def card(manifest: Manifest, sizes: dict[str, Size], place: Place | None = None) -> str:
+    """The card, of a folder or of a repository; all that it tells stands in the manifest or is known of a source."""
+    sources = [(entry, about_of(entry)) for entry in manifest.sources]
+    revision = f', revision="{place.revision}"' if place and place.revision != MAIN else ""
+    pictured = bool(place and place.pictured)
+    return (
+        _template("card.md.jinja").render(
+            front=yaml.safe_dump(front_matter(manifest, sizes, place), sort_keys=False, allow_unicode=True),
+            name=" ".join(manifest.name.split()),
+            description=load_recipe(manifest.recipe, where=MANIFEST).description.strip(),
+            manifest=manifest,
+            partial=partial(manifest),
+            sources=sources,
+            place=place,
+            repository=place.repository if place else None,
+            where=place.repository if place else _HERE,
+            revision=revision,
+            pictured=pictured,
+            images=list(dict.fromkeys(_image_places(about for _, about in sources))),
+            licences=licence_table(manifest),
+            uses=_reasons(manifest.sources),
+            inputs=_inputs(manifest.sources),
+            losses=[(e.name, why, *counts) for e in manifest.sources for why, counts in left_out(e).items()],
+            limits=limits(manifest, with_images=pictured),
+            personal=[(entry.name, about.terms.personal_data) for entry, about in sources if about.terms.personal_data],
+            papers="\n\n".join(dict.fromkeys(p.bibtex() for p in _papers(manifest.sources))),
+        )
+        + "\n"
+    )
+
+
+def licence_table(manifest: Manifest) -> str:
+    """The licences of all sources, and whom to cite, as a table in Markdown."""
+    rows = ["| source | texts | images | commercial use | cite |", "|---|---|---|---|---|"]
+    for entry in manifest.sources:
+        about = about_of(entry)
+        images = about.image_licence if has_images(about) else "none"
+        use = f"{about.terms.text.commercial} / {about.terms.images.commercial if has_images(about) else 'no images'}"
+        keys = ", ".join(paper.key for paper in about.terms.papers)
+        rows.append(f"| `{entry.name}` | {_cell(about.licence)} | {_cell(images)} | {use} | {keys} |")
+    return "\n".join(rows)
+
+
+def _reasons(entries: Iterable[SourceEntry]) -> list[str]:
+    """Why commercial use is not simply allowed, each reason with its sources."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        terms = about_of(entry).terms
+        for what, use in {"texts": terms.text, "images": terms.images}.items():
+            if use.commercial != "yes":
+                found.setdefault(f"{what}, {use.commercial}: {use.because}", []).append(f"`{entry.name}`")
+    return [f"{', '.join(names)}, {reason}" for reason, names in found.items()]
+
+
+def _image_places(abouts: Iterable[About]) -> Iterable[tuple[str, str]]:
+    """Folders of images, and where somebody who has none of them gets them."""
+    for about in abouts:
+        yield from ((archive.folder, archive.download.place) for archive in about.archives)
+        if has_images(about) and not about.archives and about.files and about.files[0].download:
+            yield about.images, f"one by one, see {about.files[0].download.place}"
+
+
+def _papers(entries: Iterable[SourceEntry]) -> Iterable[Paper]:
+    return [LLAVA_1_5, *(paper for entry in entries for paper in about_of(entry).terms.papers)]
+
+
+def _inputs(entries: Iterable[SourceEntry]) -> list[InputFile]:
+    """The raw files, each once."""
+    return list({file.path: file for entry in entries for file in entry.inputs}.values())
+
+
+def _cell(text: str) -> str:
+    """Text that fits into a cell of a table."""
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def _template(name: str) -> Template:
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["cell"] = _cell
+    return environment.get_template(name)

@@ -1,0 +1,92 @@
+"""What `mix sources` tells: each source's files, where to get them, and whether they are there and look right."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.markup import escape
+
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.bind import nearest
+from mix665k.builders.raw import Bad, read
+from mix665k.builders.registry import SOURCES, RawFile, Source
+from mix665k.mixtures.terminal import printable
+from mix665k.schemas.errors import RawDataError, RecipeError
+
+
+class Finding(NamedTuple):
+    """What was found of a raw file, in words, and whether it can be used."""
+
+    text: str
+    usable: bool
+
+
+def describe_sources(console: Console, name: str | None, raw: Path | None) -> int:
+    """Print every source or the one of this name; with `raw`, read its files. Gives the number of damaged files.
+
+    Raises:
+        RecipeError: when there is no such source.
+        RawDataError: when `raw` is no folder.
+    """
+    if name is not None and name not in SOURCES:
+        raise RecipeError(f"{name}: no such source{nearest(name, SOURCES)}")
+    if raw is not None and not raw.is_dir():
+        raise RawDataError(f"--raw {raw}: no such folder")
+    chosen = [SOURCES[key] for key in sorted(SOURCES) if name in (None, key)]
+    return sum(_describe(console, source, raw) for source in chosen)
+
+
+def inspect_file(file: RawFile, path: Path) -> Finding | None:
+    """Whether a raw file holds records of its declared form, by reading all of it; None when it is not there."""
+    if not path.is_file():
+        return None
+    records, bad = 0, None
+    try:
+        for _, identifier, found in read(file, path, lambda _: None):
+            records += 1
+            if isinstance(found, Bad) and bad is None:
+                bad = f"{found.where}: {found.why} (id {identifier!r})"
+    except RawDataError as error:
+        return Finding(str(error).removeprefix(f"{path}: "), usable=False)
+    size = f"{path.stat().st_size / 1e6:,.1f} MB, {records:,} records"
+    if bad:
+        return Finding(f"{size}, bad record: {bad}", usable=False)
+    return Finding(size, usable=True) if records else Finding("holds no records", usable=False)
+
+
+def _describe(console: Console, source: Source, raw: Path | None) -> int:
+    about = source.about
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
+
+    say(f"[bold cyan]{source.name}[/bold cyan]  {about.title}")
+    say(f"  {about.counts}; annotations {about.licence}; images {about.image_licence}, in {about.images}")
+    uses = {"texts": about.terms.text, "images": about.terms.images}
+    say(f"  commercial use: {'; '.join(f'{what} {use.commercial}, {use.because}' for what, use in uses.items())}")
+    damaged = 0
+    told: list[str] = []
+    for file in about.files:
+        size = f", about {file.num_bytes / 1e6:,.0f} MB" if file.num_bytes else ""
+        say(f"  {file.role}: {file.path}{size}")
+        place = file.download.place if file.download else ""
+        if place not in told:
+            told.append(place)
+            say(f"    from {place}")
+        if raw is not None:
+            found = inspect_file(file, raw / file.path)
+            damaged += bool(found and not found.usable)
+            say(f"    {_verdict(found)}")
+    for archive in about.archives:
+        num_bytes = archive.download.num_bytes
+        size = f", {num_bytes / 1e9:,.1f} GB" if num_bytes else ""
+        say(f"  images of {archive.folder}: from {archive.download.place}{size}")
+    say("")
+    return damaged
+
+
+def _verdict(found: Finding | None) -> str:
+    if found is None:
+        return "[yellow]not there[/yellow]"
+    text = escape(printable(found.text))
+    return f"[green]there[/green]: {text}" if found.usable else f"[red]wrong[/red]: {text}"

@@ -1,0 +1,124 @@
+"""What a comparison finds: the numbers that `mix diff` prints, as `--format json` gives them."""
+
+from typing import Literal
+
+import msgspec
+
+from mix665k.mixtures.inspect.findings import Fault, Spread
+
+Kind = Literal["mixture", "llava_json"]
+Outcome = Literal["identical", "reordered", "differing", "only_here", "only_there"]
+OUTCOMES: tuple[Outcome, ...] = ("identical", "reordered", "differing", "only_here", "only_there")
+"""What becomes of a record: exactly one of these; `reordered` has the same pairs in another order."""
+
+
+class Side(msgspec.Struct):
+    """One of the two that are compared.
+
+    `told_by` is for a JSON file: how many of its records have which evidence for their source.
+    """
+
+    path: str
+    kind: Kind
+    name: str
+    records: int
+    row_hash: str | None = None
+    told_by: dict[str, int] = {}
+    faults: int = 0
+    fault_examples: list[Fault] = []
+
+
+class Change(msgspec.Struct):
+    """Something that differs, as short texts; `about` names what it belongs to, such as the question of an answer."""
+
+    what: str
+    here: str
+    there: str
+    about: str = ""
+
+
+class Example(msgspec.Struct):
+    """A record that is not identical; `here` and `there` say where it stands, None where it does not."""
+
+    outcome: Outcome
+    id: str
+    here: str | None
+    there: str | None
+    changes: list[Change] = []
+    text: str = ""
+
+
+class Prompts(msgspec.Struct):
+    """How many records begin with a question of this prompt form."""
+
+    form: str
+    here: int
+    there: int
+
+
+class Lengths(msgspec.Struct):
+    """Spreads over the records of one side, None where it has no record."""
+
+    words: Spread | None = None
+    pairs: Spread | None = None
+
+
+class SourceComparison(msgspec.Struct):
+    """One source, or all of them.
+
+    A record of either side is counted once, with its counterpart if it has one; `percent` are shares of all so counted.
+    `differing_in` counts the differing records by all that differs in them. `moved` counts the records that stand
+    elsewhere among the others of their source; `pairs_shared` the equal pairs of records that belong together.
+    """
+
+    name: str
+    here: int = 0
+    there: int = 0
+    identical: int = 0
+    reordered: int = 0
+    differing: int = 0
+    only_here: int = 0
+    only_there: int = 0
+    percent: dict[str, float] = {}
+    differing_in: dict[str, int] = {}
+    moved: int = 0
+    pairs_here: int = 0
+    pairs_there: int = 0
+    pairs_shared: int = 0
+    lengths_here: Lengths = msgspec.field(default_factory=Lengths)
+    lengths_there: Lengths = msgspec.field(default_factory=Lengths)
+    prompts: list[Prompts] = []
+    examples: list[Example] = []
+
+
+class Comparison(msgspec.Struct):
+    """All that was found. `same_order` holds for the records that both sides have.
+
+    `manifests` lists what differs in the manifests of two mixtures.
+    """
+
+    here: Side
+    there: Side
+    sources: list[SourceComparison]
+    total: SourceComparison
+    same_order: bool
+    manifests: list[Change] = []
+
+    @property
+    def equal(self) -> bool:
+        """Whether both sides have the same records in the same order, and none with a fault."""
+        whole = self.total.identical == self.total.here == self.total.there
+        return whole and self.same_order and not (self.here.faults or self.there.faults)
+
+
+def percent(part: int, whole: int) -> float:
+    """A share in percent with two decimals, 0 and 100 only where it is none and all."""
+    if part in (0, whole):
+        return 100.0 if part else 0.0
+    return min(max(round(100 * part / whole, 2), 0.01), 99.99)
+
+
+def to_json(comparison: Comparison) -> str:
+    """The whole as one JSON document."""
+    content = {"equal": comparison.equal, **msgspec.structs.asdict(comparison)}
+    return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()

@@ -1,0 +1,163 @@
+"""The first differences of each source, with the texts that differ."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import NamedTuple, TypeVar
+
+import polars as pl
+
+from mix665k.mixtures.diff.comparison import Change, Example, Outcome
+from mix665k.mixtures.diff.differences import ORDER
+from mix665k.mixtures.diff.prompts import TOKEN_PLACES, take_apart
+from mix665k.mixtures.diff.sides import Contents
+from mix665k.mixtures.diff.texts import Text, read_texts
+
+_CHARS = 120
+"""Longest text of an example; of longer ones the part around the first difference is shown."""
+_BEFORE = 40
+
+
+T = TypeVar("T")
+
+
+class Found(NamedTuple):
+    """A record to show: what became of it, its rows, and what differs."""
+
+    source: str
+    outcome: Outcome
+    here: int | None
+    there: int | None
+    differs: tuple[str, ...] = ()
+
+
+class _Parts(NamedTuple):
+    """A record's questions taken apart."""
+
+    pairs: list[tuple[str, str]]
+    prompt: str
+    token: str
+
+
+def show(found: Sequence[Found], here: Contents, there: Contents, prompts: Sequence[str]) -> dict[str, list[Example]]:
+    """The examples of each source; the records are read again for it."""
+    ours = read_texts(here, [one.here for one in found if one.here is not None])
+    theirs = read_texts(there, [one.there for one in found if one.there is not None])
+    examples: dict[str, list[Example]] = {}
+    for one in found:
+        sides = [texts[row] if row is not None else None for texts, row in ((ours, one.here), (theirs, one.there))]
+        keyed = here.manifest is not None and there.manifest is not None
+        examples.setdefault(one.source, []).append(_example(one, sides[0], sides[1], prompts, keyed=keyed))
+    return examples
+
+
+def _example(found: Found, here: Text | None, there: Text | None, prompts: Sequence[str], *, keyed: bool) -> Example:
+    either = here or there
+    assert either is not None, found
+    example = Example(found.outcome, str(either.id), here and here.where, there and there.where)
+    if here and there:
+        parts = _taken_apart(here, there, prompts)
+        values = [_values(text, one, keyed=keyed) for text, one in zip((here, there), parts, strict=True)]
+        example.changes = [_change(what, parts, values) for what in found.differs]
+    else:
+        example.text = excerpt(" / ".join(either.turns[:2]))
+    return example
+
+
+def _taken_apart(here: Text, there: Text, prompts: Sequence[str]) -> tuple[_Parts, _Parts]:
+    """Both records in parts; what is left behind the other's first question is a prompt that is not known."""
+    ours, theirs = (_parts(text, prompts) for text in (here, there))
+    (our_first, _), (their_first, _) = ours.pairs[0], theirs.pairs[0]
+    if not ours.prompt and our_first.startswith(f"{their_first}\n"):
+        ours = _with_prompt(ours, their_first)
+    elif not theirs.prompt and their_first.startswith(f"{our_first}\n"):
+        theirs = _with_prompt(theirs, our_first)
+    return ours, theirs
+
+
+def _with_prompt(parts: _Parts, question: str) -> _Parts:
+    first, answer = parts.pairs[0]
+    return _Parts([(question, answer), *parts.pairs[1:]], first[len(question) + 1 :], parts.token)
+
+
+def _parts(text: Text, prompts: Sequence[str]) -> _Parts:
+    frame = take_apart(pl.Series(text.turns[::2]), prompts)
+    pairs = list(zip(frame["bare"], text.turns[1::2], strict=True))
+    places: dict[int, list[str]] = {}
+    for place, number in enumerate(frame["prompt"], start=1):
+        places.setdefault(number, []).append(str(place))
+    shown = [
+        prompts[number - 1] if found == ["1"] else f"{prompts[number - 1]} (questions {', '.join(found)})"
+        for number, found in places.items()
+        if number
+    ]
+    return _Parts(pairs, " | ".join(shown), TOKEN_PLACES[frame["token"][0]])
+
+
+def _values(text: Text, parts: _Parts, *, keyed: bool) -> dict[str, str | list[str]]:
+    """What one side has for each field that is one text, or a list of which the first difference is shown."""
+    return {
+        "id": text.where if keyed else str(text.id),
+        "reference id": str(text.id),
+        "id type": "integer" if isinstance(text.id, int) else "string",
+        "image": text.image or "none",
+        "image token": parts.token,
+        "prompt": parts.prompt or "none",
+        "number of pairs": str(len(parts.pairs)),
+        ORDER: [question for question, _ in parts.pairs],
+        "origins": text.origins,
+        "steps": text.steps,
+    }
+
+
+def _change(what: str, parts: tuple[_Parts, _Parts], values: Sequence[dict[str, str | list[str]]]) -> Change:
+    if what in ("questions", "answers"):
+        ours, theirs = _without(parts[0].pairs, parts[1].pairs), _without(parts[1].pairs, parts[0].pairs)
+        return (_questions if what == "questions" else _answers)(ours, theirs)
+    here, there = values[0][what], values[1][what]
+    if isinstance(here, str) and isinstance(there, str):
+        return Change(what, *excerpts(here, there))
+    both = enumerate(zip_longest(here, there, fillvalue="none"), start=1)
+    number, first = next((number, texts) for number, texts in both if texts[0] != texts[1])
+    return Change(what, *excerpts(*first), about=f"number {number}")
+
+
+def _questions(ours: list[tuple[str, str]], theirs: list[tuple[str, str]]) -> Change:
+    """The first question of each side that the other has not."""
+    asked = [[question for question, _ in pairs] for pairs in (ours, theirs)]
+    return Change("questions", *excerpts(_without(asked[0], asked[1])[0], _without(asked[1], asked[0])[0]))
+
+
+def _answers(ours: list[tuple[str, str]], theirs: list[tuple[str, str]]) -> Change:
+    """The first question that both sides answer, but not alike, or else the first answers that one side has."""
+    answers = dict(reversed(theirs))
+    for question, answer in ours:
+        if question in answers:
+            return Change("answers", *excerpts(answer, answers[question]), about=excerpt(question))
+    given = [[answer for _, answer in pairs] for pairs in (ours, theirs)]
+    return Change("answers", *excerpts(_without(given[0], given[1])[0], _without(given[1], given[0])[0]))
+
+
+def _without(ours: Sequence[T], theirs: Sequence[T]) -> list[T]:
+    """What one side has more of, in its order."""
+    others, more = Counter(theirs), []
+    for one in ours:
+        if others[one]:
+            others[one] -= 1
+        else:
+            more.append(one)
+    return more
+
+
+def excerpts(here: str, there: str) -> tuple[str, str]:
+    """Two texts from a little before their first difference."""
+    pairs = enumerate(zip(here, there, strict=False))
+    start = next((i for i, (ours, theirs) in pairs if ours != theirs), min(len(here), len(there))) - _BEFORE
+    if max(len(here), len(there)) <= _CHARS or start <= 0:
+        return excerpt(here), excerpt(there)
+    return f"…{excerpt(here[start:])}", f"…{excerpt(there[start:])}"
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text."""
+    return text if len(text) <= _CHARS else f"{text[:_CHARS]}…"

@@ -1,0 +1,64 @@
+"""What differs between the manifests of two mixtures."""
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Any
+
+import msgspec
+
+from mix665k.mixtures.diff.comparison import Change
+from mix665k.schemas.manifest import Manifest, SourceEntry
+
+_NONE = "none"
+
+
+def manifest_changes(here: Manifest, there: Manifest) -> list[Change]:
+    """Builder, recipe and options, and for each source that both have its files, parameters and steps."""
+    changes = [
+        *_values("", {"row hash": here.row_hash[:16]}, {"row hash": there.row_hash[:16]}),
+        *_values("", {"tool": here.tool, "recipe": here.name}, {"tool": there.tool, "recipe": there.name}),
+        *_recipe_lines(here.recipe, there.recipe),
+        *_values("option", here.overrides, there.overrides),
+        *_values("", {"integer ids": here.integer_ids}, {"integer ids": there.integer_ids}),
+    ]
+    others = {entry.name: entry for entry in there.sources}
+    for entry in here.sources:
+        if entry.name in others:
+            changes += _source_changes(entry, others[entry.name])
+    return changes
+
+
+def _source_changes(here: SourceEntry, there: SourceEntry) -> Iterator[Change]:
+    name = here.name
+    yield from _values(name, {"made by": here.source}, {"made by": there.source})
+    yield from _values(name, here.params, there.params)
+    for number, (ours, theirs) in enumerate(zip_longest(here.steps, there.steps), start=1):
+        yield from _values(name, {f"step {number}": ours}, {f"step {number}": theirs})
+    ours, theirs = ({file.role: f"{file.path} {file.sha256[:16]}" for file in one.inputs} for one in (here, there))
+    yield from _values(name, ours, theirs)
+
+
+def _recipe_lines(here: str, there: str) -> Iterator[Change]:
+    """The first line of the recipes that differs."""
+    pairs = zip_longest(here.splitlines(), there.splitlines(), fillvalue=_NONE)
+    for number, (ours, theirs) in enumerate(pairs, start=1):
+        if ours != theirs:
+            yield Change(f"recipe, line {number}", ours.strip(), theirs.strip())
+            return
+
+
+def _values(about: str, here: dict[str, Any], there: dict[str, Any]) -> Iterator[Change]:
+    ours, theirs = dict(_flat(here)), dict(_flat(there))
+    for key in dict.fromkeys([*ours, *theirs]):
+        values = ours.get(key, _NONE), theirs.get(key, _NONE)
+        if values[0] != values[1]:
+            yield Change(key, *values, about)
+
+
+def _flat(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Values as text, those inside a value under both names."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from ((f"{key} {name}", text) for name, text in _flat(value))
+        elif value is not None and value != []:
+            yield key, value if isinstance(value, str) else msgspec.json.encode(value).decode()

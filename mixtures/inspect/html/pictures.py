@@ -1,0 +1,53 @@
+"""The images of a gallery, small enough to stand inside the page."""
+
+import base64
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from mix665k.builders.boxes import Size
+from mix665k.mixtures.images.pictures import FORMATS, UNDECODABLE
+from mix665k.mixtures.images.places import is_inside
+
+LONG_SIDE_PX = 512
+"""LLaVA-1.5 sees 336; twenty to forty kilobytes at this size."""
+_QUALITY = 75
+
+
+class Picture(NamedTuple):
+    """An image by its path below the images folder: the original's size and a small copy as a data URI.
+
+    Where there is nothing to show both are None, and `why` says why.
+    """
+
+    path: str
+    size: Size | None
+    uri: str | None
+    why: str
+
+
+def read_picture(path: str, *, folder: Path | None) -> Picture:
+    """The image of a record, as its pixels are stored: a turn that only EXIF tells of is not made, as in training."""
+    if folder is None:
+        return Picture(path, None, None, "no images folder was given")
+    if not is_inside(path):
+        return Picture(path, None, None, "not a path below the images folder")
+    try:
+        with Image.open(folder / path, formats=FORMATS) as image:
+            size = Size(*image.size)
+            image.draft("RGB", (LONG_SIDE_PX, LONG_SIDE_PX))
+            small = image.convert("RGB")
+            small.thumbnail((LONG_SIDE_PX, LONG_SIDE_PX))
+    except FileNotFoundError:
+        return Picture(path, None, None, "not in the images folder")
+    except UNDECODABLE as error:
+        return Picture(path, None, None, f"cannot be shown: {' '.join(str(error).split())}")
+    return Picture(path, size, _data_uri(small), "")
+
+
+def _data_uri(image: Image.Image) -> str:
+    written = io.BytesIO()
+    image.save(written, "JPEG", quality=_QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}"

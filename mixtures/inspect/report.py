@@ -1,0 +1,164 @@
+"""An inspection as a person reads it: narrow tables, and the sample as conversations."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from mix665k.mixtures.inspect.findings import MAX_TOKENS, Inspection, Spread
+from mix665k.mixtures.storage.published_counts import Audit
+from mix665k.mixtures.terminal import changed_options, narrow_table, printable, with_total
+
+_MAX_ORIGINS = 5
+
+
+def print_inspection(console: Console, found: Inspection) -> None:
+    """Print everything; tables of spreads stand side by side where the terminal is wide enough."""
+    _print_head(console, found)
+    console.print(_records(found))
+    for line in remarks(found):
+        console.print(line, style="dim", highlight=False, markup=False)
+    shown = with_total(found.sources, found.total)
+    spreads = [
+        _spreads(found, "pairs per record", [one.pairs_per_record for one in shown]),
+        _spreads(found, "words per record", [one.words_per_record for one in shown]),
+    ]
+    if found.total.tokens:
+        lengths = [one.tokens.per_record if one.tokens else None for one in shown]
+        spreads += [_spreads(found, "tokens per record", lengths), _cuts(found)]
+    console.print()
+    console.print(Columns(spreads, padding=(0, 4)))
+    for table in (_forms(found), _left_out(found), _faults(found)):
+        if table.row_count:
+            console.print(table)
+    for sampled in found.sample:
+        _print_conversation(console, sampled.source, sampled.record)
+
+
+def _print_head(console: Console, found: Inspection) -> None:
+    console.print(Text(printable(found.name), style="bold"))
+    console.print(Text(found.path, style="dim"), soft_wrap=True)
+    if found.row_hash:
+        checked = "manifest, files and every record checked: whole"
+        console.print(Text(f"row hash {found.row_hash[:16]}; {checked}", style="dim"))
+    if found.overrides:
+        changed = changed_options(found.overrides)
+        console.print(Text(f"built with options that change the recipe: {changed}", style="yellow"))
+    console.print()
+
+
+def _records(found: Inspection) -> Table:
+    table = narrow_table("records", "source", numbers=("records", "published", "audit", "images", "pairs"))
+    for one in with_total(found.sources, found.total):
+        if one is found.total:
+            table.add_section()
+        counts = (f"{one.images:,}", f"{one.pairs:,}")
+        table.add_row(one.name, f"{one.records:,}", *_audited(one.audit), *counts)
+    return table
+
+
+def _audited(audit: Audit | None) -> tuple[str, str]:
+    """The published number, and `equal` or by how much ours is off."""
+    if audit is None:
+        return "", ""
+    style = "green" if audit.difference == 0 else "yellow"
+    shown = "equal" if audit.difference == 0 else f"{audit.difference:+,}"
+    return f"{audit.published:,}", f"[{style}]{shown}[/{style}]"
+
+
+def remarks(found: Inspection) -> Iterator[str]:
+    """What the first table cannot say."""
+    if found.image_names_audit:
+        audit = found.image_names_audit
+        shown = "equal" if audit.difference == 0 else f"{audit.difference:+,}"
+        yield f"distinct image file names: {found.image_names:,}, published {audit.published:,}: {shown}"
+    integers = {one.name: one.integer_ids for one in found.sources if one.integer_ids}
+    if integers:
+        listed = ", ".join(f"{name} {count:,}" for name, count in integers.items())
+        yield f"ids that are integers, where others are strings: {listed}"
+    if found.kind == "llava_json":
+        yield "sources are told by image folder and prompt; VQAv2 and OKVQA look alike there"
+    if found.faults:
+        yield f"{found.faults:,} records with faults are not counted above"
+
+
+def _spreads(found: Inspection, title: str, spreads: list[Spread | None]) -> Table:
+    table = narrow_table(title, "source", numbers=("mean", "p50", "p95", "max"))
+    for one, spread in zip(with_total(found.sources, found.total), spreads, strict=True):
+        if one is found.total:
+            table.add_section()
+        table.add_row(one.name, *_spread(spread))
+    return table
+
+
+def _spread(spread: Spread | None) -> tuple[str, ...]:
+    if spread is None:
+        return "", "", "", ""
+    return f"{spread.mean:,.1f}", f"{spread.p50:,}", f"{spread.p95:,}", f"{spread.max:,}"
+
+
+def _cuts(found: Inspection) -> Table:
+    table = narrow_table(f"cut at {MAX_TOKENS:,} tokens", "source", numbers=("records over", "answers cut"))
+    for one in with_total(found.sources, found.total):
+        if one is found.total:
+            table.add_section()
+        if one.tokens:
+            table.add_row(one.name, f"{one.tokens.over:,}", f"{one.tokens.answers_cut:,}")
+    return table
+
+
+def _forms(found: Inspection) -> Table:
+    table = narrow_table("prompt form of the first question", "source", "form", numbers=("records",))
+    for one in found.sources:
+        for k, (form, count) in enumerate(one.prompt_forms.items()):
+            table.add_row("" if k else one.name, form, f"{count:,}")
+    return table
+
+
+def _left_out(found: Inspection) -> Table:
+    table = narrow_table("left out while building", "source", "reason", numbers=("records", "pairs"))
+    for one in found.sources:
+        rows = [(Text(printable(loss.reason)), _count(loss.records), _count(loss.pairs)) for loss in one.left_out]
+        if one.ids_not_found:
+            rows.append((Text("ids that were asked for and not found"), f"{one.ids_not_found:,}", ""))
+        for k, row in enumerate(rows):
+            table.add_row("" if k else one.name, *row)
+    return table
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else ""
+
+
+def _faults(found: Inspection) -> Table:
+    table = narrow_table(f"{found.faults:,} records with faults", "where", "id", "why")
+    for fault in found.fault_examples:
+        table.add_row(*(Text(printable(text)) for text in (fault.where, fault.id, fault.why)))
+    return table
+
+
+def _print_conversation(console: Console, source: str, record: dict[str, Any]) -> None:
+    identifier = printable(str(record["id"]))
+    title = identifier if identifier.startswith(f"{source}/") else f"{source}  {identifier}"
+    console.print(Rule(Text(title, style="bold"), align="left"))
+    about = Table.grid(padding=(0, 2))
+    about.add_row("image", Text(printable(record.get("image") or "none")), style="dim")
+    if "origins" in record:
+        origins, steps = record["origins"], record["steps"]
+        more = f", … {len(origins) - _MAX_ORIGINS} more" if len(origins) > _MAX_ORIGINS else ""
+        about.add_row("origins", Text(printable(", ".join(origins[:_MAX_ORIGINS])) + more), style="dim")
+        about.add_row("steps", Text(printable("; ".join(steps) or "none")), style="dim")
+    console.print(about)
+    console.print()
+    turns = Table.grid(padding=(0, 2))
+    turns.add_column(justify="right", no_wrap=True)
+    turns.add_column(overflow="fold")
+    for turn in record["conversations"]:
+        style = "cyan" if turn["from"] == "human" else "green"
+        turns.add_row(Text(turn["from"], style=style), Text(printable(turn["value"])))
+    console.print(turns)
+    console.print()

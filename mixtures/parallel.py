@@ -1,0 +1,137 @@
+"""Running tasks side by side, one process each."""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from queue import Empty
+from typing import Any, NamedTuple, Protocol
+
+from mix665k.mixtures.forks import die_with_parent, interrupt_later, server_context
+from mix665k.schemas.errors import MixtureError, UserError
+
+_POLL_S = 0.2
+
+Report = Callable[[int, int], None]
+"""Hears of raw bytes read and records made since its last call."""
+
+
+class Task(NamedTuple):
+    """Work under a label of its own; an error of the system that names no file is put down to `where`."""
+
+    label: str
+    work: Callable[[Report], Any]
+    where: Path
+
+
+class Done(NamedTuple):
+    """What a task gave, and how long it took."""
+
+    label: str
+    result: Any
+    seconds: float
+
+
+class Listener(Protocol):
+    """Hears how tasks go on."""
+
+    def moved(self, label: str, num_bytes: int, records: int) -> None:
+        """A task has read so many more bytes and made so many more records."""
+
+    def finished(self, done: Done) -> None:
+        """A task is complete."""
+
+
+class _Moved(NamedTuple):
+    label: str
+    num_bytes: int
+    records: int
+
+
+class _Failed(NamedTuple):
+    error: UserError | None
+    trace: str
+
+
+def run_tasks(tasks: Sequence[Task], *, jobs: int, preload: str, listener: Listener) -> None:
+    """Run every task, the first ones first, `jobs` at a time, in processes that have imported the module `preload`.
+
+    Raises:
+        UserError: as soon as one of them fails; the others are stopped.
+    """
+    context = server_context(preload)
+    messages = context.Queue()
+    waiting = list(reversed(tasks))
+    running: dict[str, BaseProcess] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                task = waiting.pop()
+                process: BaseProcess = context.Process(target=_work, args=(task, messages), daemon=True)
+                with interrupt_later():
+                    process.start()
+                    running[task.label] = process
+            message = _next(messages, running)
+            if isinstance(message, _Moved):
+                listener.moved(*message)
+            elif isinstance(message, Done):
+                running.pop(message.label).join()
+                listener.finished(message)
+            elif isinstance(message, _Failed):
+                raise message.error or RuntimeError(message.trace)
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.join()
+
+
+class _Gathering:
+    """Keeps what each task gave."""
+
+    def __init__(self, heard: Report) -> None:
+        self.found: dict[str, Any] = {}
+        self._heard = heard
+
+    def moved(self, label: str, num_bytes: int, records: int) -> None:  # noqa: ARG002, all tasks alike
+        """See `Listener`."""
+        self._heard(num_bytes, records)
+
+    def finished(self, done: Done) -> None:
+        """See `Listener`."""
+        self.found[done.label] = done.result
+
+
+def gather(tasks: Sequence[Task], *, jobs: int, preload: str, heard: Report) -> dict[str, Any]:
+    """What every task gives, by its label, see `run_tasks`; `heard` is told by all of them."""
+    gathering = _Gathering(heard)
+    run_tasks(tasks, jobs=jobs, preload=preload, listener=gathering)
+    return gathering.found
+
+
+def _next(messages: Any, running: dict[str, BaseProcess]) -> Any:
+    """The next message, or None; a process that died without one is an error."""
+    dead = [label for label, process in running.items() if process.exitcode not in (None, 0)]
+    try:
+        return messages.get(timeout=_POLL_S)
+    except Empty:
+        for label in dead:
+            code = running[label].exitcode
+            why = f"killed by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
+            raise MixtureError(f"{label}: its process was {why}; out of memory? try --jobs 1") from None
+        return None
+
+
+def _work(task: Task, messages: Any) -> None:
+    begun = time.perf_counter()
+    die_with_parent()
+    try:
+        result = task.work(lambda num_bytes, records: messages.put(_Moved(task.label, num_bytes, records)))
+        messages.put(Done(task.label, result, time.perf_counter() - begun))
+    except UserError as error:
+        messages.put(_Failed(error, ""))
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        messages.put(_Failed(MixtureError(f"{error.filename or task.where}: {why}"), ""))
+    except Exception:  # noqa: BLE001, a defect of ours: the command shows it whole
+        messages.put(_Failed(None, traceback.format_exc()))

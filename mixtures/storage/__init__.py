@@ -1,0 +1,1 @@
+"""How a mixture is stored, and whether it is intact."""

@@ -1,0 +1,53 @@
+"""Telling a record's prompt form, and from it and the image's folder the source it comes from."""
+
+import polars as pl
+
+from mix665k.mixtures.storage.published_counts import RECORDS, UNTOLD
+from mix665k.schemas.conversation import IMAGE_TOKEN
+
+NO_PROMPT = "none"
+LAST_LINES = {
+    "short answer": "Answer the question using a single word or phrase.",
+    "option letter": "Answer with the option's letter from the given choices directly.",
+    "caption": "Provide a one-sentence caption for the provided image.",
+}
+LINE_STARTS = {
+    "region describe": "Please provide a short description for this region: [",
+    "region locate": "Please provide the bounding box coordinate of the region this sentence describes: ",
+}
+_OCR_FORM = "caption, OCR line"
+_OCR_LINES = f"{LAST_LINES['caption']}\nReference OCR token:"
+FORMS = (NO_PROMPT, "short answer", "option letter", _OCR_FORM, "caption", "region describe", "region locate")
+"""The response-format prompts of LLaVA's file."""
+
+OTHER_IMAGES = "other images"
+_FOLDERS = {"gqa": "gqa", "ocr_vqa": "ocrvqa", "textvqa": "textcaps", "vg": "vg"}
+_COCO = {
+    NO_PROMPT: "llava_instruct",
+    "short answer": UNTOLD,
+    "option letter": "aokvqa",
+    "region describe": "refcoco",
+    "region locate": "refcoco",
+}
+SOURCES = [UNTOLD if name == "vqav2" else name for name in RECORDS if name != "okvqa"]
+SOURCES += ["coco, caption", OTHER_IMAGES]
+"""The names `told_source` can give, in the order they are shown."""
+
+
+def prompt_form(question: pl.Expr) -> pl.Expr:
+    """The form of the prompt that ends a first question, one of `FORMS`."""
+    text = question.str.replace_all(IMAGE_TOKEN, "", literal=True).str.strip_chars("\n")
+    last_line = text.str.split("\n").list.last()
+    found = {_OCR_FORM: text.str.contains(_OCR_LINES, literal=True)}
+    found |= {name: last_line == line for name, line in LAST_LINES.items()}
+    found |= {name: last_line.str.starts_with(start) for name, start in LINE_STARTS.items()}
+    forms = [pl.when(condition).then(pl.lit(name)) for name, condition in found.items()]
+    return pl.coalesce(*forms, pl.lit(NO_PROMPT)).cast(pl.Enum(FORMS))
+
+
+def told_source(image: pl.Expr, form: pl.Expr) -> pl.Expr:
+    """The source of a record of LLaVA's own file, as far as image folder and prompt form tell it."""
+    folder = image.str.extract("^([^/]+)/")
+    coco = form.cast(pl.String).replace_strict(_COCO, default="coco, caption")
+    told = pl.when(image.is_null()).then(pl.lit("sharegpt")).when(folder == "coco").then(coco)
+    return told.otherwise(folder.replace_strict(_FOLDERS, default=OTHER_IMAGES))

@@ -1,0 +1,92 @@
+"""Plans: everything that can be wrong is found before a raw byte is read."""
+
+from pathlib import Path
+
+import pytest
+
+from mix665k.mixtures.build.plan import Options, make_plan
+from mix665k.mixtures.build.recipes import load_recipe, shipped
+from mix665k.schemas.errors import RawDataError, RecipeError, TokenizerError
+from tests.mixtures.build.test_build import written
+
+
+def test_every_shipped_recipe_plans_over_made_up_files(made_up_raw: Path, tmp_path: Path) -> None:
+    assert shipped() == ["llava-v1.5-mix665k", "llava-v1.5-pretrain558k", "tiny"]
+    for name in shipped():
+        plan = make_plan(name, Options(made_up_raw, tmp_path, tokenizer="tiny"))
+        assert plan.recipe.name == name
+
+
+def test_the_shipped_mixture_expects_the_papers_counts(made_up_raw: Path, tmp_path: Path) -> None:
+    plan = make_plan("llava-v1.5-mix665k", Options(made_up_raw, tmp_path, tokenizer="tiny"))
+    expects = [bound.block.expect for bound in plan.sources]
+    assert sum(expect.count for expect in expects if expect) == 665_298
+    assert [bound.block.label for bound in plan.sources if bound.block.expect and not bound.block.expect.strict] == [
+        "refcoco"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [", "x.yaml: not YAML: "),
+        ("- 1", r"x.yaml: \$: expected object, got array"),
+        ("name: x", r"x.yaml: \$: object missing required field sources"),
+        ("{name: x, sources: []}", r"x.yaml: \$.sources: expected array of length >= 1"),
+        ("{name: x, sources: [{source: gqa}], sed: 1}", r"x.yaml: \$: object contains unknown field sed"),
+        ("{name: x, seed: one, sources: [{source: gqa}]}", r"x.yaml: \$.seed: expected int | null, got str"),
+        (
+            "{name: x, sources: [{source: gqa, expect: {count: -1, because: y}}]}",
+            r"x.yaml: \$.sources\[0\].expect.count: expected int >= 0",
+        ),
+    ],
+)
+def test_a_broken_recipe_says_where(text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(text, where="x.yaml")
+
+
+def test_an_unknown_recipe_names_the_nearest(made_up_raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="recipe tinny: neither a file nor a shipped recipe; did you mean 'tiny'"):
+        make_plan("tinny", Options(made_up_raw, tmp_path))
+
+
+def test_a_missing_raw_file_says_where_to_get_it(tmp_path: Path) -> None:
+    recipe = written(tmp_path, "{name: x, sources: [{source: gqa}]}")
+    with pytest.raises(
+        RawDataError, match=r"train_balanced_questions.json: no such file \(gqa, questions\); `mix sources"
+    ):
+        make_plan(str(recipe), Options(tmp_path, tmp_path / "out"))
+
+
+def test_a_missing_raw_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RawDataError, match=r"--raw .*none: no such folder"):
+        make_plan("tiny", Options(tmp_path / "none", tmp_path / "out"))
+
+
+def test_only_names_a_source_of_the_recipe(made_up_raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="--only: no source 'vqa2'; did you mean 'vqav2'"):
+        make_plan("tiny", Options(made_up_raw, tmp_path, only=("vqa2",)))
+
+
+def test_integer_ids_name_a_source_of_the_recipe(made_up_raw: Path, tmp_path: Path) -> None:
+    recipe = written(tmp_path, "{name: x, integer_ids: [gqq], sources: [{source: gqa}]}")
+    with pytest.raises(RecipeError, match="integer_ids: no source 'gqq'; did you mean 'gqa'"):
+        make_plan(str(recipe), Options(made_up_raw, tmp_path))
+
+
+def test_a_folder_without_a_tokenizer_is_an_error(made_up_raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        TokenizerError, match=r"no tokenizer.json or tokenizer.model in .*; name another with --tokenizer"
+    ):
+        make_plan("tiny", Options(made_up_raw, tmp_path / "out", tokenizer=str(tmp_path)))
+
+
+def test_a_tokenizer_that_no_source_needs_is_not_looked_for(made_up_raw: Path, tmp_path: Path) -> None:
+    plan = make_plan("tiny", Options(made_up_raw, tmp_path, only=("gqa",), tokenizer="no/such"))
+    assert [bound.block.label for bound in plan.sources] == ["gqa"]
+
+
+def test_ids_that_are_not_there_are_an_error(made_up_raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"sample: ids_from: .*none.json: no such file"):
+        make_plan("tiny", Options(made_up_raw, tmp_path, ids_from=tmp_path / "none.json"))

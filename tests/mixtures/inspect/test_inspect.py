@@ -1,0 +1,154 @@
+"""Inspecting: the numbers are right, the sample stays the same, and no damage goes unseen."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mix665k.mixtures.inspect.findings import Loss, Spread
+from mix665k.mixtures.inspect.run import Request
+from mix665k.mixtures.inspect.sample import Sampler
+from mix665k.mixtures.storage.published_counts import ALL_RECORDS, RECORDS, audit_source
+from mix665k.schemas.errors import MixtureError, TokenizerError
+from tests.mixtures.small import RECORDS as SMALL
+from tests.mixtures.small import SHORT, look, record, run, written
+
+
+def test_a_mixture_is_measured_by_source(small: Path) -> None:
+    found = look(small)
+    assert [(one.name, one.records, one.images, one.pairs) for one in found.sources] == [
+        ("gqa", 3, 3, 4),
+        ("sharegpt", 1, 0, 2),
+        ("mine", 1, 1, 1),
+    ]
+    gqa = found.sources[0]
+    assert gqa.pairs_per_record == Spread(mean=1.33, p50=1, p95=2, max=2)
+    assert gqa.words_per_record == Spread(mean=13.33, p50=12, p95=17, max=17)
+    assert gqa.prompt_forms == {"short answer": 3}
+    assert found.sources[2].prompt_forms == {"none": 1}
+    assert found.sources[2].left_out == [Loss("drop_by_length", "over 2 pairs", 1, 3)]
+    assert (found.total.records, found.total.images, found.total.pairs) == (5, 4, 7)
+    assert found.total.audit is None
+    assert found.faults == 0
+
+
+def test_drops_without_a_pair_are_told_and_merging_is_no_drop(tiny_mixture: Path) -> None:
+    found = {one.name: [loss.reason for loss in one.left_out] for one in look(tiny_mixture).sources}
+    assert "fewer than two turns" in found["sharegpt"]
+    assert found["vqav2"] == []
+
+
+def test_the_tiny_mixture_is_audited_against_the_paper(tiny_mixture: Path) -> None:
+    found = look(tiny_mixture)
+    assert {one.name for one in found.sources} == set(RECORDS)
+    for one in found.sources:
+        assert one.audit
+        assert (one.audit.published, one.audit.difference) == (RECORDS[one.name], one.records - RECORDS[one.name])
+    assert found.total.audit
+    assert found.total.audit.difference == found.total.records - 665_298
+    assert found.image_names_audit
+    assert found.image_names_audit.published == 291_684
+
+
+def test_the_published_counts_add_up() -> None:
+    assert sum(RECORDS.values()) == ALL_RECORDS == 665_298
+    assert audit_source("mine", 3) is None
+
+
+def test_an_image_counts_once_however_often_it_is_named(tmp_path: Path) -> None:
+    names = ["gqa/images/1.jpg", "vg/VG_100K/1.jpg", "gqa/images/1.jpg"]
+    records = [record("1", name, f"<image>\na\n{SHORT}", "b") for name in names]
+    found = look(written(tmp_path, records))
+    assert (found.total.images, found.image_names) == (2, 1)
+
+
+def test_only_the_sources_asked_for_are_measured(small: Path) -> None:
+    assert [one.name for one in look(small, Request(("mine", "gqa"))).sources] == ["gqa", "mine"]
+    with pytest.raises(MixtureError, match=r"--source gqq: .* has no such source; did you mean 'gqa'"):
+        look(small, Request(("gqq",)))
+
+
+def test_tokens_count_the_image_and_show_what_is_cut(tmp_path: Path) -> None:
+    short = record("1", "mine/1.jpg", "<image>\na", "b")
+    long = record("2", None, "a", "b " * 3000, "c", "d", "e", "f")
+    found = look(written(tmp_path, [short, long]), Request(tokenizer="tiny"))
+    by_name = {one.name: one for one in found.sources}
+    image, chat = by_name["other images"].tokens, by_name["sharegpt"].tokens
+    assert image
+    assert 576 < image.per_record.max < 700
+    assert (image.over, image.answers_cut) == (0, 0)
+    assert chat
+    assert (chat.over, chat.answers_cut) == (1, 3)
+    assert found.total.tokens
+    assert found.total.tokens.over == 1
+
+
+def test_a_tokenizer_that_is_nowhere_is_told_before_anything_is_read(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TokenizerError, match=r"no tokenizer\.json"):
+        look(small, Request(tokenizer=str(tmp_path / "empty")))
+
+
+def test_the_sample_is_the_same_whatever_order_records_come_in() -> None:
+    keys = [f"{i}" for i in range(100)]
+    drawn = []
+    for order in (keys, keys[::-1]):
+        sampler = Sampler(3)
+        for key in order:
+            sampler.offer("one", key, {"id": key})
+        drawn.append([sampled.record["id"] for sampled in sampler.drawn("one")])
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) == 3
+
+
+def test_a_sample_shows_image_id_origins_steps_and_every_turn(small: Path) -> None:
+    shown = run("inspect", small, "--source", "gqa", "--sample", "3").stdout
+    for text in ("gqa/2327515#0", "gqa/images/2327515.jpg", "2327515#0/0", "And the sack?", "steps", SHORT):
+        assert text in shown
+    assert run("inspect", small, "--source", "gqa", "--sample", "3").stdout == shown
+
+
+def test_json_is_one_document_and_nothing_else(small: Path) -> None:
+    shown = run("inspect", small, "--format", "json", "--sample", "1", "--tokenizer", "tiny")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    document = json.loads(shown.stdout)
+    assert document["kind"] == "mixture"
+    assert [source["records"] for source in document["sources"]] == [3, 1, 1]
+    assert document["sources"][0]["tokens"]["per_record"]["max"] > 576
+    assert [sampled["source"] for sampled in document["sample"]] == ["gqa", "sharegpt", "mine"]
+    assert document["sample"][2]["record"]["conversations"] == SMALL["mine"][0]["conversations"]
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_no_table_cell_is_wrapped(tiny_mixture: Path, width: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    shown = run("inspect", tiny_mixture, "--tokenizer", "tiny")
+    assert shown.exit_code == 0
+    lines = shown.stdout.splitlines()
+    assert max(map(len, lines)) <= int(width)
+    assert "…" not in shown.stdout
+    title = next(i for i, line in enumerate(lines) if line.startswith("records"))
+    rows = [line.split() for line in lines[title + 4 : title + 14]]
+    assert [row[0] for row in rows] == list(RECORDS)
+    assert {len(row) for row in rows} == {6}
+
+
+def test_a_wrong_option_is_wrong_usage(small: Path) -> None:
+    assert run("inspect", small, "--format", "yaml").exit_code == 2
+    assert run("inspect", small, "--sample", "-1").exit_code == 2
+    assert run("inspect").exit_code == 2
+
+
+def test_a_folder_that_is_no_mixture_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    shown = run("inspect", tmp_path)
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert shown.stderr == f"error: {tmp_path}: is no mixture, expected manifest.json in it\n"
+    assert "no such folder" in run("inspect", tmp_path / "nothing").stderr
+
+
+@pytest.mark.parametrize("command", [("verify",), ("trace", "7"), ("publish", "me/mix", "--dry-run")])
+def test_a_file_is_not_called_a_missing_folder(tmp_path: Path, command: tuple[str, ...]) -> None:
+    path = written(tmp_path, [])
+    shown = run(command[0], path, *command[1:])
+    assert shown.exit_code == 1
+    assert shown.stderr == f"error: {path}: is a file, expected the folder of a mixture\n"

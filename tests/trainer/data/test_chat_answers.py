@@ -1,0 +1,109 @@
+"""The tokenizer's own chat template."""
+
+import pytest
+
+from mix665k.schemas.errors import TokenizerError
+from mix665k.trainer.data.chat_answers import ChatTemplate
+from mix665k.trainer.data.encode import Encoder
+from tests.trainer.parts import IMAGE_TOKEN_ID, TOKENS_PER_IMAGE, new_tokenizer, row
+
+_LOOP = "{% for m in messages %}"
+CHATML = (
+    _LOOP + "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+LLAMA_2 = (
+    _LOOP + "{% if m.role == 'user' %}<s>[INST] {{ m.content | trim }} [/INST]"
+    "{% else %} {{ m.content | trim }} </s>{% endif %}{% endfor %}"
+)
+QWEN_3 = (
+    _LOOP + "<|im_start|>{{ m.role }}\n"
+    "{% if m.role == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}"
+    "{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+DATED = "Today Date: {{ strftime_now('%d %b %Y') }}\n" + CHATML
+PAIRS = [("<image>\nWhat is this?", "A cat.\n"), ("How many?", " 3"), ("Sure?", "cat")]
+
+
+@pytest.mark.parametrize(
+    ("template", "learned"),
+    [
+        (CHATML, ["A cat.\n<|im_end|>", " 3<|im_end|>", "cat<|im_end|>"]),
+        (LLAMA_2, [" A cat. </s>", " 3 </s>", " cat </s>"]),
+        (QWEN_3, ["A cat.\n<|im_end|>", " 3<|im_end|>", "<think>\n\n</think>\n\ncat<|im_end|>"]),
+    ],
+    ids=["chatml", "llama_2", "qwen_3"],
+)
+def test_answers_are_found_with_what_a_model_writes_around_them(template: str, learned: list[str]) -> None:
+    tokenizer = new_tokenizer(template)
+    messages = [
+        {"role": role, "content": text}
+        for pair in PAIRS
+        for role, text in zip(("user", "assistant"), pair, strict=True)
+    ]
+
+    text, answers = ChatTemplate(tokenizer).render(PAIRS)
+
+    assert text == tokenizer.apply_chat_template(messages, tokenize=False)
+    assert [text[span.start : span.stop] for span in answers] == learned
+
+
+def test_a_template_that_writes_the_date_renders_the_same_every_day() -> None:
+    text, _ = ChatTemplate(new_tokenizer(DATED)).render([("What?", "A cat.")])
+
+    assert text.startswith("Today Date: 26 Jul 2024\n<|im_start|>user\nWhat?")
+
+
+def test_chat_is_a_template_of_the_encoder() -> None:
+    tokenizer = new_tokenizer(CHATML)
+    encoder = Encoder(
+        tokenizer, "chat", image_token_id=IMAGE_TOKEN_ID, tokens_per_image=TOKENS_PER_IMAGE, max_tokens=2048
+    )
+
+    encoded = encoder.encode(row(("What?\n<image>", "A cat."), image="a.jpg"))
+
+    learned = encoded.labels[encoded.labels >= 0]
+    assert tokenizer.decode(learned) == "A cat.<|im_end|>"
+    shown = tokenizer.decode(encoded.input_ids[encoded.input_ids != IMAGE_TOKEN_ID])
+    assert shown == "<|im_start|>user\n \nWhat?<|im_end|>\n<|im_start|>assistant\nA cat.<|im_end|>\n"
+    assert encoded.num_images == 1
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        (None, "has no chat template"),
+        (_LOOP + "{{ m.content | upper }}\n{% endfor %}", "does not write an answer behind its generation prompt"),
+        (_LOOP + "{{ m.content }}{% endfor %}", "ends an answer with nothing"),
+        (
+            _LOOP + "{{ m.content }}{% if loop.last %}</s>{% endif %}{% endfor %}",
+            "writes a conversation's beginning anew",
+        ),
+        (
+            _LOOP + "{{ m.content }} {% if loop.last and m.role == 'assistant' %}</s>{% endif %}{% endfor %}",
+            "not the others",
+        ),
+        ("{{ raise_exception('no') }}", "fails: no"),
+        ("{{ messages | length }}" + _LOOP + "{{ m.content }}\n{% endfor %}", "writes a conversation's beginning anew"),
+    ],
+)
+def test_a_template_whose_answers_cannot_be_told_is_an_error(template: str | None, why: str) -> None:
+    with pytest.raises(TokenizerError, match=why):
+        ChatTemplate(new_tokenizer(template))
+
+
+def test_a_changed_answer_is_an_error_that_names_the_row() -> None:
+    encoder = Encoder(
+        new_tokenizer(CHATML.replace("m.content", "m.content.split('=')[-1]")), "chat", image_token_id=0, max_tokens=99
+    )
+
+    with pytest.raises(TokenizerError, match=r"made/1: .* its chat template changes the answer '1 \+ 1 = 2'"):
+        encoder.encode(row(("What?", "1 + 1 = 2")))
+
+
+def test_a_lost_image_is_an_error() -> None:
+    template = ChatTemplate(new_tokenizer(CHATML.replace("m.content", "m.content.replace('<image>', '')")))
+
+    with pytest.raises(TokenizerError, match="loses the <image> of a question"):
+        template.render([("<image>\nWhat?", "A cat.")])

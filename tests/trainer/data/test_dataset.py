@@ -1,0 +1,106 @@
+"""The examples of a mixture."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from mix665k.builders.synthetic import draw_images
+from mix665k.schemas.errors import ImageFileError
+from mix665k.trainer.batching.types import EMPTY
+from mix665k.trainer.data.dataset import Example, MixtureDataset
+from mix665k.trainer.data.encode import IGNORED
+from mix665k.trainer.data.images import ImageLoader, OnBad
+from mix665k.trainer.data.mixture import Mixture
+from tests.trainer.mixtures import record, write_mixture
+from tests.trainer.parts import IMAGE_PX, IMAGE_TOKEN_ID, TOKENS_PER_IMAGE, encoder, processor
+
+PAD = 0
+
+
+def _dataset(folder: Path, images: Path, *, on_bad: OnBad = "fail") -> MixtureDataset:
+    loader = ImageLoader(images, processor(), on_bad=on_bad)
+    return MixtureDataset(Mixture(folder), encoder=encoder("v1"), images=loader, filler_id=PAD)
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """A text-only row, and one whose image is missing."""
+    rows = [record("a/1", "Why?", "So."), record("a/2", "<image>\nWhat?", "A cat.", image="a/2.jpg")]
+    return write_mixture(tmp_path / "few", rows)
+
+
+def test_every_row_of_a_built_mixture_gives_an_example(
+    tiny_mixture: Path, made_up_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mix665k.trainer.data.cache.FOLDER", tmp_path / "cache")
+    draw_images(made_up_raw, tmp_path / "images", long_side_px=40)
+    mixture = Mixture(tiny_mixture)
+    dataset = _dataset(tiny_mixture, tmp_path / "images")
+
+    assert len(dataset) == len(mixture)
+    for index in range(0, len(dataset), 10):
+        row, example = mixture[index], dataset[index]
+        assert (example["id"], example["source"], example["index"]) == (row.id, row.source, index)
+        assert example["input_ids"].shape == example["labels"].shape
+        placeholders = int((example["input_ids"] == IMAGE_TOKEN_ID).sum())
+        if row.image is None:
+            assert (placeholders, example["pixel_values"]) == (0, None)
+        else:
+            assert placeholders == TOKENS_PER_IMAGE
+            assert example["pixel_values"] is not None
+            assert example["pixel_values"].shape == (1, 3, IMAGE_PX, IMAGE_PX)
+
+
+def test_an_example_is_ids_labels_and_image(few: Path, tmp_path: Path) -> None:
+    example = _dataset(few, tmp_path)[0]
+
+    encoded = encoder("v1").encode(Mixture(few)[0])
+    assert example["input_ids"].tolist() == encoded.input_ids.tolist()
+    assert example["labels"].tolist() == encoded.labels.tolist()
+    assert example["input_ids"].dtype == example["labels"].dtype == torch.int64
+    assert example["pixel_values"] is None
+    assert example["bad_image"] is None
+
+
+def test_an_empty_place_gives_an_example_without_labels(few: Path, tmp_path: Path) -> None:
+    example = _dataset(few, tmp_path)[EMPTY]
+
+    assert (example["input_ids"].tolist(), example["labels"].tolist()) == ([PAD], [IGNORED])
+    assert (example["id"], example["index"], example["pixel_values"]) == ("", EMPTY, None)
+
+
+def test_a_missing_image_is_an_error_that_names_record_and_path(few: Path, tmp_path: Path) -> None:
+    with pytest.raises(ImageFileError, match=rf"a/2: {tmp_path}/a/2\.jpg: no such file"):
+        _dataset(few, tmp_path)[1]
+
+
+def test_a_blank_image_stands_for_a_bad_one_and_is_told(few: Path, tmp_path: Path) -> None:
+    example = _dataset(few, tmp_path, on_bad="blank")[1]
+
+    assert example["bad_image"] == f"a/2: {tmp_path}/a/2.jpg: no such file"
+    assert example["pixel_values"] is not None
+    assert torch.equal(example["pixel_values"][0], ImageLoader(tmp_path, processor()).blank())
+    assert int((example["input_ids"] == IMAGE_TOKEN_ID).sum()) == TOKENS_PER_IMAGE
+
+
+def test_a_row_dropped_for_its_image_keeps_its_id_and_teaches_nothing(few: Path, tmp_path: Path) -> None:
+    example = _dataset(few, tmp_path, on_bad="drop")[1]
+
+    assert (example["id"], example["source"], example["index"]) == ("a/2", "a", 1)
+    assert example["bad_image"] == f"a/2: {tmp_path}/a/2.jpg: no such file"
+    assert (example["labels"].tolist(), example["pixel_values"]) == ([IGNORED], None)
+
+
+def _first(examples: list[Example]) -> Example:
+    return examples[0]
+
+
+def test_workers_give_what_the_process_itself_gives(few: Path, tmp_path: Path) -> None:
+    dataset = _dataset(few, tmp_path, on_bad="blank")
+    loader: DataLoader[Example] = DataLoader(dataset, batch_size=1, num_workers=1, collate_fn=_first)
+
+    for index, example in enumerate(loader):
+        assert example["id"] == dataset[index]["id"]
+        assert torch.equal(example["input_ids"], dataset[index]["input_ids"])

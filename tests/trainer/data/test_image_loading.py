@@ -1,0 +1,201 @@
+"""Images: bit-equal to the Hugging Face processor, and never another one."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mix665k.schemas.errors import ImageFileError, ModelError
+from mix665k.trainer.data.images import ImageLoader, OnBad, find_faults, load_processor, open_rgb, read_jpeg
+from mix665k.trainer.data.pixels import Pixels, Speed, pad_to_square
+from tests.trainer.parts import IMAGE_PX, SHARED, processor
+
+IMAGES = SHARED / "images"
+MEAN = (122, 116, 104)
+"""CLIP's mean colour, as LLaVA computes it: `int(x * 255)` of 0.48145466, 0.4578275, 0.40821073."""
+
+
+def _draw(path: Path, *, width: int, height: int, mode: str) -> Path:
+    """Noise, so that no two pixels agree."""
+    shape = (height, width) if mode == "L" else (height, width, 3)
+    noise = np.random.default_rng(width * 1000 + height).integers(0, 256, shape, dtype=np.uint8)
+    Image.fromarray(noise).convert(mode).save(path, quality=95)
+    return path
+
+
+def _padded(picture: Image.Image) -> Image.Image:
+    """LLaVA's expand2square, written out."""
+    side = max(picture.size)
+    square = np.full((side, side, 3), MEAN, dtype=np.uint8)
+    top, left = (side - picture.height) // 2, (side - picture.width) // 2
+    square[top : top + picture.height, left : left + picture.width] = np.asarray(picture)
+    return Image.fromarray(square)
+
+
+def _expected(picture: Image.Image, some_processor: Any) -> torch.Tensor:
+    pixels: torch.Tensor = some_processor(picture, return_tensors="pt")["pixel_values"][0]
+    return pixels
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (91, 40), (33, 100), (56, 57), (1, 9), (300, 2)])
+def test_pixels_are_those_of_the_processor(tmp_path: Path, width: int, height: int, mode: str) -> None:
+    path = _draw(tmp_path / "a.jpg", width=width, height=height, mode=mode)
+    picture = Image.open(path).convert("RGB")
+
+    padded = ImageLoader(tmp_path, processor(), mode="pad").load("a.jpg", record="made/1")
+
+    assert padded.fault is None
+    assert padded.pixels is not None
+    assert padded.pixels.dtype == torch.float32
+    assert padded.pixels.shape == (3, IMAGE_PX, IMAGE_PX)
+    assert torch.equal(padded.pixels, _expected(_padded(picture), processor()))
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (91, 40), (33, 100)])
+def test_crop_leaves_the_picture_to_the_processor(tmp_path: Path, width: int, height: int) -> None:
+    path = _draw(tmp_path / "a.jpg", width=width, height=height, mode="RGB")
+
+    cropped = ImageLoader(tmp_path, processor(), mode="crop").load("a.jpg", record="made/1")
+
+    assert cropped.pixels is not None
+    assert torch.equal(cropped.pixels, _expected(Image.open(path).convert("RGB"), processor()))
+
+
+@pytest.mark.skipif(not IMAGES.is_dir(), reason=f"the real images are not at {IMAGES}")
+def test_real_images_are_those_of_the_processor_at_336_pixels() -> None:
+    from transformers import CLIPImageProcessorPil
+
+    real = CLIPImageProcessorPil(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336})
+    loader = ImageLoader(IMAGES, real)
+    names = [str(path.relative_to(IMAGES)) for path in sorted(IMAGES.rglob("*.jpg"))]
+
+    assert len(names) == 17
+    for name in names:
+        pixels = loader.load(name, record=name).pixels
+        assert pixels is not None
+        assert torch.equal(pixels, _expected(_padded(Image.open(IMAGES / name).convert("RGB")), real)), name
+    assert list(find_faults(IMAGES, names, decode=True, jobs=2, on_done=lambda: None)) == []
+
+
+@pytest.mark.skipif(not IMAGES.is_dir(), reason=f"the real images are not at {IMAGES}")
+def test_real_jpegs_are_decoded_as_pillow_does() -> None:
+    for path in sorted(IMAGES.rglob("*.jpg")):
+        values = read_jpeg(path)
+        assert values is not None
+        assert np.array_equal(values, np.asarray(open_rgb(path))), path.name
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(("width", "height"), [(91, 60), (60, 91), (56, 56), (3, 1)])
+def test_fast_images_are_the_same_however_they_are_decoded(tmp_path: Path, mode: str, width: int, height: int) -> None:
+    picture = open_rgb(_draw(tmp_path / "a.jpg", width=width, height=height, mode=mode))
+    found = ImageLoader(tmp_path, processor(), speed="fast").load("a.jpg", record="made/1").pixels
+    assert found is not None
+    fast = Pixels(processor(), speed="fast")
+    assert torch.equal(found, fast.padded(picture))
+    padded = pad_to_square(picture, fast.mean_colour)
+    assert torch.equal(found, fast.padded(padded))
+
+
+def test_a_gif_named_jpg_is_read(tmp_path: Path) -> None:
+    Image.new("P", (9, 5), 3).save(tmp_path / "a.jpg", format="GIF")
+
+    assert open_rgb(tmp_path / "a.jpg").mode == "RGB"
+    assert ImageLoader(tmp_path, processor()).load("a.jpg", record="made/1").fault is None
+
+
+def _harm(folder: Path, kind: str) -> None:
+    path = _draw(folder / "a.jpg", width=90, height=60, mode="RGB")
+    if kind == "missing":
+        path.unlink()
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "short":
+        path.write_bytes(path.read_bytes()[:900])
+    else:
+        path.write_text("<html>404</html>")
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("missing", "no such file"),
+        ("empty", "cannot be decoded: cannot identify image file"),
+        ("short", "cannot be decoded: .*truncated"),
+        ("page", "cannot be decoded: cannot identify image file"),
+    ],
+)
+@pytest.mark.parametrize("speed", ["exact", "fast"])
+def test_a_bad_image_fails_or_is_blank_or_dropped(tmp_path: Path, kind: str, why: str, speed: Speed) -> None:
+    _harm(tmp_path, kind)
+    loaders = {on_bad: ImageLoader(tmp_path, processor(), on_bad=on_bad, speed=speed) for on_bad in _ways()}
+
+    with pytest.raises(ImageFileError, match=rf"made/1: .*a\.jpg: {why}.*; get it again or pass --on-bad-image"):
+        loaders["fail"].load("a.jpg", record="made/1")
+    blank, dropped = (loaders[way].load("a.jpg", record="made/1") for way in ("blank", "drop"))
+    assert blank.fault == dropped.fault
+    assert blank.fault is not None
+    assert blank.pixels is not None
+    assert torch.equal(blank.pixels, loaders["blank"].blank())
+    assert dropped.pixels is None
+    [(name, fault)] = find_faults(tmp_path, ["a.jpg"], decode=True, jobs=1, on_done=lambda: None)
+    assert (name, f"made/1: {tmp_path / name}: {fault}") == ("a.jpg", blank.fault)
+
+
+def _ways() -> tuple[OnBad, ...]:
+    return ("fail", "blank", "drop")
+
+
+@pytest.mark.parametrize("speed", ["exact", "fast"])
+def test_a_picture_beyond_all_size_is_bad(tmp_path: Path, monkeypatch: Any, speed: Speed) -> None:
+    _draw(tmp_path / "a.jpg", width=90, height=60, mode="RGB")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+
+    with pytest.raises(ImageFileError, match="decompression bomb"):
+        ImageLoader(tmp_path, processor(), speed=speed).load("a.jpg", record="made/1")
+
+
+def test_a_blank_image_has_the_mean_colour(tmp_path: Path) -> None:
+    blank = ImageLoader(tmp_path, processor()).blank()
+
+    assert blank.shape == (3, IMAGE_PX, IMAGE_PX)
+    assert all(len(channel.unique()) == 1 for channel in blank)
+    assert blank.abs().max() < 0.02
+
+
+def test_faults_are_found_without_decoding(tmp_path: Path) -> None:
+    _harm(tmp_path, "page")
+    seen = []
+
+    found = list(
+        find_faults(tmp_path, ["a.jpg", "b.jpg", "a.jpg"], decode=False, jobs=2, on_done=lambda: seen.append(1))
+    )
+
+    assert found == [("b.jpg", "no such file")]
+    assert len(seen) == 3
+
+
+def test_a_processor_is_loaded_from_its_folder(tmp_path: Path) -> None:
+    processor().save_pretrained(tmp_path)
+
+    assert load_processor(str(tmp_path)).to_dict() == processor().to_dict()
+
+
+def test_no_processor_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot be loaded as an image processor"):
+        load_processor(str(tmp_path))
+
+
+def test_a_pickled_loader_loads_alike(tmp_path: Path) -> None:
+    _draw(tmp_path / "a.jpg", width=30, height=60, mode="RGB")
+    loader = ImageLoader(tmp_path, processor())
+
+    first, again = (some.load("a.jpg", record="1").pixels for some in (loader, pickle.loads(pickle.dumps(loader))))
+    assert first is not None
+    assert again is not None
+    assert torch.equal(first, again)

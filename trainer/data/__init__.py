@@ -1,0 +1,1 @@
+"""From the rows of a mixture to the tensors of a micro-batch."""

@@ -1,0 +1,171 @@
+"""From the pairs of a row to token ids and labels."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from mix665k.schemas.conversation import IMAGE_TOKEN
+from mix665k.schemas.errors import StageError, TokenizerError, UserError
+from mix665k.schemas.template import TEMPLATES, Rendered, Span, place_image, render
+from mix665k.trainer.data.chat_answers import ChatTemplate
+from mix665k.trainer.data.mixture import Row
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+"""The label of a token that is not learned."""
+TOKENS_PER_IMAGE = 576
+"""Placeholders of one image: CLIP ViT-L/14 at 336 pixels, (336 / 14) squared."""
+CHAT = "chat"
+"""The name of the tokenizer's own chat template."""
+
+Ids = NDArray[np.int64]
+
+
+class Encoded(NamedTuple):
+    """One row as a model takes it, T tokens with each image as its placeholders.
+
+    input_ids  int64 [T]
+    labels     int64 [T]  the ids of answers and their ends, -100 elsewhere; not shifted, the model shifts
+
+    `tokens_cut` and `answers_cut` are what truncation took; an answer counts if any of its tokens is gone.
+    """
+
+    input_ids: Ids
+    labels: Ids
+    num_images: int
+    tokens_cut: int
+    answers_cut: int
+
+    @property
+    def num_supervised(self) -> int:
+        """How many tokens the loss sees; the first one, that nothing predicts, is never among them."""
+        return int(np.count_nonzero(self.labels[1:] != IGNORED))
+
+
+class Encoder:
+    """Encodes rows with one tokenizer and one template; can be pickled.
+
+    `template` is a name of `schemas.template.TEMPLATES` or `chat`. The tokenizer is copied as it is now, so that what
+    others do with it (padding, truncation) changes nothing here.
+
+    Raises:
+        TokenizerError: when the tokenizer has no fast form, or for `chat` no usable template.
+        StageError: when there is no such template.
+    """
+
+    def __init__(
+        self,
+        tokenizer: "PreTrainedTokenizerBase",
+        template: str,
+        *,
+        image_token_id: int,
+        tokens_per_image: int = TOKENS_PER_IMAGE,
+        max_tokens: int,
+    ) -> None:
+        self._tokenizer, first = _bare(tokenizer)
+        self._render, about = _renderer(tokenizer, template)
+        self._prefix = [] if template == CHAT else first  # a chat template writes its own
+        self._image = np.full(tokens_per_image, image_token_id, dtype=np.int64)
+        self.max_tokens = max_tokens
+        facts = [self._tokenizer.to_str(), about, self._prefix, image_token_id, tokens_per_image, max_tokens]
+        self.fingerprint = hashlib.sha256("\0".join(map(str, facts)).encode()).hexdigest()
+        """What identifies everything that an encoding depends on but the row."""
+
+    def encode(self, row: Row) -> Encoded:
+        """The tokens of a row.
+
+        Raises:
+            UserError: when its image does not fit into `max_tokens`.
+            TokenizerError: when the chat template cannot render it.
+        """
+        try:
+            rendered = self._render(row.pairs)
+        except TokenizerError as error:
+            raise TokenizerError(f"{row.id}: {error}") from None
+        ids, starts, stops, images_end = self._tokens(rendered.text)
+        if images_end > self.max_tokens:
+            raise UserError(
+                f"{row.id}: its image ends at token {images_end:,}, max_tokens is {self.max_tokens:,}; raise max_tokens"
+            )
+        answer_of = _answers_of(starts, stops, rendered.answers)
+        labels = np.where(answer_of >= 0, ids, IGNORED)
+        lost = answer_of[self.max_tokens :]
+        return Encoded(
+            ids[: self.max_tokens],
+            labels[: self.max_tokens],
+            num_images=rendered.text.count(IMAGE_TOKEN),
+            tokens_cut=len(lost),
+            answers_cut=len(np.unique(lost[lost >= 0])),
+        )
+
+    def _tokens(self, text: str) -> tuple[Ids, Ids, Ids, int]:
+        """Token ids, the characters where each starts and stops (-1 if it stands for none), and where images end.
+
+        Text before, between and behind images is tokenised apart, as LLaVA's `tokenizer_image_token` does.
+        """
+        ids: list[Ids] = [np.array(self._prefix, dtype=np.int64)]
+        spans: list[Ids] = [np.full((len(self._prefix), 2), -1)]
+        images_end = 0
+        position = 0
+        for i, chunk in enumerate(text.split(IMAGE_TOKEN)):
+            if i:
+                ids.append(self._image)
+                spans.append(np.full((len(self._image), 2), -1))
+                images_end = sum(map(len, ids))
+                position += len(IMAGE_TOKEN)
+            encoding = self._tokenizer.encode(chunk, add_special_tokens=False)
+            ids.append(np.array(encoding.ids, dtype=np.int64))
+            spans.append(np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) + position)
+            position += len(chunk)
+        starts, stops = np.concatenate(spans).T
+        return np.concatenate(ids), starts, stops, images_end
+
+
+def _answers_of(starts: Ids, stops: Ids, answers: Sequence[Span]) -> Ids:
+    """For each token the number of the answer that it has characters of, or -1.
+
+    A token that goes over an answer's edge is of the answer, so that none of it is left unlearned.
+    """
+    spans = np.array([span for span in answers if span.stop > span.start], dtype=np.int64).reshape(-1, 2)
+    following = np.searchsorted(spans[:, 1], starts, side="right")
+    begins = np.append(spans[:, 0], np.iinfo(np.int64).max)[following]
+    return np.where(begins < stops, following, -1)
+
+
+def _renderer(
+    tokenizer: "PreTrainedTokenizerBase", name: str
+) -> tuple[Callable[[Sequence[tuple[str, str]]], Rendered], str]:
+    """The function that renders pairs, and what identifies it."""
+    if name == CHAT:
+        chat = ChatTemplate(tokenizer)
+        return partial(_render_placed, render=chat.render, image=IMAGE_TOKEN), chat.source
+    if name not in TEMPLATES:
+        raise StageError(f"template {name!r}: no such template, expected {CHAT} or one of {', '.join(TEMPLATES)}")
+    template = TEMPLATES[name]
+    return partial(_render_placed, render=partial(render, template), image=template.image), repr(template)
+
+
+def _render_placed(
+    pairs: Sequence[tuple[str, str]], *, render: Callable[[Sequence[tuple[str, str]]], Rendered], image: str
+) -> Rendered:
+    return render([(place_image(question, image=image), answer) for question, answer in pairs])
+
+
+def _bare(tokenizer: "PreTrainedTokenizerBase") -> tuple[Tokenizer, list[int]]:
+    """A copy without padding and truncation, and the ids that it puts before every text: `<s>` for Llama."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise TokenizerError(f"{tokenizer.name_or_path}: a slow tokenizer, expected one with a tokenizer.json")
+    copy = Tokenizer.from_str(backend.to_str())
+    copy.no_padding()
+    copy.no_truncation()
+    encoding = copy.encode("a", add_special_tokens=True)
+    count = next(i for i, special in enumerate(encoding.special_tokens_mask) if not special)
+    return copy, list(encoding.ids[:count])

@@ -1,0 +1,118 @@
+"""What a run learns from: a mixture's examples, the ones held out, and the order's ingredients."""
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mix665k.schemas.errors import TrainingError
+from mix665k.trainer.batching.types import Examples, Order
+from mix665k.trainer.run.job import Job
+
+if TYPE_CHECKING:
+    from torch.utils.data import Dataset
+
+    from mix665k.trainer.data.collate import Placeholders
+    from mix665k.trainer.data.encode import Encoder
+    from mix665k.trainer.data.lengths import Lengths
+    from mix665k.trainer.data.mixture import Mixture
+
+Rows = NDArray[np.int64]
+
+
+class TrainingData(NamedTuple):
+    """The data sets of a run; `examples` describes those of `train`, by their position in it."""
+
+    train: "Dataset[Any]"
+    held_out: "Dataset[Any] | None"
+    collator: Any
+    examples: Examples
+    order: Order
+    mixture_hash: str
+    sources: list[str]
+
+
+def open_data(job: Job) -> TrainingData:
+    """Open the mixture and the images of a job; lengths are computed or read from their cache.
+
+    Raises:
+        UserError: for a mixture, images or rows that cannot be trained on.
+    """
+    from torch.utils.data import Subset
+    from transformers import AutoConfig, AutoTokenizer
+
+    from mix665k.trainer.data.collate import collate
+    from mix665k.trainer.data.dataset import MixtureDataset
+    from mix665k.trainer.data.images import ImageLoader, load_processor
+    from mix665k.trainer.data.mixture import Mixture
+
+    stage = job.stage
+    mixture = Mixture(job.mixture_folder)
+    tokenizer, config = AutoTokenizer.from_pretrained(job.start), AutoConfig.from_pretrained(job.start)
+    encoder = make_encoder(tokenizer, config, job)
+    found = measured(mixture, encoder)
+    train, held_out = split_rows(found, job, ids=mixture)
+    processor = load_processor(str(job.start))
+    loader = ImageLoader(
+        job.images_folder, processor, mode=stage.image, on_bad=job.on_bad_image, speed=stage.image_path
+    )
+    dataset = MixtureDataset(mixture, encoder=encoder, images=loader, filler_id=tokenizer.pad_token_id)
+    return TrainingData(
+        train=Subset(dataset, train.tolist()),
+        held_out=Subset(dataset, held_out.tolist()) if len(held_out) else None,
+        collator=partial(collate, mode=stage.batching, placeholders=_placeholders(tokenizer, config)),
+        examples=Examples(found.tokens[train], found.has_image[train]),
+        order=Order(stage.batching, stage.window, stage.remainder, stage.seed),
+        mixture_hash=mixture.row_hash,
+        sources=[entry.name for entry in mixture.manifest.sources],
+    )
+
+
+def _placeholders(tokenizer: Any, config: Any) -> "Placeholders":
+    from mix665k.trainer.data.collate import Placeholders
+
+    return Placeholders(
+        tokenizer.pad_token_id, config.image_token_id, config.image_seq_length, config.vision_config.image_size
+    )
+
+
+def make_encoder(tokenizer: Any, config: Any, job: Job) -> "Encoder":
+    """The encoder of a job's stage for the model it starts from."""
+    from mix665k.trainer.data.encode import Encoder
+
+    return Encoder(
+        tokenizer,
+        job.stage.template,
+        image_token_id=config.image_token_id,
+        tokens_per_image=config.image_seq_length,
+        max_tokens=job.stage.max_tokens,
+    )
+
+
+def measured(mixture: "Mixture", encoder: "Encoder") -> "Lengths":
+    """The lengths of all rows."""
+    from mix665k.trainer.data.lengths import lengths
+
+    return lengths(mixture, encoder, jobs=os.cpu_count() or 1)
+
+
+def split_rows(found: "Lengths", job: Job, *, ids: "Mixture") -> tuple[Rows, Rows]:
+    """The rows to train on, and those held out: every k-th, so that each source is among them.
+
+    Raises:
+        TrainingError: when a row has no label and such rows are not dropped.
+    """
+    unlabelled = np.flatnonzero(found.supervised == 0)
+    if len(unlabelled) and job.stage.on_unlabelled == "fail":
+        raise TrainingError(
+            f"{job.mixture}: {len(unlabelled):,} rows have no label within max_tokens {job.stage.max_tokens:,}, "
+            f"the first is {ids[int(unlabelled[0])].id}; raise max_tokens or --set on_unlabelled=drop"
+        )
+    rows = np.flatnonzero(found.supervised > 0)
+    if not job.stage.eval_fraction:
+        return rows, rows[:0]
+    step = max(2, round(1 / job.stage.eval_fraction))
+    held = np.arange(len(rows)) % step == step - 1
+    return rows[~held], rows[held]

@@ -1,0 +1,146 @@
+"""From a picture file to what CLIP takes."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from PIL import Image
+
+from mix665k.schemas.errors import ImageFileError, ModelError
+from mix665k.trainer.data.pixels import Pixels, Speed, Values
+
+Mode = Literal["pad", "crop"]
+OnBad = Literal["fail", "blank", "drop"]
+
+_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+"""What Pillow raises on files that are damaged, no pictures, or absurdly large."""
+_IMAGES_PER_BLOCK = 4_096
+
+
+class Loaded(NamedTuple):
+    """An image for the vision tower.
+
+    pixels  float32 [3, H, W]; None when the record is to be dropped
+    fault   why the file could not be used, or None
+    """
+
+    pixels: torch.Tensor | None
+    fault: str | None
+
+
+def load_processor(name: str) -> Any:
+    """The image processor of a CLIP vision tower, in the form that works with Pillow.
+
+    The other form wants torchvision, which resizes otherwise; transformers' `AutoImageProcessor` gives the one or the
+    other by what is installed, and in 5.17 nothing at all without torchvision.
+
+    Raises:
+        ModelError: when it is nowhere.
+    """
+    from transformers import CLIPImageProcessorPil
+
+    load: Any = CLIPImageProcessorPil.from_pretrained
+    try:
+        return load(name)
+    except (OSError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise ModelError(f"{name}: cannot be loaded as an image processor: {why[:300]}") from None
+
+
+class ImageLoader:
+    """Loads the images of records from a folder; can be pickled.
+
+    `pad` pads to a square with the processor's mean colour, as LLaVA's `image_aspect_ratio: pad` does; `crop` leaves a
+    picture as it is, and the processor takes its middle. `on_bad` says what a missing or broken file gives: an error,
+    an image of the mean colour, or nothing; never another record's image. `speed` is that of `Pixels`.
+    """
+
+    def __init__(
+        self, folder: Path, processor: Any, *, mode: Mode = "pad", on_bad: OnBad = "fail", speed: Speed = "exact"
+    ) -> None:
+        self.folder = folder
+        self._pixels = Pixels(processor, speed=speed)
+        self._process = self._pixels.padded if mode == "pad" else self._pixels.cropped
+        self._by_values = mode == "pad" and self._pixels.takes_values
+        self._on_bad = on_bad
+
+    def load(self, image: str, *, record: str) -> Loaded:
+        """The image at a path below the folder, which a record names.
+
+        Raises:
+            ImageFileError: when it is missing or broken and `on_bad` is `fail`.
+        """
+        path = self.folder / image
+        if self._by_values and (values := read_jpeg(path)) is not None:
+            return Loaded(self._pixels.padded_values(values), None)
+        try:
+            picture = open_rgb(path)
+        except _UNREADABLE as error:
+            fault = f"{record}: {path}: {_why(error)}"
+            if self._on_bad == "fail":
+                raise ImageFileError(f"{fault}; get it again or pass --on-bad-image blank|drop") from None
+            return Loaded(self.blank() if self._on_bad == "blank" else None, fault)
+        return Loaded(self._process(picture), None)
+
+    def blank(self) -> torch.Tensor:
+        """An image of the mean colour: float32 [3, H, W]."""
+        return self._pixels.blank()
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """A picture file, decoded; its orientation tag is not followed, as LLaVA does not."""
+    with Image.open(path) as file:
+        return file.convert("RGB")
+
+
+def read_jpeg(path: Path) -> Values | None:
+    """The values of a JPEG, the same as Pillow's; None for a file that Pillow is to judge or to convert."""
+    import simplejpeg
+
+    try:
+        content = path.read_bytes()
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        if colours not in ("YCbCr", "Gray") or height * width > (Image.MAX_IMAGE_PIXELS or 0):
+            return None
+        values: Values = simplejpeg.decode_jpeg(content, colorspace="RGB")
+    except (OSError, ValueError):
+        return None
+    return values
+
+
+def find_faults(
+    folder: Path, images: Iterable[str], *, decode: bool, jobs: int, on_done: Callable[[], None]
+) -> Iterator[tuple[str, str]]:
+    """Each image that is missing, or with `decode` cannot be decoded, and why; in the order given.
+
+    Works in threads, as Pillow decodes outside the interpreter's lock. `on_done` is called for each image.
+    """
+    names = iter(images)
+    with ThreadPoolExecutor(jobs) as pool:
+        while block := list(islice(names, _IMAGES_PER_BLOCK)):
+            faults = pool.map(partial(_fault, folder, decode=decode), block)
+            for name, fault in zip(block, faults, strict=True):
+                on_done()
+                if fault:
+                    yield name, fault
+
+
+def _fault(folder: Path, image: str, *, decode: bool) -> str | None:
+    path = folder / image
+    if not decode:
+        return None if path.is_file() else "no such file"
+    try:
+        open_rgb(path)
+    except _UNREADABLE as error:
+        return _why(error)
+    return None
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"

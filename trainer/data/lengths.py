@@ -1,0 +1,108 @@
+"""How long each row of a mixture is for one tokenizer and template; computed once and kept."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from mix665k.trainer.data.cache import cached
+from mix665k.trainer.data.encode import Encoder
+from mix665k.trainer.data.mixture import Mixture
+
+_ROWS_PER_BLOCK = 512
+_FEW_ROWS = 4_096
+"""Below this, starting processes takes longer than the work."""
+
+
+class Lengths(NamedTuple):
+    """One value per row, in the order of the mixture: all [N].
+
+    `tokens` are those of the encoding, truncated and with each image as its placeholders; `supervised` those of them
+    that the loss sees: a row of 0 teaches nothing, and whoever trains decides what becomes of it. `tokens_cut` and
+    `answers_cut` are what truncation took.
+    """
+
+    tokens: NDArray[np.int64]
+    supervised: NDArray[np.int64]
+    has_image: NDArray[np.bool_]
+    tokens_cut: NDArray[np.int64]
+    answers_cut: NDArray[np.int64]
+
+
+def lengths(mixture: Mixture, encoder: Encoder, *, jobs: int) -> Lengths:
+    """The lengths of all rows, from the cache beside the mixture where it holds them.
+
+    Where it does not, `jobs` processes encode every row and a bar shows how far they are. Ranks that ask at once wait
+    for the first of them.
+
+    Raises:
+        UserError: when a row cannot be encoded, see `Encoder.encode`.
+    """
+    name = f"lengths-1-{mixture.row_hash[:16]}-{encoder.fingerprint[:16]}.npy"
+    write = partial(_write, mixture=mixture, encoder=encoder, jobs=jobs)
+    columns = cached(mixture.folder, name, write=write, read=partial(_load, rows=len(mixture)))
+    return Lengths(*columns)._replace(has_image=columns[Lengths._fields.index("has_image")].astype(bool))
+
+
+def _load(path: Path, *, rows: int) -> NDArray[np.int64] | None:
+    """The values in such a file; None when it is damaged."""
+    try:
+        columns: NDArray[np.int64] = np.load(path)
+    except (ValueError, EOFError, OSError, BadZipFile):
+        return None
+    return columns if columns.shape == (len(Lengths._fields), rows) else None
+
+
+def _write(part: Path, *, mixture: Mixture, encoder: Encoder, jobs: int) -> None:
+    blocks = [range(len(mixture))[start : start + _ROWS_PER_BLOCK] for start in range(0, len(mixture), _ROWS_PER_BLOCK)]
+    with _measured(blocks, mixture, encoder, jobs=jobs if len(mixture) > _FEW_ROWS else 1) as measured:
+        shown = Console(stderr=True)
+        bar = track(
+            measured, "counting tokens", total=len(blocks), console=shown, transient=True, disable=not shown.is_terminal
+        )
+        columns = np.concatenate([np.empty((len(Lengths._fields), 0), dtype=np.int64), *bar], axis=1)
+    with part.open("wb") as file:
+        np.save(file, columns)
+
+
+@contextmanager
+def _measured(
+    blocks: Iterable[range], mixture: Mixture, encoder: Encoder, *, jobs: int
+) -> Iterator[Iterable[NDArray[np.int64]]]:
+    """The values of blocks of rows, in order."""
+    if jobs == 1:
+        yield (_measure(block, mixture, encoder) for block in blocks)
+        return
+    # forked from a clean process: torch and the tokenizer may have started threads in this one
+    context: Any = get_context("forkserver")
+    with ProcessPoolExecutor(jobs, context, initializer=_start, initargs=(mixture, encoder)) as pool:
+        yield pool.map(_measure_here, blocks)
+
+
+def _measure(block: range, mixture: Mixture, encoder: Encoder) -> NDArray[np.int64]:
+    """The values of one block: [5, rows]."""
+    encoded = map(encoder.encode, mixture.rows(block.start, block.stop))
+    values = [(len(e.input_ids), e.num_supervised, e.num_images > 0, e.tokens_cut, e.answers_cut) for e in encoded]
+    return np.array(values, dtype=np.int64).T
+
+
+_WORKS_ON: list[tuple[Mixture, Encoder]] = []
+"""What a process of the pool was started with."""
+
+
+def _start(mixture: Mixture, encoder: Encoder) -> None:
+    _WORKS_ON.append((mixture, encoder))
+
+
+def _measure_here(block: range) -> NDArray[np.int64]:
+    [(mixture, encoder)] = _WORKS_ON
+    return _measure(block, mixture, encoder)

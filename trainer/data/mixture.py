@@ -1,0 +1,216 @@
+"""A mixture's rows, by number, in the order of its manifest."""
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mix665k.schemas.conversation import IMAGE_TOKEN
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, load_manifest
+from mix665k.trainer.data.cache import cached
+
+_AGAIN = "build the mixture again"
+_ROWS_PER_BATCH = 8_192
+_READ = ["id", "source", "image", "conversations"]
+_MAPPED = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("image", pa.string()),
+        pa.field("turns", pa.list_(pa.string()), nullable=False),
+    ]
+)
+"""What a trainer needs of a row; the texts of human and gpt in turn."""
+
+
+class Row(NamedTuple):
+    """One record: its (question, answer) pairs as they stand in the mixture."""
+
+    id: str
+    source: str
+    image: str | None
+    pairs: list[tuple[str, str]]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a mixture whose shards are all there.
+
+    Raises:
+        MixtureError: when the folder is no mixture, an unfinished one, one of another version, or lacks shards.
+    """
+    manifest = load_manifest(folder)
+    for shard in _shards(manifest):
+        file = folder / shard.path
+        if not file.is_file():
+            raise MixtureError(f"{file}: no such file, expected it as {MANIFEST} says; {_AGAIN}")
+        if (size := file.stat().st_size) != shard.bytes:
+            raise MixtureError(f"{file}: {size:,} bytes, expected {shard.bytes:,} as {MANIFEST} says; {_AGAIN}")
+    return manifest
+
+
+def _shards(manifest: Manifest) -> Iterator[Shard]:
+    for entry in manifest.sources:
+        yield from entry.shards
+
+
+class Mixture:
+    """The rows of a mixture.
+
+    Its Parquet is unpacked once into a file that all ranks and workers map, so that none of them holds a copy; shards
+    are checked against the manifest's hashes, and their rows for what training relies on, while that is done. A pickled
+    mixture is its path.
+
+    Raises:
+        MixtureError: when the folder is no whole mixture, or its rows cannot be trained on.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+        name = f"rows-1-{self.row_hash[:16]}.arrow"
+        self._table = cached(folder, name, write=partial(_unpack, folder=folder, manifest=self.manifest), read=_map)
+        self._batches = self._table.to_batches()
+        self._starts = np.cumsum([0] + [len(batch) for batch in self._batches])
+
+    def __reduce__(self) -> tuple[type["Mixture"], tuple[Path]]:
+        return Mixture, (self.folder,)
+
+    @property
+    def row_hash(self) -> str:
+        """What identifies the content of all rows."""
+        return self.manifest.row_hash
+
+    @property
+    def images(self) -> list[str | None]:
+        """The image of each row."""
+        paths: list[str | None] = self._table.column("image").to_pylist()
+        return paths
+
+    @property
+    def sources(self) -> list[str]:
+        """The source of each row."""
+        names: list[str] = self._table.column("source").to_pylist()
+        return names
+
+    def words(self) -> NDArray[np.int64]:
+        """[N], the words of each row, split at white space: what LLaVA's trainer takes for its length."""
+        counts = []
+        for batch in self._batches:
+            turns = batch.column("turns")
+            split = pc.utf8_split_whitespace(turns.flatten())
+            sums = np.concatenate([[0], np.cumsum(pc.list_value_length(split).to_numpy(zero_copy_only=False))])
+            ends = np.concatenate([[0], np.cumsum(pc.list_value_length(turns).to_numpy(zero_copy_only=False))])
+            counts.append(np.diff(sums[ends]))
+        return np.concatenate(counts).astype(np.int64)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, index: int) -> Row:
+        [row] = self.rows(index, index + 1)
+        return row
+
+    def rows(self, start: int, stop: int) -> list[Row]:
+        """Rows start to stop.
+
+        Raises:
+            IndexError: when there are none of such numbers.
+        """
+        if not 0 <= start < stop <= len(self):
+            raise IndexError(f"{self.folder}: no rows {start} to {stop}, it holds {len(self):,}")
+        rows: list[Row] = []
+        while start < stop:
+            k = int(np.searchsorted(self._starts, start, side="right")) - 1
+            end = min(stop, int(self._starts[k + 1]))
+            rows += _to_rows(self._batches[k].slice(start - int(self._starts[k]), end - start))
+            start = end
+        return rows
+
+
+def _to_rows(batch: pa.RecordBatch) -> list[Row]:
+    ids, sources, images = (batch.column(name).to_pylist() for name in ("id", "source", "image"))
+    turns = batch.column("turns")
+    offsets = turns.offsets.to_pylist()
+    texts = turns.values[offsets[0] : offsets[-1]].to_pylist()
+    pairs = list(zip(texts[::2], texts[1::2], strict=True))
+    spans = pairwise((offset - offsets[0]) // 2 for offset in offsets)
+    return [
+        Row(i, source, image, pairs[a:b]) for i, source, image, (a, b) in zip(ids, sources, images, spans, strict=True)
+    ]
+
+
+def _unpack(part: Path, *, folder: Path, manifest: Manifest) -> None:
+    """Write the rows of all shards, uncompressed, to one file that can be mapped."""
+    with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, _MAPPED) as writer:
+        for shard in _shards(manifest):
+            path = folder / shard.path
+            count = 0
+            for rows in _read(path, shard.sha256):
+                writer.write_batch(_checked(rows, path))
+                count += len(rows)
+            if count != shard.rows:
+                raise MixtureError(f"{path}: {count:,} rows, expected {shard.rows:,} as {MANIFEST} says; {_AGAIN}")
+
+
+def _map(path: Path) -> pa.Table | None:
+    """The rows of such a file; None when it is damaged."""
+    try:
+        with pa.memory_map(str(path)) as file:
+            return pa.ipc.open_file(file).read_all()
+    except (pa.ArrowException, OSError):
+        return None
+
+
+def _read(path: Path, sha256: str) -> Iterator[pa.RecordBatch]:
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise MixtureError(f"{path}: changed since it was written, its hash is not that of {MANIFEST}; {_AGAIN}")
+    try:
+        with pq.ParquetFile(path.absolute()) as shard:  # a relative one may look like an address
+            yield from shard.iter_batches(batch_size=_ROWS_PER_BATCH, columns=_READ)
+    except pa.ArrowException as error:
+        raise MixtureError(f"{path}: damaged: {' '.join(str(error).split())}; {_AGAIN}") from None
+
+
+def _checked(rows: pa.RecordBatch, path: Path) -> pa.RecordBatch:
+    """Rows as they are mapped: whole pairs, human and gpt in turn, an image token exactly where there is an image."""
+    if rows.schema.names != _READ:
+        raise MixtureError(f"{path}: columns are {rows.schema.names}, expected {_READ}; {_AGAIN}")
+    conversations = rows.column("conversations")
+    offsets = conversations.offsets.to_numpy()
+    offsets = offsets - offsets[0]
+    roles, texts = conversations.flatten().flatten()
+    is_odd = np.arange(len(roles)) % 2 == 1
+    out_of_turn = (_flags(pc.equal(roles, "gpt")) != is_odd) | (_flags(pc.equal(roles, "human")) == is_odd)
+    num_turns = np.diff(offsets)
+    num_images = _sums(pc.count_substring(texts, IMAGE_TOKEN).to_numpy(), offsets)
+    for bad, expected in (
+        ((num_turns % 2 == 1) | (num_turns == 0), "whole pairs of human and gpt"),
+        (_sums(out_of_turn, offsets) > 0, "human and gpt in turn"),
+        (
+            num_images != _flags(rows.column("image").is_valid()),
+            f"one {IMAGE_TOKEN} where there is an image, else none",
+        ),
+    ):
+        if bad.any():
+            raise MixtureError(f"{path}: {rows.column('id')[int(bad.argmax())]}: not as expected, {expected}; {_AGAIN}")
+    columns: list[Any] = [rows.column(name) for name in ("id", "source", "image")]
+    return pa.RecordBatch.from_arrays([*columns, pa.ListArray.from_arrays(pa.array(offsets), texts)], schema=_MAPPED)
+
+
+def _flags(values: Any) -> Any:
+    return values.to_numpy(zero_copy_only=False)
+
+
+def _sums(values: Any, offsets: Any) -> Any:
+    """Sums of the values between offsets."""
+    return np.diff(np.concatenate([[0], np.cumsum(values)])[offsets])

@@ -1,0 +1,41 @@
+"""Low-rank adapters in the language model, put in and merged again."""
+
+from typing import Any
+
+from mix665k.schemas.stage import Lora
+
+TARGETS = r"model\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+"""The linear layers of the language model, as LLaVA's `find_all_linear_names`; not those of tower, projector, head."""
+
+
+def add_adapters(model: Any, lora: Lora, *, seed: int) -> None:
+    """Put adapters into a model in place and freeze what they adapt; the model stays of its own class.
+
+    What else learns goes on learning: peft freezes all but its adapters. New weights are drawn from `seed`.
+    """
+    import torch
+    from peft import LoraConfig, inject_adapter_in_model
+
+    learning = [
+        parameter
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and not name.startswith(("model.language_model.", "lm_head."))
+    ]
+    config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, bias="none", target_modules=TARGETS)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inject_adapter_in_model(config, model)
+    for parameter in learning:
+        parameter.requires_grad_(True)
+
+
+def merge_adapters(model: Any) -> None:
+    """Add what the adapters learned to the weights, and take the adapters out."""
+    from peft.tuners.lora import LoraLayer
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, LoraLayer):
+            layer: Any = module
+            layer.merge(safe_merge=True)
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, layer.get_base_layer())

@@ -1,0 +1,276 @@
+"""A LLaVA model put together from a bare language model and a CLIP vision tower, in the llava-hf form."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mix665k.schemas.conversation import IMAGE_TOKEN
+from mix665k.schemas.errors import ModelError
+from mix665k.schemas.stage import Stage
+from mix665k.schemas.template import TEMPLATES
+from mix665k.schemas.tokenizer import tokenizer_place
+from mix665k.trainer.data.chat_template import chat_template
+from mix665k.trainer.data.images import load_processor
+from mix665k.trainer.model.adapters import add_adapters
+from mix665k.trainer.model.checkpointing import recompute
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PAD_TOKEN = "<pad>"
+EMBEDDING_MULTIPLE = 64
+"""Vocabulary sizes are rounded up to this, as llava-hf's conversion does."""
+PARTS = {
+    "projector": "model.multi_modal_projector.",
+    "language_model": "model.language_model.",
+    "vision_tower": "model.vision_tower.",
+}
+"""The parts that a stage can train, by the beginning of their parameters' names; the head is the language model's."""
+_LLAVA_LAYERS = {"0": "linear_1", "2": "linear_2"}
+"""LLaVA's `mm_projector.bin` is a Sequential of Linear, GELU, Linear; llava-hf names its layers."""
+
+
+def compose(llm: str, vision: str, out: Path, *, projector: Path | None, template: str, seed: int) -> None:
+    """Write a model and its processor to a folder that `LlavaForConditionalGeneration.from_pretrained` reads.
+
+    The projector is two linear layers with a GELU between (`mlp2x_gelu`), drawn from `seed` or read from a file. Image
+    features are those of the second-last layer without the class token.
+
+    Raises:
+        ModelError: when a part cannot be loaded, or parts do not fit.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, CLIPVisionModel, LlavaForConditionalGeneration
+
+    processor, config = describe(llm, vision, template)
+    language = load_weights(AutoModelForCausalLM, llm, "a causal language model")
+    tower = load_weights(CLIPVisionModel, vision, "a CLIP vision tower")
+    with torch.random.fork_rng(devices=[]):  # the new rows are drawn
+        torch.manual_seed(seed)
+        language.resize_token_embeddings(config.text_config.vocab_size)
+    with torch.device("meta"):  # the parts are put in, not copied: a 7B model is in memory once
+        model = LlavaForConditionalGeneration(config)
+    model.model.vision_tower.load_state_dict(tower.state_dict(), assign=True)
+    model.model.language_model.load_state_dict(language.model.state_dict(), assign=True)
+    model.lm_head.load_state_dict(language.lm_head.state_dict(), assign=True)
+    weights = _read_projector(projector) if projector else _draw_projector(config, seed)
+    fitting = {name: tuple(value.shape) for name, value in model.model.multi_modal_projector.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    if fitting != found:
+        raise ModelError(
+            f"projector {projector}: layers {found}, expected {fitting}; was it trained with other models?"
+        )
+    weights = {name: value.to(language.dtype) for name, value in weights.items()}
+    model.model.multi_modal_projector.load_state_dict(weights, assign=True)
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
+
+
+def describe(llm: str, vision: str, template: str) -> tuple[Any, Any]:
+    """The processor and the configuration of a model put together from these parts; no weight is read.
+
+    Raises:
+        ModelError: when a part is not there, or is something else.
+    """
+    from transformers import AutoConfig, LlavaConfig
+
+    text_config = load(AutoConfig.from_pretrained, llm, "a language model's configuration")
+    clip_config = load(AutoConfig.from_pretrained, vision, "a vision tower's configuration")
+    vision_config = getattr(clip_config, "vision_config", clip_config)
+    if vision_config.model_type != "clip_vision_model":
+        raise ModelError(f"{vision}: a {vision_config.model_type}, expected a CLIP vision tower")
+    processor = _processor(llm, vision, vision_config, template)
+    tokenizer = processor.tokenizer
+    size = max(len(tokenizer), text_config.vocab_size)
+    text_config.vocab_size = -(-size // EMBEDDING_MULTIPLE) * EMBEDDING_MULTIPLE
+    text_config.pad_token_id = tokenizer.pad_token_id
+    config = LlavaConfig(
+        vision_config=vision_config,
+        text_config=text_config,
+        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        image_seq_length=(vision_config.image_size // vision_config.patch_size) ** 2,
+        projector_hidden_act="gelu",
+        vision_feature_select_strategy="default",
+        vision_feature_layer=-2,
+        tie_word_embeddings=text_config.tie_word_embeddings,
+    )
+    config.pad_token_id = tokenizer.pad_token_id
+    return processor, config
+
+
+def load_weights(kind: Any, name: str, what: str) -> Any:
+    """A model in the type its weights were saved in.
+
+    Raises:
+        ModelError: when that is not there or something else.
+    """
+    return load(partial(kind.from_pretrained, dtype="auto"), name, what)
+
+
+def load(read: Callable[[str], Any], name: str, what: str) -> Any:
+    """`read(name)`, which is a `from_pretrained`.
+
+    Raises:
+        ModelError: when that is not there or something else.
+    """
+    try:
+        return read(name)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        why = " ".join(str(error).split())
+        raise ModelError(f"{name}: cannot be loaded as {what}: {why[:300]}") from None
+
+
+def freeze(model: Any, stage: Stage) -> None:
+    """Let only the parts learn that the stage trains, of the vision tower only what the features come through."""
+    prefixes = tuple(PARTS[part] for part in stage.trains)
+    if "language_model" in stage.trains:
+        prefixes += ("lm_head.",)
+    unused = _unused_layers(model.config)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(prefixes) and not unused.search(name))
+
+
+def _unused_layers(config: Any) -> re.Pattern[str]:
+    """The names in a vision tower behind the layer that its features are taken from, which get no gradient."""
+    num_layers = config.vision_config.num_hidden_layers
+    chosen = config.vision_feature_layer
+    states = range(num_layers + 1)  # what goes into each layer, and what comes out of the last
+    last = max(states[index] for index in ([chosen] if isinstance(chosen, int) else chosen))
+    layers = "|".join(str(layer) for layer in range(last, num_layers))
+    behind = rf"|encoder\.layers\.({layers})\." if layers else ""
+    return re.compile(rf"vision_tower\.(.*\.)?(post_layernorm\.{behind})")
+
+
+def load_model(start: Path, stage: Stage) -> Any:
+    """The model of a folder with the parts let free that a stage trains, adapters put in where it asks for them."""
+    import torch
+    from transformers import LlavaForConditionalGeneration
+
+    from mix665k.trainer.model.attention import choose
+
+    kind: Any = LlavaForConditionalGeneration
+    model = load(
+        partial(
+            kind.from_pretrained,
+            dtype=torch.bfloat16 if stage.bf16 else torch.float32,
+            attn_implementation={"text_config": choose(stage), "vision_config": "sdpa"},
+        ),
+        str(start),
+        f"a LLaVA model with attention {choose(stage)}",
+    )
+    return make_trainable(model, stage)
+
+
+def make_trainable(model: Any, stage: Stage) -> Any:
+    """Set a model up for a stage: what learns, adapters, precision of the weights, what is kept for the backward pass.
+
+    DeepSpeed keeps weights in float32 beside those it computes with. Where it is not there, weights that learn are
+    float32 themselves: in bfloat16 most steps are smaller than half the distance to the next number, and lost.
+    """
+    model.config.text_config.use_cache = model.config.use_cache = False
+    freeze(model, stage)
+    if stage.lora is not None:
+        add_adapters(model, stage.lora, seed=stage.seed)
+    if stage.zero == 0:
+        for parameter in model.parameters():
+            parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
+    if stage.gradient_checkpointing:
+        recompute(model, stage)
+    return model
+
+
+class Flops(NamedTuple):
+    """Operations forward and backward for each token, and for each label besides."""
+
+    token: float
+    label: float
+
+
+def count_flops(model: Any) -> Flops:
+    """2 operations a weight forward, 2 for its input's gradient, 2 for its own where it learns.
+
+    Counted over the language model, the projector and, for labels only, the head, as for dense layers (Kaplan et al.
+    2020, section 2.1); attention over the sequence and the vision tower are left out.
+    """
+    token = label = 0.0
+    for name, parameter in model.named_parameters():
+        operations = getattr(parameter, "ds_numel", parameter.numel()) * (6 if parameter.requires_grad else 4)
+        if name.startswith("lm_head."):
+            label += operations
+        elif not name.startswith(PARTS["vision_tower"]) and "embed_tokens" not in name:
+            token += operations
+    return Flops(token, label)
+
+
+def _processor(llm: str, vision: str, vision_config: Any, template: str) -> Any:
+    """Tokenizer with the image and padding tokens, image processor and chat template."""
+    from transformers import AutoTokenizer, LlavaProcessor
+
+    tokenizer = load_tokenizer(AutoTokenizer, llm)
+    tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE_TOKEN]})
+    if PAD_TOKEN not in tokenizer.get_vocab():
+        tokenizer.add_special_tokens({"pad_token": PAD_TOKEN})
+    tokenizer.padding_side = "right"
+    kind: Any = LlavaProcessor
+    return kind(
+        image_processor=load_processor(vision),
+        tokenizer=tokenizer,
+        patch_size=vision_config.patch_size,
+        vision_feature_select_strategy="default",
+        image_token=IMAGE_TOKEN,
+        num_additional_image_tokens=1,  # CLIP's class token, which the strategy leaves out
+        chat_template=chat_template(TEMPLATES[template]) if template in TEMPLATES else tokenizer.chat_template,
+    )
+
+
+def load_tokenizer(kind: Any, name: str) -> Any:
+    """`kind.from_pretrained(name)`, which must be a fast tokenizer.
+
+    Raises:
+        ModelError: when it is not there, or has no fast form.
+    """
+    try:
+        tokenizer = kind.from_pretrained(tokenizer_place(name))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{name}: its tokenizer cannot be loaded; expected a hub name, or a folder that holds a tokenizer.json "
+            f"({' '.join(str(error).split())[:200]})"
+        ) from None
+    if not tokenizer.is_fast:
+        raise ModelError(f"{name}: its tokenizer has no fast form, which labels need for character offsets")
+    return tokenizer
+
+
+def _draw_projector(config: Any, seed: int) -> "dict[str, Tensor]":
+    import torch
+    from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return dict(LlavaMultiModalProjector(config).state_dict())
+
+
+def _read_projector(path: Path) -> "dict[str, Tensor]":
+    """The projector of a file: ours, llava-hf's names with any prefix, or LLaVA's `mm_projector.bin`."""
+    import pickle
+
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
+    except OSError as error:
+        raise ModelError(f"projector {path}: {(error.strerror or str(error)).lower()}") from None
+    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError):
+        raise ModelError(f"projector {path}: no file of weights, expected .safetensors or a .bin of tensors") from None
+    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise ModelError(f"projector {path}: expected tensors by name, as torch.save or safetensors writes them")
+    found = {}
+    for name, value in weights.items():
+        layer, _, kind = name.rpartition(".")
+        last = layer.rsplit(".", 1)[-1]
+        found[f"{_LLAVA_LAYERS.get(last, last)}.{kind}"] = value
+    return found

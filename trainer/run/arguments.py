@@ -1,0 +1,65 @@
+"""A stage as the arguments of Hugging Face's Trainer and the configuration of DeepSpeed."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mix665k.schemas.stage import Stage
+from mix665k.trainer.batching.types import Layout
+from mix665k.trainer.run.job import Job
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+_HERE = Path(__file__).parent.parent
+
+
+def deepspeed_config(stage: Stage, *, universal: bool) -> dict[str, Any] | None:
+    """The shipped `zero2.json` or `zero3.json`; `universal` loads a checkpoint of another number of ranks."""
+    if stage.zero == 0:
+        return None
+    config: dict[str, Any] = json.loads((_HERE / f"zero{stage.zero}.json").read_text())
+    if universal:
+        config["checkpoint"] = {"load_universal": True}
+    return config
+
+
+def training_arguments(job: Job, layout: Layout, *, universal: bool) -> "TrainingArguments":
+    """Every value comes from the stage or the job; nothing is left to a default that could change the run."""
+    import torch
+    from transformers import TrainingArguments
+
+    stage = job.stage
+    evaluates = stage.eval_fraction > 0
+    return TrainingArguments(
+        output_dir=job.out,
+        per_device_train_batch_size=stage.per_device_batch,
+        per_device_eval_batch_size=stage.per_device_batch,
+        gradient_accumulation_steps=layout.accumulation,
+        num_train_epochs=stage.epochs,
+        max_steps=stage.max_steps or -1,
+        learning_rate=stage.lr,
+        lr_scheduler_type=stage.schedule,
+        warmup_steps=stage.warmup_ratio,
+        weight_decay=stage.weight_decay,
+        max_grad_norm=stage.max_grad_norm,
+        optim="adamw_torch",
+        bf16=stage.bf16,
+        use_cpu=not torch.cuda.is_available(),
+        gradient_checkpointing=False,  # of the whole model; `load_model` does it by part
+        logging_steps=stage.log_steps,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=stage.save_steps,
+        save_total_limit=None,  # older ones go once the newest is complete
+        eval_strategy="steps" if evaluates else "no",
+        eval_steps=stage.eval_steps if evaluates else None,
+        seed=stage.seed,
+        data_seed=stage.seed,
+        dataloader_num_workers=stage.workers,
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to=job.report_to,
+        deepspeed=deepspeed_config(stage, universal=universal),
+    )

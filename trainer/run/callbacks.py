@@ -1,0 +1,154 @@
+"""What goes along with a run: its epochs and rates, and what a person sees: a bar, a log of numbers, a curve."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from transformers import TrainerCallback
+
+from mix665k.trainer.run.job import Job
+
+if TYPE_CHECKING:
+    from mix665k.trainer.batching.sampler import MicroBatches
+
+LOG = "log.jsonl"
+CURVE = "loss.png"
+SHOWN_BAD = 2
+
+
+def callbacks(job: Job, batches: "MicroBatches") -> list[TrainerCallback]:
+    """All of a run's; those that show or write do so on rank 0."""
+    return [Epochs(batches), Schedule(), NumbersLog(job.folder), Bar()]
+
+
+class Epochs(TrainerCallback):
+    """Tells the batches which epoch begins; a plain loader has no way to."""
+
+    def __init__(self, batches: "MicroBatches") -> None:
+        self._batches = batches
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        """See TrainerCallback."""
+        self._batches.set_epoch(state.global_step // self._batches.num_steps)
+
+
+class Schedule(TrainerCallback):
+    """Lets a run that goes on with another number of steps follow its own schedule from its first step."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, lr_scheduler: Any = None, **given: Any) -> None:
+        """See TrainerCallback."""
+        if state.global_step:
+            lr_scheduler.last_epoch -= 1
+            lr_scheduler.step()
+
+
+class NumbersLog(TrainerCallback):
+    """One JSON object per log line in `log.jsonl`, and a picture of the loss when the run ends.
+
+    A run that goes on from a checkpoint drops the lines behind it, so that each step stands once.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        """See TrainerCallback."""
+        if state.is_world_process_zero:
+            kept = [line for line in read_log(self._folder) if line["step"] <= state.global_step]
+            (self._folder / LOG).write_text("".join(f"{json.dumps(line)}\n" for line in kept))
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **given: Any) -> None:
+        """See TrainerCallback."""
+        if state.is_world_process_zero and logs:
+            with (self._folder / LOG).open("a") as file:
+                file.write(f"{json.dumps({'step': state.global_step, **logs})}\n")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        """See TrainerCallback."""
+        if state.is_world_process_zero:
+            draw_curve(read_log(self._folder), self._folder / CURVE)
+
+
+class Bar(TrainerCallback):
+    """A bar on a terminal, lines elsewhere; images that could not be used are a line in both."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress: Progress | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        """See TrainerCallback."""
+        if state.is_world_process_zero and self._console.is_terminal:
+            columns = (BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[numbers]}"))
+            self._progress = Progress(
+                *columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=self._console
+            )
+            self._progress.add_task("steps", total=state.max_steps, completed=state.global_step, numbers="")
+            self._progress.start()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **given: Any) -> None:
+        """See TrainerCallback."""
+        if not state.is_world_process_zero or not logs or not {"loss", "eval_loss"} & logs.keys():
+            return
+        if "bad_images" in logs:
+            told = f"step {state.global_step}: {_bad_images(logs)}"
+            self._console.print(told, highlight=False, markup=False, soft_wrap=True)
+        if self._progress is None:
+            self._console.print(
+                f"step {state.global_step}/{state.max_steps}  {_words(logs)}", highlight=False, soft_wrap=True
+            )
+        elif "loss" in logs:
+            self._progress.update(self._progress.task_ids[0], completed=state.global_step, numbers=_words(logs))
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        """See TrainerCallback."""
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's log; a last one cut off by a kill is left out, and so is what no run of ours wrote."""
+    found = []
+    if (folder / LOG).is_file():
+        for text in (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
+                found.append(line)
+    return found
+
+
+def draw_curve(log: list[dict[str, Any]], path: Path) -> None:
+    """Training loss, and evaluation loss where there is one, over steps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for key, label in (("loss", "training"), ("eval_loss", "held out")):
+        points = [(line["step"], line[key]) for line in log if key in line]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=label)
+    axes.set(xlabel="step", ylabel="loss per labelled token")
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def _bad_images(logs: dict[str, Any]) -> str:
+    """How many images could not be used, and which, the first few where there are many."""
+    count, texts = logs["bad_images"], logs["bad_image_texts"]
+    if count > SHOWN_BAD:
+        texts = f"{'; '.join(texts.split('; ')[:SHOWN_BAD])}; and {count - SHOWN_BAD:,} more, see {LOG}"
+    return f"{count:,} bad image{'s' if count > 1 else ''}: {texts}"
+
+
+def _words(logs: dict[str, Any]) -> str:
+    if "eval_loss" in logs:
+        return f"held-out loss {logs['eval_loss']:.4f}"
+    words = [f"loss {logs['loss']:.4f}", f"lr {logs['learning_rate']:.1e}", f"{logs['tokens_per_s']:,.0f} tokens/s"]
+    words += [f"{logs['samples_per_s']:.1f} samples/s"]
+    words += [f"padding {logs['padding']:.0%}", f"loading {logs['loading']:.0%}"]
+    return "  ".join(words + ([f"MFU {logs['mfu']:.0%}"] if "mfu" in logs else []))

@@ -1,0 +1,124 @@
+"""Checkpoints: complete ones only, of this mixture only."""
+
+import re
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from mix665k.schemas.errors import TrainingError
+from mix665k.trainer.run.ranks import let_rank_0
+
+COMPLETE = "complete.json"
+WEIGHTS = "weights.safetensors"
+"""All weights of a run without DeepSpeed."""
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+class Complete(msgspec.Struct, forbid_unknown_fields=True):
+    """Written into a checkpoint last: what it belongs to."""
+
+    step: int
+    ranks: int
+    mixture: str
+    stage: str
+
+
+def mark_complete(folder: Path, complete: Complete) -> None:
+    """Say that all ranks have written their part of a checkpoint."""
+    part = folder / f".{COMPLETE}.part"
+    part.write_bytes(msgspec.json.encode(complete))
+    part.replace(folder / COMPLETE)
+
+
+def mark_incomplete(folder: Path) -> None:
+    """Say that a checkpoint is being written anew."""
+    (folder / COMPLETE).unlink(missing_ok=True)
+
+
+def remove_older(run: Path, *, step: int, keep: int) -> None:
+    """Keep `keep` complete checkpoints up to the one of `step`; what a killed run left half-written before goes too.
+
+    Later ones stay, which are there when a run goes on from one that is not its newest.
+    """
+    *_, oldest = [done.step for _, done in reversed(checkpoints(run)) if done.step <= step][:keep]
+    for path in run.glob("checkpoint-*"):
+        named = _NAME.fullmatch(path.name)
+        if named and int(named[1]) < oldest:
+            shutil.rmtree(path)
+
+
+def read_complete(folder: Path) -> Complete | None:
+    """What a checkpoint belongs to; None when it was not finished."""
+    try:
+        return msgspec.json.decode((folder / COMPLETE).read_bytes(), type=Complete)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def checkpoints(run: Path) -> list[tuple[Path, Complete]]:
+    """The complete checkpoints of a run, the oldest first."""
+    found = [(path, read_complete(path)) for path in run.glob("checkpoint-*") if _NAME.fullmatch(path.name)]
+    return sorted(((path, done) for path, done in found if done), key=lambda pair: pair[1].step)
+
+
+def choose(run: Path, *, resume: str, mixture: str) -> tuple[Path, Complete] | None:
+    """The checkpoint to go on from: the newest complete one (`auto`), the one named, or none (`no`).
+
+    Raises:
+        TrainingError: when it is half-written, belongs to another mixture, or a new run would mix with an old one.
+    """
+    there = checkpoints(run)
+    if resume == "no":
+        if there:
+            raise TrainingError(
+                f"{run}: holds checkpoints up to step {there[-1][1].step}; name another --out or --resume auto"
+            )
+        return None
+    if resume == "auto":
+        chosen = there[-1] if there else None
+    else:
+        done = read_complete(Path(resume))
+        if done is None:
+            complete = ", ".join(path.name for path, _ in there) or "none"
+            raise TrainingError(
+                f"--resume {resume}: expected auto, no or a complete checkpoint; complete are {complete}"
+            )
+        chosen = (Path(resume), done)
+    if chosen and chosen[1].mixture != mixture:
+        raise TrainingError(
+            f"{chosen[0]}: was trained on the mixture {chosen[1].mixture[:16]}, this one is {mixture[:16]}; "
+            "name that mixture, or another --out"
+        )
+    return chosen
+
+
+def universal_form(checkpoint: Path) -> None:
+    """Convert a checkpoint in place, once, so that another number of ranks can load it.
+
+    Raises:
+        TrainingError: when it cannot be converted.
+    """
+    let_rank_0(partial(_convert_once, checkpoint))
+
+
+def _convert_once(checkpoint: Path) -> None:
+    tag = (checkpoint / "latest").read_text().strip()
+    target = checkpoint / f"{tag}_universal"
+    if not (target / COMPLETE).is_file():
+        shutil.rmtree(target, ignore_errors=True)
+        _convert(checkpoint / tag, target)
+        (target / COMPLETE).touch()
+        (checkpoint / "latest_universal").write_text(target.name)
+
+
+def _convert(source: Path, target: Path) -> None:
+    command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal"]
+    command += ["--input_folder", str(source), "--output_folder", str(target), "--inject_missing_state"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise TrainingError(f"{source}: cannot be converted for another number of ranks: {why}")

@@ -1,0 +1,206 @@
+"""Hugging Face's Trainer with this project's batches, loss and logs; it brings DeepSpeed, accumulation and resume."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer
+
+from mix665k.schemas.stage import Stage
+from mix665k.trainer.batching.sampler import MicroBatches
+from mix665k.trainer.model.attention import MASKED, SEGMENT_NAMES, block_mask
+from mix665k.trainer.model.compose import PARTS
+from mix665k.trainer.model.image_features import ImagePlaces
+from mix665k.trainer.model.labelled_head import LabelledHead
+from mix665k.trainer.run.checkpoint import WEIGHTS, Complete, mark_complete, mark_incomplete, remove_older
+from mix665k.trainer.run.meters import Meters
+
+FOR_MODEL = ("input_ids", "attention_mask", "position_ids", *SEGMENT_NAMES)
+
+
+class StageTrainer(Trainer):
+    """Trains one stage; a subclass of the trainer, never of the model, whose class names decide how weights load."""
+
+    def __init__(
+        self,
+        *,
+        stage: Stage,
+        batches: MicroBatches,
+        meters: Meters,
+        mixture_hash: str,
+        model: Any,
+        args: Any,
+        train_dataset: Any,
+        eval_dataset: Any,
+        data_collator: Any,
+        callbacks: list[Any],
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            data_collator=data_collator,
+            callbacks=callbacks,
+        )
+        self.remove_callback(PrinterCallback)
+        self.stage = stage
+        self.meters = meters
+        self._batches = batches
+        self._mixture_hash = mixture_hash
+        self._head = LabelledHead(model)
+        self._images = ImagePlaces(model)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The batches of this rank; not prepared by accelerate, which would deal them out once more.
+
+        Trainer asks for all micro-batches of a step at once: so many are loaded while the step before is computed.
+        """
+        assert self.train_dataset is not None
+        workers = self.args.dataloader_num_workers
+        return DataLoader(
+            self.train_dataset,
+            batch_sampler=self._batches,
+            collate_fn=self.data_collator,
+            num_workers=workers,
+            prefetch_factor=max(2, -(-self.args.gradient_accumulation_steps // workers)) if workers else None,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=False,
+        )
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
+        """The micro-batches of a step; the time until they come is counted."""
+        return super().get_batch_samples(self.meters.waiting(epoch_iterator), num_batches, device)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """The mean over the labelled tokens of the global batch, whatever ranks and micro-batches they are on."""
+        losses = self._losses(model, inputs)
+        if model.training:
+            self.meters.add(losses, inputs)
+        if num_items_in_batch is None:
+            loss = losses.sum() / max(len(losses), 1)
+        else:
+            labels = torch.as_tensor(num_items_in_batch).clamp(min=1)  # a step whose images are all bad has none
+            loss = losses.sum() / labels * self.accelerator.num_processes  # ranks' gradients are averaged
+        return (loss, {"losses": losses}) if return_outputs else loss
+
+    def _losses(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        """float32 [n]: the cross entropy of each labelled token, in reading order."""
+        given = {name: inputs[name] for name in FOR_MODEL if name in inputs}
+        trained: Any = self.model
+        if trained.config.text_config._attn_implementation not in MASKED:
+            given.pop("attention_mask", None)  # padding is on the right, where nothing causal looks
+        elif "cu_seq_lens_q" in given:
+            length = given["input_ids"].shape[1]
+            given["attention_mask"] = block_mask(given["cu_seq_lens_q"], length=length, dtype=trained.dtype)
+        images = self._images.at(inputs["pixel_values"], inputs["image_places"])
+        with self._head.at(inputs["places"]), images:
+            logits = model(**given).logits
+        return functional.cross_entropy(logits.float(), inputs["targets"], reduction="none")
+
+    def _prepare_input(self, data: Any) -> Any:
+        """Tensors go to the device while it still computes: those of pinned memory need no waiting."""
+        return super()._prepare_input(
+            data.to(self.args.device, non_blocking=True) if isinstance(data, torch.Tensor) else data
+        )
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW with the stage's learning rate for each part; no decay of biases and norms."""
+        if self.optimizer is None:
+            chosen: Any = self.model if model is None else model
+            groups = _parameter_groups(chosen, self.stage)
+            self.optimizer = torch.optim.AdamW(groups, lr=self.stage.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+        return self.optimizer
+
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """Add what was counted since the last line."""
+        if "loss" in logs:
+            logs |= self.meters.drain(_gather)
+        super().log(logs, start_time)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
+        """The held-out examples of this rank, in order; a last micro-batch may be shorter."""
+        held_out: Any = self.eval_dataset
+        size, world = self.args.per_device_eval_batch_size, self.args.world_size
+        rows = list(range(self.args.process_index, len(held_out), world))
+        most = -(-len(held_out) // (size * world))
+        batches = [rows[k * size : (k + 1) * size] for k in range(most)]
+        return DataLoader(held_out, batch_sampler=batches, collate_fn=self.data_collator)
+
+    def evaluate(  # the arguments are Trainer's
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """The mean loss over the labelled tokens of all held-out examples."""
+        self.model_wrapped.eval()
+        total, count = 0.0, 0
+        with torch.no_grad():
+            for batch in self.get_eval_dataloader():
+                losses = self._losses(self.model_wrapped, self._prepare_inputs(batch))
+                total, count = total + float(losses.double().sum()), count + len(losses)
+        self.model_wrapped.train()
+        ranks = _gather((total, count))
+        metrics = {f"{metric_key_prefix}_loss": sum(t for t, _ in ranks) / max(sum(c for _, c in ranks), 1)}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """All weights under the names of the model that is trained; DeepSpeed's own checkpoint holds them already."""
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        if not self.is_deepspeed_enabled and self.is_world_process_zero():
+            weights = self.accelerator.unwrap_model(self.model).state_dict()
+            save_file({name: value.clone().contiguous() for name, value in weights.items()}, folder / WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        trained: Any = model or self.model
+        trained.load_state_dict(load_file(Path(resume_from_checkpoint) / WEIGHTS), strict=True)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Older checkpoints go when this one is complete: a kill in between leaves the run one to go on from."""
+        step, run = self.state.global_step, Path(str(self.args.output_dir))
+        if self.is_world_process_zero():
+            mark_incomplete(run / f"checkpoint-{step}")
+        _wait_for_all()
+        super()._save_checkpoint(model, trial)
+        _wait_for_all()
+        if self.is_world_process_zero():
+            done = Complete(step, self.args.world_size, self._mixture_hash, self.stage.name)
+            mark_complete(run / f"checkpoint-{step}", done)
+            remove_older(run, step=step, keep=self.stage.keep_checkpoints)
+
+
+def _wait_for_all() -> None:
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def _parameter_groups(model: nn.Module, stage: Stage) -> list[dict[str, Any]]:
+    rates = {"projector": stage.projector_lr, "vision_tower": stage.vision_tower_lr}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = next((part for part, prefix in PARTS.items() if prefix in f".{name}"), "language_model")
+            decays = not (name.endswith("bias") or "norm" in name)
+            key = (rates.get(part) or stage.lr, stage.weight_decay if decays else 0.0)
+            groups.setdefault(key, []).append(parameter)
+    return [{"params": params, "lr": lr, "weight_decay": decay} for (lr, decay), params in groups.items()]
+
+
+def _gather(mine: Any) -> list[Any]:
+    if not dist.is_initialized():
+        return [mine]
+    everyone: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, mine)
+    return everyone

@@ -1,0 +1,122 @@
+"""What is counted between two log lines, over all ranks: tokens, padding, time, loss by source, which samples."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from mix665k.trainer.model.compose import Flops
+
+PEAK_FLOPS = {
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "4090": 165e12,
+    "V100": 125e12,
+}
+"""Dense bf16 operations a second (V100: fp16) by a piece of the device's name, from the makers' data sheets.
+
+The first piece that fits counts, so a longer one stands before its beginning.
+"""
+
+
+class Meters:
+    """Sums of one rank; `drain` adds the ranks up and starts anew."""
+
+    def __init__(self, sources: Sequence[str], *, flops: "Flops") -> None:
+        self._sources = sources
+        self._flops = flops
+        self._losses: list[tuple[list[str], list[int], torch.Tensor]] = []
+        self._tokens = self._places = 0
+        self._waited_s = 0.0
+        self._seen: list[str] = []
+        self._bad_images: list[str] = []
+        self._begun = time.perf_counter()
+
+    def waiting(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """The same batches; the time until each comes counts as loading."""
+        while True:
+            begun = time.perf_counter()
+            batch = next(batches, None)
+            self._waited_s += time.perf_counter() - begun
+            if batch is None:
+                return
+            yield batch
+
+    def add(self, losses: "torch.Tensor", batch: dict[str, Any]) -> None:
+        """Count a micro-batch of `mix665k.trainer.data.collate`; nothing is asked of the device before `drain`.
+
+        losses  float32 [n]  of the labelled tokens, in reading order
+        """
+        import torch
+
+        sums = torch.zeros(len(batch["ids"]), dtype=torch.float64, device=losses.device)
+        sums.index_add_(0, batch["owners"], losses.detach().double())
+        self._losses.append((batch["sources"], batch["num_labels"], sums))
+        self._tokens += batch["num_tokens"]
+        self._places += batch["input_ids"].numel()
+        self._bad_images += batch["bad_images"]
+        self._seen += [identifier for identifier in batch["ids"] if identifier]
+
+    def drain(self, gather: Any) -> dict[str, float | str]:
+        """The numbers since the last call, added up over ranks; `gather` gives the list of all ranks' objects."""
+        mine = {
+            "by_source": self._by_source(),
+            "tokens": self._tokens,
+            "places": self._places,
+            "seen": self._seen,
+            "bad_images": self._bad_images,
+            "waited_s": self._waited_s,
+        }
+        now = time.perf_counter()  # the next window begins here too, so that `gather` lies within one
+        seconds = now - self._begun
+        ranks = gather(mine)
+        tokens, places = (sum(rank[key] for rank in ranks) for key in ("tokens", "places"))
+        seen = [identifier for rank in ranks for identifier in rank["seen"]]
+        numbers: dict[str, float | str] = {
+            "seconds": seconds,
+            "tokens_per_s": tokens / seconds,
+            "samples_per_s": len(seen) / seconds,
+            "padding": 1 - tokens / places if places else 0.0,
+            "loading": max(rank["waited_s"] for rank in ranks) / seconds,
+            "samples": hashlib.sha256("\n".join(sorted(seen)).encode()).hexdigest()[:16],
+        }
+        if bad := [text for rank in ranks for text in rank["bad_images"]]:
+            numbers |= {"bad_images": len(bad), "bad_image_texts": "; ".join(bad)}
+        if peak := _peak_flops():
+            labels = sum(count for rank in ranks for _, count in rank["by_source"].values())
+            done = tokens * self._flops.token + labels * self._flops.label
+            numbers["mfu"] = done / seconds / (peak * len(ranks))
+        for source in self._sources:
+            loss, count = (sum(rank["by_source"].get(source, (0, 0))[k] for rank in ranks) for k in (0, 1))
+            if count:
+                numbers[f"loss/{source}"] = loss / count
+                numbers[f"labels/{source}"] = count
+        self._losses, self._tokens, self._places, self._seen, self._bad_images = [], 0, 0, [], []
+        self._waited_s = 0.0
+        self._begun = now
+        return numbers
+
+    def _by_source(self) -> dict[str, tuple[float, int]]:
+        """The sum of losses and the number of labels of each source."""
+        found: dict[str, tuple[float, int]] = {}
+        for sources, counts, sums in self._losses:
+            for source, count, loss in zip(sources, counts, sums.tolist(), strict=True):
+                before = found.get(source, (0.0, 0))
+                found[source] = (before[0] + loss, before[1] + count)
+        return found
+
+
+def _peak_flops() -> float | None:
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    name = torch.cuda.get_device_name()
+    return next((peak for piece, peak in PEAK_FLOPS.items() if piece in name), None)
