@@ -4,9 +4,8 @@ The keyword-only arguments of a function are the schema of its YAML parameters. 
 be left out where the recipe gives them for all.
 """
 
-import difflib
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
@@ -15,7 +14,7 @@ import msgspec
 from mix665k.builders.funnel import Tally
 from mix665k.builders.registry import SOURCES, STEPS, Source, Step
 from mix665k.schemas.conversation import Conversation
-from mix665k.schemas.errors import RecipeError
+from mix665k.schemas.errors import RecipeError, did_you_mean
 from mix665k.schemas.recipe import Block, Recipe
 from mix665k.schemas.recipe import Step as StepEntry
 
@@ -77,14 +76,6 @@ def bind(recipe: Recipe, *, raw: Path) -> list[BoundSource]:
     ]
 
 
-def nearest(name: str, names: Collection[str]) -> str:
-    """`; did you mean 'x'?`, or the names to choose from."""
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; expected one of {', '.join(sorted(names))}" if names else ""
-
-
 def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The keyword-only arguments of a source or step, with their annotations resolved."""
     hints = get_type_hints(function, include_extras=True)
@@ -109,7 +100,7 @@ class _Context(NamedTuple):
 
 def _bind_source(context: _Context, block: Block) -> BoundSource:
     if block.source not in SOURCES:
-        raise RecipeError(f"{context.where}: no source {block.source!r}{nearest(block.source, SOURCES)}")
+        raise RecipeError(f"{context.where}: no source {block.source!r}{did_you_mean(block.source, SOURCES)}")
     source = SOURCES[block.source]
     params, _ = _bind_params(context, source.function, block.params)
     files = _bind_files(context, source, block)
@@ -120,7 +111,7 @@ def _bind_files(context: _Context, source: Source, block: Block) -> dict[str, Pa
     roles = {file.role for file in source.about.files}
     for role in block.files:
         if role not in roles:
-            raise RecipeError(f"{context.where}: files: no file {role!r}{nearest(role, roles)}")
+            raise RecipeError(f"{context.where}: files: no file {role!r}{did_you_mean(role, roles)}")
     wanted = block.files or {file.role: file.path for file in source.about.files}
     groups = {role.split("/")[0] for role in wanted}
     for file in source.about.files:
@@ -136,7 +127,7 @@ def _bind_step(context: _Context, entry: StepEntry) -> BoundStep:
         raise RecipeError(f"{context.where}: steps: {list(entry)} in one entry, expected one step behind each dash")
     name, given = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
     if name not in STEPS:
-        raise RecipeError(f"{context.where}: no step {name!r}{nearest(name, STEPS)}")
+        raise RecipeError(f"{context.where}: no step {name!r}{did_you_mean(name, STEPS)}")
     context = context.inside(name)
     params, nested = _bind_params(context, STEPS[name].function, given)
     inner = {key: [_bind_step(context.inside(key), e) for e in entries] for key, entries in nested.items()}
@@ -155,7 +146,7 @@ def _bind_params(
     wanted = parameters(function)
     for name in given:
         if name not in wanted:
-            raise RecipeError(f"{context.where}: no parameter {name!r}{nearest(name, wanted)}")
+            raise RecipeError(f"{context.where}: no parameter {name!r}{did_you_mean(name, wanted)}")
     values: dict[str, Any] = {}
     nested: dict[str, list[StepEntry]] = {}
     for name, parameter in wanted.items():

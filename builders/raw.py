@@ -11,7 +11,7 @@ import msgspec
 
 from mix665k.builders.funnel import Tally
 from mix665k.builders.registry import About, Entry, RawFile
-from mix665k.schemas.errors import RawDataError
+from mix665k.schemas.errors import RawDataError, os_reason
 
 OnBadRecord = Literal["fail", "drop"]
 _REPORT_BYTES = 1 << 20
@@ -250,14 +250,14 @@ def map_file(path: Path) -> mmap.mmap:
                 raise RawDataError(f"{path}: empty file, expected JSON; get it again")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
-        raise RawDataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise RawDataError(f"{path}: {os_reason(error)}") from None
 
 
 def _unpickle(path: Path) -> list[Any]:
     try:
         content = _PlainUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except OSError as error:
-        raise RawDataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise RawDataError(f"{path}: {os_reason(error)}") from None
     except _NOT_PLAIN as error:
         why = str(error) or type(error).__name__
         raise RawDataError(f"{path}: not a pickle of plain data: {why}; get it again") from None

@@ -7,11 +7,10 @@ from rich.console import Console
 from rich.markup import escape
 
 import mix665k.builders  # noqa: F401, registers sources and steps
-from mix665k.builders.bind import nearest
 from mix665k.builders.raw import Bad, read
 from mix665k.builders.registry import SOURCES, RawFile, Source
 from mix665k.mixtures.terminal import printable
-from mix665k.schemas.errors import RawDataError, RecipeError
+from mix665k.schemas.errors import RawDataError, RecipeError, did_you_mean
 
 
 class Finding(NamedTuple):
@@ -29,7 +28,7 @@ def describe_sources(console: Console, name: str | None, raw: Path | None) -> in
         RawDataError: when `raw` is no folder.
     """
     if name is not None and name not in SOURCES:
-        raise RecipeError(f"{name}: no such source{nearest(name, SOURCES)}")
+        raise RecipeError(f"{name}: no such source{did_you_mean(name, SOURCES)}")
     if raw is not None and not raw.is_dir():
         raise RawDataError(f"--raw {raw}: no such folder")
     chosen = [SOURCES[key] for key in sorted(SOURCES) if name in (None, key)]

@@ -5,9 +5,9 @@ import inspect
 from rich.console import Console
 
 import mix665k.builders  # noqa: F401, registers sources and steps
-from mix665k.builders.bind import SHARED, Steps, describe, nearest, parameters
+from mix665k.builders.bind import SHARED, Steps, describe, parameters
 from mix665k.builders.registry import SOURCES, STEPS, Source, Step
-from mix665k.schemas.errors import RecipeError
+from mix665k.schemas.errors import RecipeError, did_you_mean
 
 
 def describe_functions(console: Console, name: str | None) -> None:
@@ -18,7 +18,7 @@ def describe_functions(console: Console, name: str | None) -> None:
     """
     known: dict[str, Source | Step] = {**SOURCES, **STEPS}
     if name is not None and name not in known:
-        raise RecipeError(f"{name}: no such source or step{nearest(name, known)}")
+        raise RecipeError(f"{name}: no such source or step{did_you_mean(name, known)}")
     for title, group in (("sources", SOURCES), ("steps", STEPS)):
         chosen = [group[key] for key in sorted(group) if name in (None, key)]
         if chosen:

@@ -9,7 +9,7 @@ from queue import Empty
 from typing import Any, NamedTuple, Protocol
 
 from mix665k.mixtures.forks import die_with_parent, interrupt_later, server_context
-from mix665k.schemas.errors import MixtureError, UserError
+from mix665k.schemas.errors import MixtureError, UserError, os_reason
 
 _POLL_S = 0.2
 
@@ -131,7 +131,7 @@ def _work(task: Task, messages: Any) -> None:
     except UserError as error:
         messages.put(_Failed(error, ""))
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        why = os_reason(error)
         messages.put(_Failed(MixtureError(f"{error.filename or task.where}: {why}"), ""))
     except Exception:  # noqa: BLE001, a defect of ours: the command shows it whole
         messages.put(_Failed(None, traceback.format_exc()))

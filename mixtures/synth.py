@@ -11,10 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from mix665k.builders.bind import nearest
 from mix665k.builders.synthetic import WRITERS, draw_images
-from mix665k.mixtures.storage.manifests import write_whole
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, did_you_mean, os_reason
+from mix665k.schemas.files import write_whole
 
 MARKER = "MADE-UP.txt"
 IMAGES = "images"
@@ -40,7 +39,7 @@ def synthesize(
         raise MixtureError(f"--scale {scale}: expected a number above 0; 1 gives the real size")
     for name in only:
         if name not in WRITERS:
-            raise MixtureError(f"--only {name}: no such source{nearest(name, WRITERS)}")
+            raise MixtureError(f"--only {name}: no such source{did_you_mean(name, WRITERS)}")
     if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file() and not overwrite:
         raise MixtureError(
             f"{out}: not empty and not made up, it may hold real files; name another --out or --overwrite"
@@ -56,7 +55,7 @@ def synthesize(
                 num_images = draw_images(out, out / IMAGES)
             console.print(Text(f"drew {num_images:,} images into {out / IMAGES}"), soft_wrap=True)
     except OSError as error:
-        raise MixtureError(f"{error.filename or out}: {(error.strerror or str(error)).lower()}") from None
+        raise MixtureError(f"{error.filename or out}: {os_reason(error)}") from None
 
 
 def _write(out: Path, names: list[str], scale: float, seed: int, jobs: int, console: Console) -> None:

@@ -1,10 +1,13 @@
-"""Errors that a user can mend; the commands print them as one line and exit with 1."""
+"""Errors that a user can fix; the commands print them as one line and exit with 1."""
+
+import difflib
+from collections.abc import Collection
 
 
 class UserError(Exception):
-    """Something the user can mend.
+    """Something the user can fix.
 
-    The message reads: where: what is wrong, what was expected; how to mend it.
+    The message reads: where: what is wrong, what was expected; how to fix it.
     """
 
 
@@ -46,3 +49,15 @@ class ImageFileError(UserError):
 
 class HubError(UserError):
     """The Hugging Face Hub cannot be reached, or refuses what is to be published."""
+
+
+def os_reason(error: OSError) -> str:
+    """Why the operating system refused, in lower case and without the file's name: `no such file or directory`."""
+    return (error.strerror or " ".join(str(error).split())).lower()
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """The end of a message about an unknown name: `; did you mean 'gqa'?`, or all that could have been meant."""
+    if close := difflib.get_close_matches(name, known, n=1):
+        return f"; did you mean {close[0]!r}?"
+    return f"; expected one of {', '.join(sorted(known))}" if known else ""

@@ -59,4 +59,6 @@ def test_the_wheel_builds_a_mixture_away_from_the_repository(built: Path, made_u
     assert run("from mix665k import cli; print(cli.__file__)").strip() == str(site / "mix665k" / "cli.py")
     arguments = ["mix", "build", "tiny", "--raw", str(made_up_raw), "--out", "mixture", "--only", "aokvqa"]
     assert "wrote mixture" in run(f"import sys; from mix665k import cli; sys.argv = {arguments!r}; cli.mix()")
-    assert "--help" in run("import sys; from mix665k import cli; sys.argv = ['train', 'finetune', '--help']; cli.train()")
+    assert "--help" in run(
+        "import sys; from mix665k import cli; sys.argv = ['train', 'finetune', '--help']; cli.train()"
+    )

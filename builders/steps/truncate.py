@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
 
-from mix665k.builders.bind import nearest
 from mix665k.builders.funnel import Tally
 from mix665k.builders.registry import step
 from mix665k.builders.steps.steps import derive
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair, values
-from mix665k.schemas.errors import RecipeError, TokenizerError
+from mix665k.schemas.errors import RecipeError, TokenizerError, did_you_mean
 from mix665k.schemas.template import TEMPLATES, Rendered, Template, render
 from mix665k.schemas.tokenizer import tokenizer_place
 
@@ -110,7 +109,7 @@ class Counter:
 
     def __init__(self, tokenizer: str, template: str) -> None:
         if template not in TEMPLATES:
-            raise RecipeError(f"template: no template {template!r}{nearest(template, TEMPLATES)}")
+            raise RecipeError(f"template: no template {template!r}{did_you_mean(template, TEMPLATES)}")
         self._name = tokenizer
         self.template: Template = TEMPLATES[template]
 

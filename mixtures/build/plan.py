@@ -6,12 +6,12 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from mix665k.builders.bind import BoundSource, BoundStep, bind, nearest
+from mix665k.builders.bind import BoundSource, BoundStep, bind
 from mix665k.builders.raw import OnBadRecord
 from mix665k.builders.steps.truncate import tokenizer_files
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
 from mix665k.mixtures.build.recipes import find_recipe, load_recipe
-from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError
+from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
 from mix665k.schemas.recipe import Recipe
 
 OnMissingImage = Literal["fail", "drop"]
@@ -115,7 +115,7 @@ def _check_labels(recipe: Recipe, where: str, names: Collection[str]) -> None:
     labels = [block.label for block in recipe.sources]
     for name in names:
         if name not in labels:
-            raise RecipeError(f"recipe {recipe.name}: {where}: no source {name!r}{nearest(name, labels)}")
+            raise RecipeError(f"recipe {recipe.name}: {where}: no source {name!r}{did_you_mean(name, labels)}")
 
 
 def _check_files(sources: list[BoundSource], raw: Path) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from mix665k.builders.bind import nearest
-from mix665k.schemas.errors import RecipeError
+from mix665k.schemas.errors import RecipeError, did_you_mean
 from mix665k.schemas.recipe import Recipe
 
 FOLDER = Path(__file__).parent.parent / "recipes"
@@ -28,7 +27,7 @@ def find_recipe(name: str) -> Path:
         return FOLDER / f"{name}.yaml"
     path = Path(name)
     if not path.is_file():
-        raise RecipeError(f"recipe {name}: neither a file nor a shipped recipe{nearest(name, shipped())}")
+        raise RecipeError(f"recipe {name}: neither a file nor a shipped recipe{did_you_mean(name, shipped())}")
     return path
 
 

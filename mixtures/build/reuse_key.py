@@ -15,8 +15,8 @@ from mix665k.builders.raw import OnBadRecord
 from mix665k.builders.steps.truncate import fingerprint, tokenizer_files
 from mix665k.mixtures.build.plan import Options, named_by, params_of
 from mix665k.mixtures.storage import parquet, validate
-from mix665k.mixtures.storage.parquet import file_hash
 from mix665k.schemas.manifest import InputFile, SourceEntry
+from mix665k.schemas.files import sha256_of
 
 TOKENIZER = "tokenizer"
 """The role of an input that is no raw file."""
@@ -29,7 +29,7 @@ def hash_inputs(bound: BoundSource, raw: Path) -> list[InputFile]:
     for role, path in [*bound.files.items(), *(("ids_from", Path(name)) for name in named_by(bound.steps, "ids_from"))]:
         if path not in inputs:
             name = path.relative_to(raw).as_posix() if path.is_relative_to(raw) else path.name
-            inputs[path] = InputFile(role, name, path.stat().st_size, file_hash(path))
+            inputs[path] = InputFile(role, name, path.stat().st_size, sha256_of(path))
         found.append(msgspec.structs.replace(inputs[path], role=role))
     return found + [hash_tokenizer(name) for name in named_by(bound.steps, TOKENIZER)]
 
@@ -40,7 +40,7 @@ def input_fault(file: InputFile, path: Path) -> str | None:
         return f"{path}: no such file"
     if (size := path.stat().st_size) != file.bytes:
         return f"{path}: {size:,} bytes, the mixture was built from {file.bytes:,}"
-    if (sha256 := file_hash(path)) != file.sha256:
+    if (sha256 := sha256_of(path)) != file.sha256:
         return f"{path}: sha256 {sha256[:16]}…, the mixture was built from {file.sha256[:16]}…"
     return None
 

@@ -11,11 +11,12 @@ from filelock import FileLock, Timeout
 from mix665k.mixtures.card.card import CARD, write_card
 from mix665k.mixtures.storage.integrity import hash_of_all
 from mix665k.mixtures.build.expectation import is_held
-from mix665k.mixtures.storage.manifests import write_manifest, write_whole
+from mix665k.mixtures.storage.manifests import write_manifest
 from mix665k.mixtures.build.plan import Options, Plan
 from mix665k.mixtures.build.processes import Result, Watcher, run_sources
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.manifest import CLEANED, FORMAT, MANIFEST, STATE, Manifest, SourceEntry, load_manifest
+from mix665k.schemas.files import write_whole
 
 
 def build(plan: Plan, *, jobs: int, overwrite: bool, watcher: Watcher) -> tuple[Manifest, list[Result]]:
@@ -39,7 +40,7 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, watcher: Watcher) -> tuple[
             write_card(out / CARD, manifest)
             write_manifest(out, manifest)
     except OSError as error:
-        raise MixtureError(f"{error.filename or out}: {(error.strerror or str(error)).lower()}") from None
+        raise MixtureError(f"{error.filename or out}: {os_reason(error)}") from None
     return manifest, results
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from mix665k.builders.bind import nearest
 from mix665k.builders.registry import SOURCES
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, did_you_mean
 
 
 class Choice(NamedTuple):
@@ -75,7 +74,7 @@ def select(offered: Mapping[str, Offered], choice: Choice, *, where: str) -> Sel
     """
     for name in choice.exclude:
         if name not in offered:
-            raise MixtureError(f"--exclude-source {name}: {where} has no such source{nearest(name, offered)}")
+            raise MixtureError(f"--exclude-source {name}: {where} has no such source{did_you_mean(name, offered)}")
     found = []
     for name, (source, records) in offered.items():
         if name in choice.exclude:

@@ -15,13 +15,13 @@ from mix665k.builders.bind import BoundSource
 from mix665k.builders.pipeline import Run
 from mix665k.mixtures.build.assign_ids import IMAGES, counted, named, require_images, valid, with_images
 from mix665k.mixtures.build.reuse_key import hash_inputs, key_of
-from mix665k.mixtures.storage.manifests import write_whole
 from mix665k.mixtures.build.plan import Options, params_of
-from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter, file_hash, to_rows
+from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter, to_rows
 from mix665k.mixtures.parallel import Report
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.manifest import STATE, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
+from mix665k.schemas.files import sha256_of, write_whole
 
 
 class Built(NamedTuple):
@@ -92,7 +92,7 @@ def _finished(out: Path, label: str, key: str) -> SourceEntry | None:
         entry = msgspec.json.decode((out / STATE / f"{label}.json").read_bytes(), type=SourceEntry)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    whole = all((out / s.path).is_file() and file_hash(out / s.path) == s.sha256 for s in entry.shards)
+    whole = all((out / s.path).is_file() and sha256_of(out / s.path) == s.sha256 for s in entry.shards)
     return entry if entry.key == key and whole else None
 
 

@@ -13,7 +13,7 @@ from mix665k.mixtures.build.recipes import load_recipe
 from mix665k.mixtures.card.front_matter import Place, Size, about_of, front_matter, has_images
 from mix665k.mixtures.card.limits import limits, partial
 from mix665k.mixtures.card.sizes import source_size
-from mix665k.mixtures.storage.manifests import write_whole
+from mix665k.schemas.files import write_whole
 from mix665k.schemas.hub import MAIN
 from mix665k.schemas.manifest import MANIFEST, InputFile, Manifest, SourceEntry
 

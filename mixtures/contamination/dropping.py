@@ -21,9 +21,10 @@ from mix665k.mixtures.contamination.findings import Dropped, Kind
 from mix665k.mixtures.contamination.summary import Touched
 from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.integrity import hash_of_all, whole_rows
-from mix665k.mixtures.storage.manifests import write_manifest, write_whole
+from mix665k.mixtures.storage.manifests import write_manifest
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, os_reason
+from mix665k.schemas.files import write_whole
 from mix665k.schemas.manifest import CLEANED, MANIFEST, STATE, Flow, FunnelStep, Manifest, Shard, SourceEntry
 
 _HOW = {Kind.IMAGES: "image", Kind.PAIRS: "pair", Kind.TEXT: "text", Kind.CONTENT: "content"}
@@ -83,7 +84,7 @@ def write_clean(folder: Path, manifest: Manifest, why: pl.DataFrame, drop: Drop,
             write_card(out / CARD, clean)
             write_manifest(out, clean)
     except OSError as error:
-        raise MixtureError(f"{error.filename or out}: {(error.strerror or str(error)).lower()}") from None
+        raise MixtureError(f"{error.filename or out}: {os_reason(error)}") from None
     return Dropped(
         path=str(out),
         row_hash=clean.row_hash,

@@ -9,15 +9,14 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import polars as pl
 
-from mix665k.builders.bind import nearest
 from mix665k.builders.raw import Bad, json_path, read
 from mix665k.builders.registry import RawFile
 from mix665k.mixtures.contamination.identity import COLLECTIONS, Collection, image_key, tells_nothing
 from mix665k.mixtures.contamination.layouts import LAYOUTS, LISTED, Item, Layout, Listed, Told, tell
 from mix665k.mixtures.contamination.questions import bare, normalised
-from mix665k.mixtures.storage.parquet import file_hash
 from mix665k.mixtures.storage.rows import uncollected
-from mix665k.schemas.errors import MixtureError, RawDataError
+from mix665k.schemas.errors import MixtureError, RawDataError, did_you_mean
+from mix665k.schemas.files import sha256_of
 
 ITEM = {"id": pl.String, "image": pl.String, "text": pl.String}
 _BATCH = 65_536
@@ -84,10 +83,10 @@ def _by_name(option: str, given: Sequence[str], names: Sequence[str], known: Map
     found: dict[str, T] = {}
     for name, value in sorted(map(named, given), key=lambda one: one[0] is not None):
         if name is not None and name not in names:
-            raise MixtureError(f"{option} {name}={value}: no evaluation set of this name{nearest(name, names)}")
+            raise MixtureError(f"{option} {name}={value}: no evaluation set of this name{did_you_mean(name, names)}")
         if value not in known:
             expected = ", ".join(known)
-            raise MixtureError(f"{option} {value}: expected one of {expected}{nearest(value, known)}")
+            raise MixtureError(f"{option} {value}: expected one of {expected}{did_you_mean(value, known)}")
         for one in names if name is None else [name]:
             found[one] = known[value]
     return found
@@ -114,7 +113,7 @@ def read_set(asked: Asking, *, progress: Callable[[int], None]) -> EvaluationSet
     questions = pl.concat(frames)
     if questions.is_empty():
         raise RawDataError(f"{path}: nothing to compare with; {left_out:,} records of the split train are left out")
-    return EvaluationSet(asked.name, path, told.layout.name, file_hash(path), questions, collection, left_out)
+    return EvaluationSet(asked.name, path, told.layout.name, sha256_of(path), questions, collection, left_out)
 
 
 def _compared(path: Path, items: list[Item], collection: Collection | None) -> pl.DataFrame:

@@ -19,10 +19,9 @@ from mix665k.mixtures.contamination.summary import all_hits, summarise, touched
 from mix665k.mixtures.diff.prompts import known_prompts
 from mix665k.mixtures.images.naming import named_images
 from mix665k.mixtures.progress import Bar
-from mix665k.mixtures.storage.manifests import write_whole
-from mix665k.mixtures.storage.parquet import file_hash
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.schemas.errors import MixtureError, RawDataError
+from mix665k.schemas.files import sha256_of, write_whole
 from mix665k.schemas.manifest import Manifest, load_manifest
 
 
@@ -170,4 +169,4 @@ def _about(sets: _Sets) -> dict[str, Any]:
         against.append({"name": one.name, "file": one.path.name, "sha256": one.sha256, **images})
     if coco_of_vg.path is None:
         return {"against": against}
-    return {"against": against, "image_data": file_hash(coco_of_vg.path)}
+    return {"against": against, "image_data": sha256_of(coco_of_vg.path)}

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
 
-from mix665k.builders.bind import nearest
 from mix665k.mixtures.diff.compare import Request, compare
 from mix665k.mixtures.diff.comparison import OUTCOMES, Comparison, Side, SourceComparison, percent
 from mix665k.mixtures.diff.manifest_changes import manifest_changes
@@ -16,7 +15,7 @@ from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.integrity import require_sums, whole_rows
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.storage.published_counts import RECORDS
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, did_you_mean
 from mix665k.schemas.manifest import Manifest, load_manifest
 
 _READING = 0.45
@@ -60,7 +59,9 @@ def _require_known(names: Collection[str], manifests: list[Manifest | None]) -> 
         known += [*RECORDS, *SOURCES, BOTH_VQA]
     for name in names:
         if name not in known:
-            raise MixtureError(f"--source {name}: neither side has such a source{nearest(name, dict.fromkeys(known))}")
+            raise MixtureError(
+                f"--source {name}: neither side has such a source{did_you_mean(name, dict.fromkeys(known))}"
+            )
 
 
 def _read(target: Path, manifest: Manifest | None, prompts: tuple[str, ...], advance: Advance) -> Contents:

@@ -14,7 +14,7 @@ from mix665k.mixtures.inspect.run import selected
 from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.integrity import require_sums, whole_rows
 from mix665k.mixtures.storage.rows import to_dicts
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.manifest import load_manifest
 
 Form = Literal["llava", "messages"]
@@ -57,7 +57,7 @@ def export(folder: Path, request: Export, *, advance: Advance) -> int:
             batches = (to_messages(batch, image_token=request.image_token) for batch, _ in rows)
             return (write_parquet if request.out.suffix == ".parquet" else write_jsonl)(batches, file)
     except OSError as error:
-        raise MixtureError(f"--out {request.out}: {(error.strerror or str(error)).lower()}") from None
+        raise MixtureError(f"--out {request.out}: {os_reason(error)}") from None
 
 
 def _require_out(request: Export) -> None:

@@ -17,8 +17,8 @@ from mix665k.mixtures.fetch.space import Space
 from mix665k.mixtures.fetch.transfer import Line, discard, part_of, settle, transfer
 from mix665k.mixtures.fetch.unpack import Unpacking, unpack
 from mix665k.mixtures.fetch.web import Patience, persist
-from mix665k.mixtures.storage.parquet import file_hash
-from mix665k.schemas.errors import FetchError, UserError
+from mix665k.schemas.errors import FetchError, UserError, os_reason
+from mix665k.schemas.files import sha256_of
 
 State = Literal["fetched", "there", "not checked", "by hand", "failed", "to fetch"]
 
@@ -86,7 +86,7 @@ def bring(job: Job, kit: Kit) -> Result:
     except UserError as error:
         return Result(job.name, "failed", note=str(error))
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        why = os_reason(error)
         return Result(job.name, "failed", note=f"{error.filename or job.path}: {why}")
     finally:
         kit.spaces[job.root].release(job.name)
@@ -146,7 +146,7 @@ def _downloaded(job: Job, kit: Kit) -> Entry:
     else:
         got, url = part_of(job.path), _transferred(job, kit, offer)
     kit.watcher.at(job.name, "checking", 0, None)
-    found = Entry(url, got.stat().st_size, file_hash(got))
+    found = Entry(url, got.stat().st_size, sha256_of(got))
     size, sha256 = offer.num_bytes or found.num_bytes, offer.sha256 or found.sha256
     if (size, sha256) == (found.num_bytes, found.sha256) or kit.accept_changed:
         return found

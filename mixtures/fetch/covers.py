@@ -20,8 +20,8 @@ from mix665k.mixtures.images.mapping import load_mapping
 from mix665k.mixtures.images.mending import as_jpeg
 from mix665k.mixtures.images.pictures import UNDECODABLE, look
 from mix665k.mixtures.images.places import is_inside
-from mix665k.mixtures.storage.manifests import write_whole
 from mix665k.schemas.errors import FetchError, RawDataError
+from mix665k.schemas.files import write_whole
 
 COVERS = "ocr_vqa/images"
 GONE = "ocr_vqa/missing.json"

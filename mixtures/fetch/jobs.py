@@ -6,11 +6,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import mix665k.builders  # noqa: F401, registers sources and steps
-from mix665k.builders.bind import nearest
 from mix665k.builders.registry import SOURCES, Download, ImageArchive, RawFile, Source
 from mix665k.mixtures.fetch.record import Record
-from mix665k.mixtures.storage.parquet import file_hash
-from mix665k.schemas.errors import FetchError, RecipeError
+from mix665k.schemas.errors import FetchError, RecipeError, did_you_mean
+from mix665k.schemas.files import sha256_of
 
 OWN = "llava_json"
 """The source whose file is the user's own."""
@@ -80,7 +79,7 @@ def chosen(names: Iterable[str]) -> list[Source]:
     asked = list(dict.fromkeys(names))
     for name in asked:
         if name not in SOURCES:
-            raise RecipeError(f"{name}: no such source{nearest(name, SOURCES)}")
+            raise RecipeError(f"{name}: no such source{did_you_mean(name, SOURCES)}")
         if name == OWN:
             raise RecipeError(f"{name}: its file is your own, there is nothing to fetch")
     return [SOURCES[name] for name in asked or sorted(SOURCES) if name != OWN]
@@ -145,7 +144,7 @@ def _files_there(job: Job, record: Record, hashed: bool, lenient: bool) -> Stand
 
 
 def _require_same(file: Path, num_bytes: int | None, sha256: str | None, hashed: bool, choice: str) -> None:
-    if num_bytes not in (None, file.stat().st_size) or (hashed and sha256 not in (None, file_hash(file))):
+    if num_bytes not in (None, file.stat().st_size) or (hashed and sha256 not in (None, sha256_of(file))):
         raise FetchError(f"{file}: not the file that is known by size and hash; remove it to fetch it again{choice}")
 
 

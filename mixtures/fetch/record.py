@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from mix665k.mixtures.storage.manifests import write_whole
 from mix665k.schemas.errors import FetchError
+from mix665k.schemas.files import write_whole
 
 FETCHED = "fetched.json"
 

@@ -20,7 +20,7 @@ from mix665k.mixtures.fetch.space import Space
 from mix665k.mixtures.fetch.web import Patience, open_client
 from mix665k.mixtures.images.naming import named_images
 from mix665k.mixtures.synth import MARKER
-from mix665k.schemas.errors import FetchError, UserError
+from mix665k.schemas.errors import FetchError, UserError, os_reason
 
 _LOCK = ".fetch.lock"
 _BOOKS = SOURCES["ocrvqa"].about.files[0]
@@ -172,7 +172,7 @@ def _alone(root: Path) -> Iterator[None]:
     except Timeout:
         raise FetchError(f"{root}: another `mix fetch` is at work there; wait for it") from None
     except OSError as error:
-        raise FetchError(f"{error.filename or root}: {(error.strerror or str(error)).lower()}") from None
+        raise FetchError(f"{error.filename or root}: {os_reason(error)}") from None
     try:
         yield
     finally:

@@ -12,8 +12,8 @@ import msgspec
 
 from mix665k.mixtures.fetch.space import Space
 from mix665k.mixtures.fetch.web import Patience, RefusedError, StoppedError, TransientError, asked, persist
-from mix665k.mixtures.storage.manifests import write_whole
 from mix665k.schemas.errors import FetchError
+from mix665k.schemas.files import write_whole
 
 _NO_SUCH_RANGE = 416
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")

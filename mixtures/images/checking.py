@@ -11,8 +11,8 @@ from mix665k.mixtures.images.naming import named_images
 from mix665k.mixtures.images.pool import in_processes
 from mix665k.mixtures.images.summary import summarise
 from mix665k.mixtures.progress import Bar
-from mix665k.mixtures.storage.manifests import write_whole
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import write_whole
 
 
 def check_images(target: Path, request: Request, *, bar: Bar) -> Report:

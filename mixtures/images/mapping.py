@@ -8,7 +8,7 @@ from typing import Any
 from mix665k.builders.raw import Bad, read
 from mix665k.builders.registry import RawFile
 from mix665k.mixtures.images.places import is_inside
-from mix665k.schemas.errors import RawDataError
+from mix665k.schemas.errors import RawDataError, os_reason
 
 Mapping = dict[str, str | None]
 """The file to use for an image, both below the images folder; None where the image is known to be missing."""
@@ -51,6 +51,6 @@ def _csv_entries(path: Path) -> Iterator[tuple[str, str | None]]:
                     raise RawDataError(f"{path}: line {rows.line_num}: expected an image and a file or nothing")
                 yield row["image"], row["file"]
     except OSError as error:
-        raise RawDataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise RawDataError(f"{path}: {os_reason(error)}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise RawDataError(f"{path}: not CSV: {error}; see `mix images --help` for its form") from None

@@ -13,8 +13,8 @@ from PIL import Image
 
 from mix665k.mixtures.images.findings import Mend, Verdict
 from mix665k.mixtures.images.pictures import FORMATS, UNDECODABLE, look
-from mix665k.mixtures.storage.manifests import write_whole
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import write_whole
 
 QUALITY = 95
 _LOCK = ".mix-images.lock"

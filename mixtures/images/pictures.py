@@ -12,6 +12,7 @@ from typing import IO
 from PIL import Image, UnidentifiedImageError
 
 from mix665k.mixtures.images.findings import MAX_ASPECT, Place, Verdict
+from mix665k.schemas.errors import os_reason
 
 FORMAT_OF = Image.registered_extensions()
 """The format that an extension stands for."""
@@ -59,7 +60,7 @@ def _absent(path: Path, error: OSError) -> Verdict:
         if os.path.islink(path):  # noqa: PTH114, a Path complains of long names
             return Verdict("not a file", f"a link to {path.readlink()}, which is not there")
         return Verdict("missing")
-    return Verdict("unreadable", (error.strerror or str(error)).lower())
+    return Verdict("unreadable", os_reason(error))
 
 
 def _look_into(file: IO[bytes], name: str, min_side_px: int) -> Verdict:
@@ -96,7 +97,7 @@ def _insane(width: int, height: int, min_side_px: int) -> str | None:
 def _damaged(file: IO[bytes], error: BaseException) -> Verdict:
     """Whether a file that cannot be decoded ends too soon, or what else it is."""
     if isinstance(error, OSError) and error.errno is not None:
-        return Verdict("unreadable", (error.strerror or str(error)).lower())
+        return Verdict("unreadable", os_reason(error))
     why = " ".join(str(error).split()) or type(error).__name__
     if not isinstance(error, UnidentifiedImageError):
         if isinstance(error, EOFError) or "truncated" in why.lower():

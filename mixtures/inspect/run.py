@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import polars as pl
 
-from mix665k.builders.bind import nearest
 from mix665k.builders.steps.truncate import Counter, load_tokenizer
 from mix665k.mixtures.inspect.answers import AnswerCounter
 from mix665k.mixtures.inspect.findings import Answers, Inspection, Loss
@@ -21,7 +20,7 @@ from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.storage.published_counts import audit_image_names
 from mix665k.mixtures.storage.rows import from_dicts, to_dicts
 from mix665k.mixtures.storage.validate import RecordCheck
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, did_you_mean
 from mix665k.schemas.manifest import Manifest, SourceEntry, load_manifest
 
 
@@ -90,7 +89,7 @@ def require_known(path: Path, names: tuple[str, ...], known: list[str]) -> None:
     """
     for name in names:
         if name not in known:
-            raise MixtureError(f"--source {name}: {path} has no such source{nearest(name, known)}")
+            raise MixtureError(f"--source {name}: {path} has no such source{did_you_mean(name, known)}")
 
 
 def _inspect_mixture(folder: Path, request: Request, advance: Advance) -> Inspection:

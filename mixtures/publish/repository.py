@@ -18,9 +18,9 @@ from mix665k.mixtures.publish.pictures import Part, plan_parts, write_parts
 from mix665k.mixtures.publish.published import LeftOutSource, Published
 from mix665k.mixtures.publish.work import claimed, remove_left, temporary_folder
 from mix665k.mixtures.storage.manifests import encoded
-from mix665k.mixtures.storage.parquet import file_hash
 from mix665k.mixtures.verify.alone import verify_mixture
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, os_reason
+from mix665k.schemas.files import sha256_of
 from mix665k.schemas.hub import File, Owned, Pushed, Target, push, require_access, require_name
 from mix665k.schemas.manifest import MANIFEST, Manifest, load_manifest
 
@@ -85,7 +85,7 @@ def _write_repository(folder: Path, request: Request, out: Path, bar: Bar) -> Pu
                 out.rmdir()
             part.replace(out)
     except OSError as error:
-        raise MixtureError(f"--out {out}: {(error.strerror or str(error)).lower()}") from None
+        raise MixtureError(f"--out {out}: {os_reason(error)}") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return _published(request, repository, sent, out=out)
@@ -137,7 +137,7 @@ def _files(
     for entry in manifest.sources if request.images else ():
         size = Size(entry.conversations, 0, 0)
         for one in write_parts(folder, entry, parts[entry.name], request.images or work, out=work):
-            file = ParquetFile(one.path, one.file.stat().st_size, file_hash(one.file))
+            file = ParquetFile(one.path, one.file.stat().st_size, sha256_of(one.file))
             size = size._replace(
                 num_bytes=size.num_bytes + one.memory_bytes, download_bytes=size.download_bytes + file.num_bytes
             )

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from mix665k.mixtures.storage.parquet import Filling, file_hash, read_shard, shard_name
+from mix665k.mixtures.storage.parquet import Filling, read_shard, shard_name
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, SourceEntry, funnel_fault
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def file_faults(folder: Path, shard: Shard) -> Iterator[str]:
     if not (folder / shard.path).is_file():
         yield f"{shard.path}: no such file, expected it as {MANIFEST} says"
     else:
-        yield from unequal(f"{shard.path}: file hash", file_hash(folder / shard.path), shard.sha256)
+        yield from unequal(f"{shard.path}: file hash", sha256_of(folder / shard.path), shard.sha256)
 
 
 def require_file(folder: Path, shard: Shard) -> None:

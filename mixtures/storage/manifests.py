@@ -4,24 +4,8 @@ from pathlib import Path
 
 import msgspec
 
+from mix665k.schemas.files import write_whole
 from mix665k.schemas.manifest import MANIFEST, Manifest
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is either the old one or the new one, whatever happens.
-
-    Raises:
-        OSError: with the file's name, when it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-        part.replace(path)
-    except BaseException as error:
-        part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # what a full disk raises has no name
-            error.filename = str(path)
-        raise
 
 
 def encoded(manifest: Manifest) -> bytes:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from mix665k.schemas.conversation import Conversation, values
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import Shard
 
 ROWS_PER_GROUP = 8_192
@@ -180,7 +181,7 @@ class ShardWriter:
         for i, (part, rows, row_hash) in enumerate(self._parts):
             path = part.with_name(shard_name(self._name, i, len(self._parts)))
             part.replace(path)
-            shards.append(Shard(f"data/{path.name}", rows, path.stat().st_size, file_hash(path), row_hash))
+            shards.append(Shard(f"data/{path.name}", rows, path.stat().st_size, sha256_of(path), row_hash))
         return shards
 
     def _part(self) -> Path:
@@ -192,12 +193,6 @@ class ShardWriter:
         self._writer.close()
         self._parts.append((self._part(), self._filling.rows, self._filling.row_hash))
         self._writer, self._filling = None, Filling()
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_shard(path: Path) -> Iterator[pa.RecordBatch]:

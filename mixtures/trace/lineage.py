@@ -7,14 +7,13 @@ from typing import Any
 import msgspec
 
 import mix665k.builders  # noqa: F401, registers sources and steps
-from mix665k.builders.bind import nearest
 from mix665k.builders.provenance import Trace, follow
 from mix665k.builders.registry import SOURCES, Source
 from mix665k.mixtures.build.reuse_key import TOKENIZER, input_fault
 from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.trace.record import Located, find_record
 from mix665k.mixtures.trace.words import in_words
-from mix665k.schemas.errors import MixtureError, RawDataError
+from mix665k.schemas.errors import MixtureError, RawDataError, did_you_mean
 from mix665k.schemas.manifest import InputFile, SourceEntry, load_manifest
 
 
@@ -103,7 +102,7 @@ def require_traced(found: TracedRecord) -> None:
 def _source(entry: SourceEntry) -> Source:
     if entry.source not in SOURCES:
         raise MixtureError(
-            f"{entry.name}: made by source {entry.source!r}, which is not here{nearest(entry.source, SOURCES)}"
+            f"{entry.name}: made by source {entry.source!r}, which is not here{did_you_mean(entry.source, SOURCES)}"
         )
     source = SOURCES[entry.source]
     if not source.trail:

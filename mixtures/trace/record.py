@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from mix665k.builders.bind import nearest
 from mix665k.mixtures.storage.integrity import AGAIN, require_file
 from mix665k.mixtures.storage.parquet import SCHEMA
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, did_you_mean
 from mix665k.schemas.manifest import Manifest, Shard, SourceEntry
 
 _MAX_LISTED = 10
@@ -96,7 +95,7 @@ def _suggestion(identifier: str, ids: pl.Series, manifest: Manifest) -> str:
     label, slash, rest = identifier.partition("/")
     labels = [entry.name for entry in manifest.sources]
     if slash and label not in labels:
-        return f", and no source {label!r}{nearest(label, labels)}"
+        return f", and no source {label!r}{did_you_mean(label, labels)}"
     if label in labels:
         ids = ids.filter(ids.str.starts_with(f"{label}/"))
     lengths = ids.str.len_chars().cast(pl.Int64)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 import mix665k.builders  # noqa: F401, registers sources and steps
-from mix665k.builders.bind import BoundSource, bind, nearest
+from mix665k.builders.bind import BoundSource, bind
 from mix665k.mixtures.build.plan import Options, overridden, params_of
 from mix665k.mixtures.build.recipes import load_recipe
 from mix665k.mixtures.build.reuse_key import TOKENIZER, key_by_this_code
@@ -20,7 +20,7 @@ from mix665k.mixtures.verify.fields import ABSENT, differences
 from mix665k.mixtures.verify.rebuild import PRELOAD, RebuildRequest, Rebuilt, rebuild_source
 from mix665k.mixtures.verify.sample import Rows, sample_faults
 from mix665k.mixtures.verify.verification import Check, Lines, Outcome, Verification, checked
-from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError
+from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
 from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
 
 _NAMES = ("raw files", "builder", "sources rebuilt", "rows rebuilt", "sample rebuilt")
@@ -57,7 +57,7 @@ def require_request(folder: Path, request: RawRequest) -> None:
         names = [entry.name for entry in load_manifest(folder).sources]
         for name in request.only:
             if name not in names:
-                raise MixtureError(f"--only {name}: {folder} has no such source{nearest(name, names)}")
+                raise MixtureError(f"--only {name}: {folder} has no such source{did_you_mean(name, names)}")
 
 
 def verify_all(folder: Path, request: RawRequest | None, *, jobs: int, bar: Bar) -> Verification:

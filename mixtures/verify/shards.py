@@ -12,7 +12,7 @@ from mix665k.mixtures.storage.parquet import Filling, read_shard
 from mix665k.mixtures.storage.rows import to_dicts, uncollected
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.mixtures.verify.verification import MAX_SHOWN, Lines
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.manifest import Shard, SourceEntry
 
 
@@ -65,6 +65,6 @@ def look_at(request: ShardRequest, report: Report) -> Looked:
     except MixtureError as error:
         content.add(str(error).removeprefix(f"{folder}/").removesuffix(f"; {AGAIN}"))
     except OSError as error:
-        content.add(f"{shard.path}: {(error.strerror or str(error)).lower()}")
+        content.add(f"{shard.path}: {os_reason(error)}")
     drawn = [one.record for one in sampler.drawn(entry.name)]
     return Looked(entry.name, there, file, content, records, found.rows, pairs, ids, drawn)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from mix665k.builders.bind import Steps, bind, describe, nearest, parameters
+from mix665k.builders.bind import Steps, bind, describe, parameters
 from mix665k.builders.registry import SOURCES, STEPS
 from mix665k.builders.steps.steps import Positive, Share
-from mix665k.schemas.errors import RecipeError
+from mix665k.schemas.errors import RecipeError, did_you_mean
 from mix665k.schemas.recipe import Block, Recipe, Step
 from tests.builders.building import FIXTURES, build
 
@@ -156,9 +156,9 @@ _PARTS = {"refs": "refs(umd).p", "annotations": "instances.json", "images": "ins
 
 
 def test_nearest_names_one_or_all() -> None:
-    assert nearest("trunc", ["truncate", "repeat"]) == "; did you mean 'truncate'?"
-    assert nearest("x", ["b", "a"]) == "; expected one of a, b"
-    assert nearest("x", []) == ""
+    assert did_you_mean("trunc", ["truncate", "repeat"]) == "; did you mean 'truncate'?"
+    assert did_you_mean("x", ["b", "a"]) == "; expected one of a, b"
+    assert did_you_mean("x", []) == ""
 
 
 @pytest.mark.parametrize(

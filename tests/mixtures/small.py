@@ -17,8 +17,9 @@ from mix665k.mixtures.build.run import build
 from mix665k.mixtures.inspect.findings import Inspection
 from mix665k.mixtures.inspect.run import Request, inspect
 from mix665k.mixtures.storage.manifests import write_manifest
-from mix665k.mixtures.storage.parquet import RowHash, file_hash, read_shard
+from mix665k.mixtures.storage.parquet import RowHash, read_shard
 from mix665k.mixtures.storage.rows import from_dicts, to_dicts
+from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import Manifest, load_manifest
 from tests.conftest import SilentWatcher
 
@@ -83,7 +84,7 @@ def change_rows(mixture: Path, name: str, change: Callable[[list[dict[str, Any]]
     change(rows)
     batch = from_dicts(rows)
     pq.write_table(pa.Table.from_batches([batch]), mixture / shard.path)
-    shard.sha256 = file_hash(mixture / shard.path)
+    shard.sha256 = sha256_of(mixture / shard.path)
     if hashes == "all":
         row_hash = RowHash()
         row_hash.update(batch)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
-from mix665k.schemas.errors import ModelError
+from mix665k.schemas.errors import ModelError, os_reason
 from mix665k.schemas.stage import Stage
 from mix665k.schemas.template import TEMPLATES
 from mix665k.schemas.tokenizer import tokenizer_place
@@ -263,7 +263,7 @@ def _read_projector(path: Path) -> "dict[str, Tensor]":
     try:
         weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
     except OSError as error:
-        raise ModelError(f"projector {path}: {(error.strerror or str(error)).lower()}") from None
+        raise ModelError(f"projector {path}: {os_reason(error)}") from None
     except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError):
         raise ModelError(f"projector {path}: no file of weights, expected .safetensors or a .bin of tensors") from None
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):

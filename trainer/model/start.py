@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from mix665k.schemas.errors import TrainingError
+from mix665k.schemas.errors import TrainingError, os_reason
 from mix665k.trainer.export import find_checkpoint, write_projector
 from mix665k.trainer.model.compose import compose
 from mix665k.trainer.run.checkpoint import checkpoints
@@ -68,7 +68,7 @@ def _hash(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise TrainingError(f"--projector {path}: {(error.strerror or str(error)).lower()}") from None
+        raise TrainingError(f"--projector {path}: {os_reason(error)}") from None
 
 
 def _read(path: Path) -> Origin | None:

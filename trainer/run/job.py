@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from mix665k.schemas.errors import TrainingError
+from mix665k.schemas.errors import TrainingError, os_reason
 from mix665k.schemas.stage import Stage
 
 Reporter = Literal["none", "tensorboard", "wandb", "trackio"]
@@ -70,6 +70,6 @@ def read_job(path: Path) -> Job:
         job = msgspec.json.decode(path.read_bytes(), type=Job)
         return msgspec.structs.replace(job, out=str(path.parent.resolve()))
     except OSError as error:
-        raise TrainingError(f"{path}: {(error.strerror or str(error)).lower()}, expected a run's folder") from None
+        raise TrainingError(f"{path}: {os_reason(error)}, expected a run's folder") from None
     except msgspec.DecodeError as error:
         raise TrainingError(f"{path}: not a job of this version: {error}") from None

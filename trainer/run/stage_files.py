@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from mix665k.schemas.errors import StageError
+from mix665k.schemas.errors import StageError, os_reason
 from mix665k.schemas.stage import Lora, Stage
 from mix665k.schemas.template import TEMPLATES
 
@@ -68,7 +68,7 @@ def _read(path: Path, name: str) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         shipped = ", ".join(sorted(one.stem for one in FOLDER.glob("*.yaml")))
-        raise StageError(f"stage {name}: {(error.strerror or str(error)).lower()}; shipped are {shipped}") from None
+        raise StageError(f"stage {name}: {os_reason(error)}; shipped are {shipped}") from None
     except UnicodeDecodeError as error:
         raise StageError(f"stage {path}: not UTF-8 at byte {error.start:,}, expected {_LINES}; save it anew") from None
     content = _parse(text, f"stage {path}", expected=_LINES)

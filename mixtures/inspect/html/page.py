@@ -15,9 +15,9 @@ from mix665k.mixtures.inspect.html import plots
 from mix665k.mixtures.inspect.html.gallery import DEFAULT_CONVENTION, Gallery, make_gallery
 from mix665k.mixtures.inspect.report import remarks
 from mix665k.mixtures.inspect.sample import first_of_each
-from mix665k.mixtures.storage.manifests import write_whole
 from mix665k.mixtures.terminal import changed_options, with_total
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, os_reason
+from mix665k.schemas.files import write_whole
 
 _SUFFIXES = (".html", ".htm")
 
@@ -84,7 +84,7 @@ def write_page(found: Inspection, page: Page, *, advance: Callable[[float], None
     try:
         write_whole(page.out, content)
     except OSError as error:
-        raise MixtureError(f"--html {page.out}: {(error.strerror or str(error)).lower()}") from None
+        raise MixtureError(f"--html {page.out}: {os_reason(error)}") from None
     return Written(len(content), gallery)
 
 

@@ -9,10 +9,11 @@ import pytest
 from mix665k.mixtures.contamination import dropping
 from mix665k.mixtures.contamination.findings import Kind
 from mix665k.mixtures.contamination.run import Request, look_for
-from mix665k.mixtures.storage.parquet import file_hash, read_shard
+from mix665k.mixtures.storage.parquet import read_shard
 from mix665k.mixtures.verify.alone import verify_mixture
 from mix665k.mixtures.verify.verification import require_passed
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import Manifest, load_manifest
 from tests.mixtures.contamination.contaminated import bar, lines, look
 from tests.mixtures.small import run
@@ -76,7 +77,7 @@ def test_pairs_are_counted_with_their_records(contaminated: Path, asked: Path, t
 def test_the_manifest_tells_what_it_was_made_of(contaminated: Path, asked: Path, tmp_path: Path) -> None:
     manifest = dropped(contaminated, asked, tmp_path / "clean", Kind.PAIRS)
     origin = load_manifest(contaminated)
-    against = [{"name": "set", "file": "set.jsonl", "sha256": file_hash(asked)}]
+    against = [{"name": "set", "file": "set.jsonl", "sha256": sha256_of(asked)}]
     once = {"made_from": origin.row_hash, "drop_by": ["pairs"], "against": against}
     assert manifest.overrides == {"contamination": [once]}
     assert manifest.row_hash != origin.row_hash

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mix665k.mixtures.storage.manifests import write_whole
+from mix665k.schemas.files import write_whole
 
 MIX = Path(sys.executable).with_name("mix")
 
@@ -15,12 +15,10 @@ MIX = Path(sys.executable).with_name("mix")
 def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_whole(tmp_path / "a.json", "old")
 
-    def full(path: Path, content: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(content[:1])
+    def full(path: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match=r"No space left on device: '.*a\.json'"):
         write_whole(tmp_path / "a.json", "new")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]

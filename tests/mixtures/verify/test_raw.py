@@ -9,11 +9,11 @@ import pytest
 
 from mix665k.builders.synthetic import draw_images
 from mix665k.mixtures.build.plan import Options
-from mix665k.mixtures.storage.parquet import file_hash
 from mix665k.mixtures.verify.alone import examine
 from mix665k.mixtures.verify.raw import RawRequest, check_raw, require_request
 from mix665k.mixtures.verify.verification import Check
 from mix665k.schemas.errors import MixtureError, RawDataError
+from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import Manifest
 from tests.mixtures.build.test_build import run, written
 from tests.mixtures.small import change_manifest, change_rows
@@ -166,7 +166,7 @@ def test_another_raw_file_is_told_and_the_rest_compared(fast: Path, made_up_raw:
     path.write_text(text.replace("0", "1", 1))
     assert found["raw files"].lines.count == 1
     [line] = checks(fast, raw, "options")["raw files"].lines.first
-    assert line.startswith(f"{path}: sha256 {file_hash(path)[:16]}…, the mixture was built from ")
+    assert line.startswith(f"{path}: sha256 {sha256_of(path)[:16]}…, the mixture was built from ")
 
 
 def test_a_missing_raw_file_leaves_its_source_unchecked(fast: Path, made_up_raw: Path, tmp_path: Path) -> None:

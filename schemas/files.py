@@ -1,0 +1,123 @@
+"""Files as every part of the project reads and writes them: complete or absent, and one line for what goes wrong."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from mix665k.schemas.errors import UserError, os_reason
+
+T = TypeVar("T")
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError)
+"""What msgspec raises for bytes that are not JSON, or not of the expected form; deep nesting is a RecursionError."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; it takes the place of `path` when the block ends without an error.
+
+    A reader sees the old file or the new one, never a part. After an error nothing is left behind; after kill -9 a
+    hidden `.NAME.part` may be, which the next writer overwrites.
+
+    Raises:
+        OSError: with `path` as its file name where the system gives none, as for a full disk.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(part)):
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write bytes to that appears as `path` when the block ends without an error; see `replacing`."""
+    with replacing(path) as part, part.open("wb") as file:
+        yield file
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a small file, text as UTF-8, completely or not at all; see `replacing`."""
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, 64 hexadecimal digits.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def held(lock: Path, *, busy: UserError) -> Iterator[None]:
+    """Hold a lock file for the block; the system releases it when the process ends, however that happens.
+
+    Raises:
+        UserError: `busy`, at once, when another process holds it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    holder = FileLock(lock, timeout=0)
+    try:
+        holder.acquire()
+    except Timeout:
+        raise busy from None
+    try:
+        yield
+    finally:
+        holder.release()
+
+
+@contextmanager
+def os_errors(kind: type[UserError], where: object) -> Iterator[None]:
+    """Turn an operating-system error into one line of `kind`: the file that it names, else `where`, and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{error.filename or where}: {os_reason(error)}") from None
+
+
+def decode_json(content: bytes, form: type[T], *, kind: type[UserError], where: object, fix: str) -> T:
+    """JSON as a value of `form`.
+
+    Raises:
+        UserError: of `kind`, with `where`, the JSON path and the reason, and `fix`: what to do about it.
+    """
+    try:
+        return msgspec.json.decode(content, type=form)
+    except UNREADABLE as error:
+        at, why = fault(error)
+        raise kind(f"{where}: {f'{at}: ' if at else ''}{why}; {fix}") from None
+
+
+def fault(error: Exception) -> tuple[str, str]:
+    """The JSON path, empty where msgspec names none, and the reason of an error that decoding raised."""
+    why, _, at = str(error).replace("`", "").partition(" - at ")
+    return at, why if why[:2].isupper() else f"{why[:1].lower()}{why[1:]}"
+
+
+def parse_yaml(text: str, *, kind: type[UserError], where: object, expected: str = "") -> Any:
+    """What a YAML text says; `expected` describes what was asked for.
+
+    Raises:
+        UserError: of `kind`, on one line. PyYAML raises Python's own errors where a tag does not fit its value, and for
+            deep nesting.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
+        wanted = f", expected {expected}" if expected else ""
+        raise kind(f"{where}: not YAML{wanted}: {' '.join(str(error).split())}") from None
