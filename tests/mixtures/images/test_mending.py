@@ -195,6 +195,7 @@ def test_a_killed_run_leaves_whole_files_and_the_next_one_goes_on(tmp_path: Path
     gif = save(tmp_path / "images" / names[0], "GIF").read_bytes()
     for name in names[1:]:
         (tmp_path / "images" / name).write_bytes(gif)
+    jpeg = as_jpeg(tmp_path / "images" / names[0])
     path, folder = mixture(tmp_path, *names), tmp_path / "images"
     command = [str(argument) for argument in (MIX, "images", path, "--images", folder, "--fix", "--jobs", 2)]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -204,7 +205,6 @@ def test_a_killed_run_leaves_whole_files_and_the_next_one_goes_on(tmp_path: Path
         assert time.monotonic() - begun < PATIENCE_S
     running.send_signal(signal.SIGKILL)
     running.wait()
-    jpeg = as_jpeg(tmp_path / "images" / names[-1])
     left = files(tmp_path / "images")
     assert {left[name] for name in names} <= {gif, jpeg}
     assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0

@@ -190,12 +190,10 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
     found = found_in(tmp_path, RECORDS)
     (tmp_path / "page.html").write_text("old")
 
-    def full(path: Path, content: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(content[:1000])
+    def full(path: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(MixtureError, match=r"--html .*page.html: no space left on device"):
         made(found, Page(tmp_path / "page.html"))
     assert (tmp_path / "page.html").read_text() == "old"
