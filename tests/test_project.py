@@ -1,11 +1,8 @@
 """The project keeps its own rules."""
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.registry import SOURCES
@@ -23,14 +20,8 @@ def test_imports_go_one_way() -> None:
     assert shown.returncode == 0, shown.stdout
 
 
-@pytest.mark.parametrize("path", [*CODE, ROOT / "cli.py"], ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_and_functions_are_short(path: Path) -> None:
-    text = path.read_text()
-    assert path.stem not in BANNED
-    assert len(text.splitlines()) <= 300
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef) and path.name != "cli.py":
-            assert (node.end_lineno or 0) - node.lineno < 40, node.name
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert not [path for path in CODE if path.stem in BANNED]
 
 
 def test_every_source_states_its_licence_and_where_its_files_are() -> None:
