@@ -3,6 +3,7 @@
 Importing this package registers every source and step; a new source needs its line here.
 """
 
+import mix665k.builders.steps  # noqa: F401
 from mix665k.builders.sources import (  # noqa: F401
     aokvqa,
     gqa,
@@ -17,4 +18,3 @@ from mix665k.builders.sources import (  # noqa: F401
     vg,
     vqav2,
 )
-from mix665k.builders.steps import steps, truncate  # noqa: F401

@@ -20,9 +20,9 @@ from rich.text import Text
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.registry import SOURCES
-from mix665k.builders.steps.truncate import tokenizer_at_hand
 from mix665k.mixtures.build.recipes import find_recipe, load_recipe
 from mix665k.schemas.errors import RawDataError
+from mix665k.schemas.tokenizer import local_tokenizer_folder
 
 PACKAGE = "mix665k"
 _FULL_BUILD = 6e9
@@ -135,7 +135,7 @@ def _accelerator() -> Check:
 
 
 def _tokenizer(name: str) -> Check:
-    folder = tokenizer_at_hand(name)
+    folder = local_tokenizer_folder(name)
     if folder is None:
         return Check(
             "tokenizer", "lacking", f"{name} is neither a folder nor in the hub's cache; a build would fetch it"

@@ -110,27 +110,20 @@ TEMPLATES: dict[str, Template] = {
 }
 
 
-def place_image(text: str, *, image: str = IMAGE_TOKEN) -> str:
-    """A question with its image in front, on a line of its own; a text without image as it is.
-
-    So LLaVA's `preprocess_multimodal` (train.py) changes a turn before it is rendered; builders keep it as it stands.
-    """
-    if IMAGE_TOKEN not in text:
-        return text
-    rest = text.replace(IMAGE_TOKEN, "").strip()
-    return f"{image}\n{rest}" if rest else image
-
-
 def render(template: Template, pairs: Iterable[tuple[str, str]]) -> Rendered:
     """The text a model is trained on, without the tokenizer's own first token.
 
-    `pairs` are (question, answer) texts as they stand in the mixture. Nothing is stripped or moved.
+    `pairs` are (question, answer) texts as they are in the mixture. The image of a question comes first, see
+    `place_image`; nothing else is stripped or moved.
     """
     parts: list[str] = []
     answers: list[Span] = []
     length = 0
     for i, (question, answer) in enumerate(pairs):
-        asked = question if template.keeps_question else IMAGE_TOKEN * question.count(IMAGE_TOKEN)
+        if template.keeps_question:
+            asked = place_image(question, image=template.image)
+        else:
+            asked = IMAGE_TOKEN * question.count(IMAGE_TOKEN)
         head = f"{template.start if i == 0 else template.human}{asked}{template.reply}"
         tail = f"{template.lead}{answer}{template.end}" if answer else ""
         start = length + len(head)
@@ -138,3 +131,15 @@ def render(template: Template, pairs: Iterable[tuple[str, str]]) -> Rendered:
         parts += (head, tail)
         answers.append(Span(start, length))
     return Rendered("".join(parts), answers)
+
+
+def place_image(text: str, *, image: str = IMAGE_TOKEN) -> str:
+    """A question with its image in front, on a line of its own; a text without image as it is.
+
+    As LLaVA's `preprocess_multimodal` (train.py) changes a turn before it is rendered; the mixture keeps the token
+    where the source has it.
+    """
+    if IMAGE_TOKEN not in text:
+        return text
+    rest = text.replace(IMAGE_TOKEN, "").strip()
+    return f"{image}\n{rest}" if rest else image

@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 from docs.generator.tables import table
-from mix665k.builders.steps.truncate import IMAGE_TOKENS
 from mix665k.schemas.stage import Stage
+from mix665k.schemas.tokens import TOKENS_PER_IMAGE
 from mix665k.trainer.run.stage_files import load_stage
 
 _CAPTION = 64
@@ -58,7 +58,7 @@ def memory_table() -> str:
 def _full_batch(stage: Stage) -> tuple[int, int]:
     """Tokens and labels of a large micro-batch: captioned images in stage 1, whole rows in stage 2, half learned."""
     if stage.trains == ["projector"]:
-        return stage.per_device_batch * (IMAGE_TOKENS + _CAPTION), stage.per_device_batch * _CAPTION
+        return stage.per_device_batch * (TOKENS_PER_IMAGE + _CAPTION), stage.per_device_batch * _CAPTION
     return stage.per_device_batch * stage.max_tokens, stage.per_device_batch * stage.max_tokens // 2
 
 

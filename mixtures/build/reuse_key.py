@@ -12,7 +12,7 @@ import msgspec
 from mix665k import builders, schemas
 from mix665k.builders.bind import BoundSource
 from mix665k.builders.raw import OnBadRecord
-from mix665k.builders.steps.truncate import fingerprint, tokenizer_files
+from mix665k.schemas.tokenizer import fingerprint, tokenizer_files
 from mix665k.mixtures.build.plan import Options, named_by, params_of
 from mix665k.mixtures.storage import parquet, validate
 from mix665k.schemas.manifest import InputFile, SourceEntry

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from mix665k.builders.steps.truncate import Counter
 from mix665k.mixtures.inspect.findings import MAX_TOKENS, Answers, Histograms, Numbers, Spread, Tokens
 from mix665k.mixtures.storage.prompt_kinds import prompt_form
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, Audit, audit_source, has_all
+from mix665k.schemas.tokens import TokenCounter
 
 ALL = "all"
 _TOKEN_BATCH = 512
@@ -39,12 +39,12 @@ def count_words(text: pl.Expr) -> pl.Expr:
     return text.str.count_matches(r"\S+")
 
 
-def measure_tokens(rows: Sequence[dict[str, Any]], counter: Counter) -> pl.DataFrame:
+def measure_tokens(rows: Sequence[dict[str, Any]], counter: TokenCounter) -> pl.DataFrame:
     """`tokens` and `answers_cut` of each row."""
     ends: list[list[int]] = []
     for start in range(0, len(rows), _TOKEN_BATCH):
         turns = [[turn["value"] for turn in row["conversations"]] for row in rows[start : start + _TOKEN_BATCH]]
-        ends += counter.count([list(zip(values[::2], values[1::2], strict=True)) for values in turns])
+        ends += counter.ends([list(zip(values[::2], values[1::2], strict=True)) for values in turns])
     cut = [sum(end > MAX_TOKENS for end in record) for record in ends]
     schema = {"tokens": pl.Int64, "answers_cut": pl.Int64}
     return pl.DataFrame({"tokens": [record[-1] for record in ends], "answers_cut": cut}, schema=schema)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import polars as pl
 
-from mix665k.builders.steps.truncate import Counter, load_tokenizer
 from mix665k.mixtures.inspect.answers import AnswerCounter
 from mix665k.mixtures.inspect.findings import Answers, Inspection, Loss
 from mix665k.mixtures.inspect.measure import count_image_names, measure, measure_tokens, numbers, total
@@ -22,6 +21,8 @@ from mix665k.mixtures.storage.rows import from_dicts, to_dicts
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.schemas.errors import MixtureError, did_you_mean
 from mix665k.schemas.manifest import Manifest, SourceEntry, load_manifest
+from mix665k.schemas.tokenizer import load_tokenizer
+from mix665k.schemas.tokens import TokenCounter
 
 
 class Request(NamedTuple):
@@ -31,12 +32,12 @@ class Request(NamedTuple):
     sample: int = 0
     tokenizer: str | None = None
 
-    def counter(self) -> Counter | None:
+    def counter(self) -> TokenCounter | None:
         """Counts tokens, if that is asked for; loaded before a long reading begins."""
         if self.tokenizer is None:
             return None
         load_tokenizer(self.tokenizer)
-        return Counter(self.tokenizer, "v1")
+        return TokenCounter(self.tokenizer, "v1")
 
 
 class _Measured(NamedTuple):
@@ -118,7 +119,7 @@ def _inspect_mixture(folder: Path, request: Request, advance: Advance) -> Inspec
 
 
 def _measured(
-    folder: Path, entry: SourceEntry, counter: Counter | None, sampler: Sampler, advance: Callable[[int], None]
+    folder: Path, entry: SourceEntry, counter: TokenCounter | None, sampler: Sampler, advance: Callable[[int], None]
 ) -> _Measured:
     """A source's records, all of them checked."""
     check, answers = RecordCheck(), AnswerCounter()

@@ -7,7 +7,8 @@ import pytest
 
 from mix665k.builders.bind import Steps, bind, describe, parameters
 from mix665k.builders.registry import SOURCES, STEPS
-from mix665k.builders.steps.steps import Positive, Share
+from mix665k.builders.steps.sample import Share
+from mix665k.builders.steps.split import Positive
 from mix665k.schemas.errors import RecipeError, did_you_mean
 from mix665k.schemas.recipe import Block, Recipe, Step
 from tests.builders.building import FIXTURES, build

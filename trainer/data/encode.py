@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import StageError, TokenizerError, UserError
-from mix665k.schemas.template import TEMPLATES, Rendered, Span, place_image, render
-from mix665k.trainer.data.chat_answers import ChatTemplate
+from mix665k.schemas.template import TEMPLATES, Rendered, Span, render
+from mix665k.schemas.tokens import TOKENS_PER_IMAGE, TextEncoder
+from mix665k.trainer.data.chat import ChatTemplate
 from mix665k.trainer.data.mixture import Row
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """The label of a token that is not learned."""
-TOKENS_PER_IMAGE = 576
-"""Placeholders of one image: CLIP ViT-L/14 at 336 pixels, (336 / 14) squared."""
 CHAT = "chat"
 """The name of the tokenizer's own chat template."""
 
@@ -32,7 +30,7 @@ class Encoded(NamedTuple):
     """One row as a model takes it, T tokens with each image as its placeholders.
 
     input_ids  int64 [T]
-    labels     int64 [T]  the ids of answers and their ends, -100 elsewhere; not shifted, the model shifts
+    labels     int64 [T]  the ids of answers and their ends, -100 elsewhere; not shifted, `collate` does that
 
     `tokens_cut` and `answers_cut` are what truncation took; an answer counts if any of its tokens is gone.
     """
@@ -69,12 +67,22 @@ class Encoder:
         tokens_per_image: int = TOKENS_PER_IMAGE,
         max_tokens: int,
     ) -> None:
-        self._tokenizer, first = _bare(tokenizer)
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            raise TokenizerError(f"{tokenizer.name_or_path}: a slow tokenizer, expected one with a tokenizer.json")
+        self._text_encoder = TextEncoder(backend)
         self._render, about = _renderer(tokenizer, template)
-        self._prefix = [] if template == CHAT else first  # a chat template writes its own
+        self._prefix = [] if template == CHAT else self._text_encoder.prefix  # a chat template writes its own
         self._image = np.full(tokens_per_image, image_token_id, dtype=np.int64)
         self.max_tokens = max_tokens
-        facts = [self._tokenizer.to_str(), about, self._prefix, image_token_id, tokens_per_image, max_tokens]
+        facts = [
+            self._text_encoder.tokenizer.to_str(),
+            about,
+            self._prefix,
+            image_token_id,
+            tokens_per_image,
+            max_tokens,
+        ]
         self.fingerprint = hashlib.sha256("\0".join(map(str, facts)).encode()).hexdigest()
         """What identifies everything that an encoding depends on but the row."""
 
@@ -108,22 +116,22 @@ class Encoder:
     def _tokens(self, text: str) -> tuple[Ids, Ids, Ids, int]:
         """Token ids, the characters where each starts and stops (-1 if it stands for none), and where images end.
 
-        Text before, between and behind images is tokenised apart, as LLaVA's `tokenizer_image_token` does.
+        See `TextEncoder` for how text around images is tokenised.
         """
         ids: list[Ids] = [np.array(self._prefix, dtype=np.int64)]
         spans: list[Ids] = [np.full((len(self._prefix), 2), -1)]
         images_end = 0
         position = 0
-        for i, chunk in enumerate(text.split(IMAGE_TOKEN)):
+        parts = zip(text.split(IMAGE_TOKEN), self._text_encoder.encode(text), strict=True)
+        for i, (part, encoding) in enumerate(parts):
             if i:
                 ids.append(self._image)
                 spans.append(np.full((len(self._image), 2), -1))
                 images_end = sum(map(len, ids))
                 position += len(IMAGE_TOKEN)
-            encoding = self._tokenizer.encode(chunk, add_special_tokens=False)
             ids.append(np.array(encoding.ids, dtype=np.int64))
             spans.append(np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) + position)
-            position += len(chunk)
+            position += len(part)
         starts, stops = np.concatenate(spans).T
         return np.concatenate(ids), starts, stops, images_end
 
@@ -145,27 +153,7 @@ def _renderer(
     """The function that renders pairs, and what identifies it."""
     if name == CHAT:
         chat = ChatTemplate(tokenizer)
-        return partial(_render_placed, render=chat.render, image=IMAGE_TOKEN), chat.source
+        return chat.render, chat.source
     if name not in TEMPLATES:
         raise StageError(f"template {name!r}: no such template, expected {CHAT} or one of {', '.join(TEMPLATES)}")
-    template = TEMPLATES[name]
-    return partial(_render_placed, render=partial(render, template), image=template.image), repr(template)
-
-
-def _render_placed(
-    pairs: Sequence[tuple[str, str]], *, render: Callable[[Sequence[tuple[str, str]]], Rendered], image: str
-) -> Rendered:
-    return render([(place_image(question, image=image), answer) for question, answer in pairs])
-
-
-def _bare(tokenizer: "PreTrainedTokenizerBase") -> tuple[Tokenizer, list[int]]:
-    """A copy without padding and truncation, and the ids that it puts before every text: `<s>` for Llama."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise TokenizerError(f"{tokenizer.name_or_path}: a slow tokenizer, expected one with a tokenizer.json")
-    copy = Tokenizer.from_str(backend.to_str())
-    copy.no_padding()
-    copy.no_truncation()
-    encoding = copy.encode("a", add_special_tokens=True)
-    count = next(i for i, special in enumerate(encoding.special_tokens_mask) if not special)
-    return copy, list(encoding.ids[:count])
+    return partial(render, TEMPLATES[name]), repr(TEMPLATES[name])

@@ -11,7 +11,7 @@ from mix665k.schemas.errors import ModelError, os_reason
 from mix665k.schemas.stage import Stage
 from mix665k.schemas.template import TEMPLATES
 from mix665k.schemas.tokenizer import tokenizer_place
-from mix665k.trainer.data.chat_template import chat_template
+from mix665k.trainer.data.chat import jinja_of
 from mix665k.trainer.data.images import load_processor
 from mix665k.trainer.model.adapters import add_adapters
 from mix665k.trainer.model.checkpointing import recompute
@@ -221,7 +221,7 @@ def _processor(llm: str, vision: str, vision_config: Any, template: str) -> Any:
         vision_feature_select_strategy="default",
         image_token=IMAGE_TOKEN,
         num_additional_image_tokens=1,  # CLIP's class token, which the strategy leaves out
-        chat_template=chat_template(TEMPLATES[template]) if template in TEMPLATES else tokenizer.chat_template,
+        chat_template=jinja_of(TEMPLATES[template]) if template in TEMPLATES else tokenizer.chat_template,
     )
 
 

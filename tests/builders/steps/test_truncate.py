@@ -10,8 +10,10 @@ from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split, Whitespace
 
-from mix665k.builders.steps.truncate import Counter, load_tokenizer, texts
+from mix665k.builders.steps.truncate import texts
 from mix665k.schemas.conversation import Conversation
+from mix665k.schemas.tokenizer import load_tokenizer
+from mix665k.schemas.tokens import TokenCounter
 from tests.builders.building import Result, build, flow, run_step, talk
 
 
@@ -36,8 +38,8 @@ def _talk() -> Conversation:
 
 def test_words_and_signs_are_counted_with_the_template(words: str) -> None:
     # 31 for the system text and `USER:`, 3 for `ASSISTANT:` and `</s>`, 5 for those two and `USER:` in later pairs
-    assert Counter(words, "v1").count([texts(_talk())]) == [[39, 47, 56]]
-    assert Counter(words, "plain").count([[("<image>\nx", "a b")]]) == [[578]]
+    assert TokenCounter(words, "v1").ends([texts(_talk())]) == [[39, 47, 56]]
+    assert TokenCounter(words, "plain").ends([[("<image>\nx", "a b")]]) == [[578]]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_a_question_that_fills_the_limit_is_dropped_and_counted(words: str, at: 
 
 def test_an_image_takes_its_576_tokens(words: str) -> None:
     seen = talk("a", ("q1", "a1"), ("q2", "a2"), image="a.jpg")
-    [[first, second]] = Counter(words, "v1").count([texts(seen)])
+    [[first, second]] = TokenCounter(words, "v1").ends([texts(seen)])
 
     assert (first, second) == (36 + 576, 43 + 576)
     assert len(_cut(seen, words, second).conversations[0].pairs) == 2
@@ -129,9 +131,9 @@ def test_a_pair_that_counts_more_at_the_end_than_in_the_middle_is_cut(tmp_path: 
     tokenizer = Tokenizer(WordLevel({"<unk>": 0}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Split(Regex("###H|[^#]|#"), "isolated")  # a pair's end runs into the next question
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    counter = Counter(str(tmp_path), "v0")
+    counter = TokenCounter(str(tmp_path), "v0")
     pairs = talk("a", ("q", "answer"), ("q", "answer"))
-    [[middle, _]], [[end]] = counter.count([texts(pairs)]), counter.count([texts(pairs)[:1]])
+    [[middle, _]], [[end]] = counter.ends([texts(pairs)]), counter.ends([texts(pairs)[:1]])
 
     [cut] = _cut(pairs, str(tmp_path), middle, template="v0").conversations
 
@@ -179,7 +181,7 @@ def test_truncation_never_exceeds_the_limit_and_keeps_a_beginning(
     result = _cut(conversation, "tiny", max_tokens, template=template, at=at)
 
     for cut in result.conversations:
-        assert Counter("tiny", template).count([texts(cut)])[0][-1] <= max_tokens
+        assert TokenCounter("tiny", template).ends([texts(cut)])[0][-1] <= max_tokens
         assert cut.pairs[:-1] == before[: len(cut.pairs) - 1]
         last, whole = cut.pairs[-1], before[len(cut.pairs) - 1]
         assert (last.question, last.origin) == (whole.question, whole.origin)
@@ -197,7 +199,7 @@ def test_one_pair_more_would_not_have_fitted(conversation: Conversation, room: i
 
     num_kept = sum(len(cut.pairs) for cut in result.conversations)
     if num_kept < len(whole):
-        [ends] = Counter("tiny", "v1").count([whole])
+        [ends] = TokenCounter("tiny", "v1").ends([whole])
         assert ends[num_kept] > max_tokens
 
 

@@ -12,7 +12,7 @@ from transformers import LlavaForConditionalGeneration as Llava
 from mix665k.schemas.errors import ModelError, TrainingError
 from mix665k.schemas.stage import Lora
 from mix665k.schemas.template import TEMPLATES, render
-from mix665k.trainer.data.chat_template import chat_template
+from mix665k.trainer.data.chat import jinja_of
 from mix665k.trainer.export import export, find_checkpoint, load_trained, write_projector
 from mix665k.trainer.model.adapters import add_adapters, merge_adapters
 from mix665k.trainer.model.compose import compose, describe
@@ -110,7 +110,7 @@ def test_the_chat_template_renders_as_the_trainer_does(name: str, start: Path) -
         for pair in pairs
         for role, text in zip(("user", "assistant"), pair, strict=True)
     ]
-    shown = processor.apply_chat_template(messages, chat_template=chat_template(TEMPLATES[name]))
+    shown = processor.apply_chat_template(messages, chat_template=jinja_of(TEMPLATES[name]))
     assert shown == render(TEMPLATES[name], pairs).text
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mix665k.schemas.errors import TokenizerError
-from mix665k.trainer.data.chat_answers import ChatTemplate
+from mix665k.trainer.data.chat import ChatTemplate
 from mix665k.trainer.data.encode import Encoder
 from tests.trainer.parts import IMAGE_TOKEN_ID, TOKENS_PER_IMAGE, new_tokenizer, row
 

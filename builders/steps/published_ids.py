@@ -1,4 +1,4 @@
-"""Which records a file in LLaVA's own form names, such as the published `llava_v1_5_mix665k.json`."""
+"""Which conversations a file in LLaVA's own form names, such as the published `llava_v1_5_mix665k.json`."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -12,7 +12,7 @@ from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RawDataError, RecipeError
 
 SHARED_FOLDERS = ("coco",)
-"""Image folders that several sources of the mixture share: a name there does not tell the source."""
+"""Image folders that several sources of the mixture share: a name there does not identify the source."""
 
 
 class _Named(msgspec.Struct, gc=False):
@@ -20,20 +20,20 @@ class _Named(msgspec.Struct, gc=False):
     image: str | None = None
 
 
-class Reference(NamedTuple):
-    """The names of a file's records by image folder (None: no image)."""
+class PublishedIds(NamedTuple):
+    """What a published file calls its records, by image folder (None: no image)."""
 
     path: Path
     folders: dict[str | None, set[str]]
 
     @classmethod
-    def load(cls, path: Path) -> "Reference":
+    def load(cls, path: Path) -> "PublishedIds":
         """Read ids and images only.
 
         Raises:
             RawDataError: when the file is not in LLaVA's form.
         """
-        file = RawFile("ids_from", path.name, _Named, "[]", None, None)
+        file = RawFile(role="ids_from", path=path.name, form=_Named, at="[]", id=None, download=None)
         folders: dict[str | None, set[str]] = {}
         for _, identifier, found in read(file, path, lambda _: None):
             if isinstance(found, Bad):
@@ -41,8 +41,8 @@ class Reference(NamedTuple):
             folders.setdefault(_folder(found.image), set()).add(found.image or str(found.id))
         return cls(path, folders)
 
-    def names(self, conversations: Collection[Conversation]) -> set[str]:
-        """The names in this file that belong to the source of these conversations.
+    def of_source(self, conversations: Collection[Conversation]) -> set[str]:
+        """The ids in this file that belong to the source of these conversations; see `published_id`.
 
         Raises:
             RecipeError: when the images lie in a folder that several sources share.
@@ -54,10 +54,10 @@ class Reference(NamedTuple):
             )
         return set().union(*(self.folders.get(folder, set()) for folder in folders))
 
-    @staticmethod
-    def name(conversation: Conversation) -> str:
-        """What a conversation is called in such a file: its image, or its id where it has none."""
-        return conversation.image or conversation.reference_id
+
+def published_id(conversation: Conversation) -> str:
+    """What tells a conversation apart in such a file: its image, or its id where it has none."""
+    return conversation.image or conversation.reference_id
 
 
 def _folder(image: str | None) -> str | None:

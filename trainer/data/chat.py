@@ -1,11 +1,12 @@
-"""The tokenizer's own chat template: what it renders, and where the answers are in it."""
+"""The tokenizer's own chat template and where its answers are, and ours as the Jinja that processors render."""
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import TokenizerError
-from mix665k.schemas.template import Rendered, Span
+from mix665k.schemas.template import Rendered, Span, Template, place_image
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -15,6 +16,24 @@ if TYPE_CHECKING:
 _TODAY = "{% macro strftime_now(format) %}26 Jul 2024{% endmacro %}"
 """For templates that write today's date, so that a text does not change overnight; the date is Llama 3.2's fallback."""
 _PROBE = [("question zero?", "answer zero."), ("question one?", "answer one.")]
+_JINJA = """{%- for message in messages -%}
+{%- if message.role == 'user' -%}
+{{- START if loop.first else HUMAN -}}
+{%- if message.content is string -%}{{- message.content -}}
+{%- else -%}
+{%- for part in message.content if part.type == 'image' -%}{{- '<image>\\n' -}}{%- endfor -%}
+{%- for part in message.content if part.type == 'text' -%}{{- part.text -}}{%- endfor -%}
+{%- endif -%}
+{{- REPLY -}}
+{%- else -%}
+{{- LEAD -}}
+{%- if message.content is string -%}{{- message.content -}}
+{%- else -%}
+{%- for part in message.content if part.type == 'text' -%}{{- part.text -}}{%- endfor -%}
+{%- endif -%}
+{{- END -}}
+{%- endif -%}
+{%- endfor -%}"""
 
 
 class ChatTemplate:
@@ -50,9 +69,12 @@ class ChatTemplate:
     def render(self, pairs: Sequence[tuple[str, str]]) -> Rendered:
         """The text of a conversation and the spans of its answers, with what the template makes a model write around.
 
+        The image of a question comes first, as `schemas.template.render` has it.
+
         Raises:
             TokenizerError: when the template changes a text, or leaves one out.
         """
+        pairs = [(place_image(question), answer) for question, answer in pairs]
         text, starts = self._text_and_starts(pairs)
         answers = []
         for i, (start, (_, answer)) in enumerate(zip(starts, pairs, strict=True)):
@@ -99,3 +121,12 @@ class ChatTemplate:
         return TokenizerError(
             f"{self._tokenizer.name_or_path}: its chat template {why}; name another template in the stage"
         )
+
+
+def jinja_of(template: Template) -> str:
+    """Jinja that renders `messages` as `schemas.template.render` renders pairs; images come first in their turn."""
+    text = _JINJA
+    pieces = {"START": template.start, "HUMAN": template.human, "REPLY": template.reply, "LEAD": template.lead}
+    for name, value in (pieces | {"END": template.end}).items():
+        text = text.replace(name, json.dumps(value))
+    return text

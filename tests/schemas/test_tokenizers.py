@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mix665k.builders.steps.truncate import Counter, fingerprint, load_tokenizer, tokenizer_folder
 from mix665k.schemas.errors import RecipeError, TokenizerError
-from mix665k.schemas.tokenizer import TINY
+from mix665k.schemas.tokenizer import TINY, fingerprint, load_tokenizer, tokenizer_folder
+from mix665k.schemas.tokens import TokenCounter
 from tests.builders.building import SHARED
 
 PREPROCESSED = SHARED / "golden/preprocess_v1.jsonl"
@@ -106,33 +106,33 @@ def test_a_tokenizer_that_truncates_and_pads_counts_all_the_same(tmp_path: Path)
     (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
     pairs = [("Where is the mill?", "Behind the reeds."), ("And the kite?", "Gone.")]
 
-    assert Counter(str(folder), "v1").count([pairs]) == Counter("tiny", "v1").count([pairs])
+    assert TokenCounter(str(folder), "v1").ends([pairs]) == TokenCounter("tiny", "v1").ends([pairs])
 
 
 def test_an_unknown_template_is_an_error() -> None:
     with pytest.raises(RecipeError, match=r"template: no template 'vicuna_v2'; did you mean 'vicuna_v1'\?"):
-        Counter("tiny", "vicuna_v2")
+        TokenCounter("tiny", "vicuna_v2")
 
 
 def test_the_count_ends_with_each_pair() -> None:
     pairs = [("Where?", "Here."), ("When?", "Now.")]
-    [both] = Counter("tiny", "v1").count([pairs])
+    [both] = TokenCounter("tiny", "v1").ends([pairs])
 
-    assert Counter("tiny", "v1").count([pairs[:1]]) == [both[:1]]
+    assert TokenCounter("tiny", "v1").ends([pairs[:1]]) == [both[:1]]
     assert both[0] < both[1]
 
 
 def test_an_image_counts_576_tokens() -> None:
-    [[bare]] = Counter("tiny", "v1").count([[("\nWhere?", "Here.")]])
-    [[seen]] = Counter("tiny", "v1").count([[("<image>\nWhere?", "Here.")]])
+    [[bare]] = TokenCounter("tiny", "v1").ends([[("\nWhere?", "Here.")]])
+    [[seen]] = TokenCounter("tiny", "v1").ends([[("<image>\nWhere?", "Here.")]])
 
     assert abs(seen - bare - 576) <= 2  # the text is encoded in two parts
 
 
 def test_plain_counts_image_and_caption_only() -> None:
-    counter = Counter("tiny", "plain")
+    counter = TokenCounter("tiny", "plain")
 
-    assert counter.count([[("Write a caption.\n<image>", "rye")]]) == counter.count([[("<image>\nOther.", "rye")]])
+    assert counter.ends([[("Write a caption.\n<image>", "rye")]]) == counter.ends([[("<image>\nOther.", "rye")]])
 
 
 def test_the_fingerprint_is_of_the_files_contents(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_the_count_is_that_of_llavas_own_training_code(tmp_path: Path, legacy: b
     (tmp_path / "tokenizer_config.json").write_text(config)
     samples: list[dict[str, Any]] = [json.loads(line) for line in PREPROCESSED.read_text("utf-8").splitlines()]
 
-    counted = Counter(str(tmp_path), "v1").count([_pairs(sample["conversations"]) for sample in samples])
+    counted = TokenCounter(str(tmp_path), "v1").ends([_pairs(sample["conversations"]) for sample in samples])
 
     ids = [sample["legacy_true" if legacy else "legacy_false"]["input_ids"] for sample in samples]
     assert [ends[-1] for ends in counted] == [sum(576 if i == -200 else 1 for i in sample) for sample in ids]

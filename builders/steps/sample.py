@@ -1,0 +1,89 @@
+"""Some of the conversations: drawn by rank, or those that a published file names."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from mix665k.builders.bind import Steps
+from mix665k.builders.draw import Draw
+from mix665k.builders.funnel import Tally
+from mix665k.builders.registry import step
+from mix665k.builders.steps.published_ids import PublishedIds, published_id
+from mix665k.schemas.conversation import Conversation
+from mix665k.schemas.errors import RecipeError
+
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
+@step
+def sample(
+    conversations: Iterable[Conversation],
+    tally: Tally,
+    *,
+    seed: int,
+    count: Annotated[int, msgspec.Meta(ge=1)] | None = None,
+    fraction: Share | None = None,
+    ids_from: str | None = None,
+    surviving: Steps,
+) -> Iterator[Conversation]:
+    """Draw `count` conversations, or a `fraction` of them, and keep their order.
+
+    Each has a rank that only the seed and its id decide (where one raw id gives several conversations: also the origin
+    of the first pair and the steps before); the lowest ranks are drawn. With `surviving`, these steps run
+    on what is drawn, and more is drawn for what they drop, so that `count` survive. With `ids_from`, a file in LLaVA's
+    own form, the conversations whose image (or id, without an image) it holds are taken instead of a draw.
+    """
+    if (count is None) == (fraction is None):
+        raise RecipeError("give either count or fraction")
+    pool = list(conversations)
+    for i, conversation in enumerate(pool):
+        conversation.position = i
+    if ids_from is not None and pool:
+        kept = _published(pool, tally, Path(ids_from), surviving)
+    else:
+        wanted = count if count is not None else round(len(pool) * (fraction or 0))
+        kept = _drawn(pool, tally, wanted, Draw(seed, purpose="sample"), surviving)
+    yield from sorted(kept, key=lambda conversation: conversation.position)
+
+
+def _drawn(pool: list[Conversation], tally: Tally, wanted: int, draw: Draw, surviving: Steps) -> list[Conversation]:
+    """`wanted` conversations that survive, visited by rank; no more is visited than is needed."""
+    ranked = draw.order(pool, key=_rank_key)
+    kept: list[Conversation] = []
+    visited = 0
+    while len(kept) < wanted and visited < len(ranked):
+        more = ranked[visited : visited + wanted - len(kept)]
+        visited += len(more)
+        survivors = list(surviving(more))
+        if len(survivors) > len(more):
+            raise RecipeError(
+                f"sample: surviving: {len(survivors)} conversations made of {len(more)}, expected at most as many; "
+                "put steps that give more behind the sample"
+            )
+        kept.extend(survivors)
+    _leave_out(ranked[visited:], tally, "not drawn")
+    return kept
+
+
+def _rank_key(conversation: Conversation) -> str:
+    if not conversation.several:
+        return conversation.id
+    return "/".join([conversation.id, *(pair.origin for pair in conversation.pairs[:1]), *conversation.history])
+
+
+def _published(pool: list[Conversation], tally: Tally, path: Path, surviving: Steps) -> list[Conversation]:
+    """The conversations that a file in LLaVA's form names; ids that are not there or do not survive are noted."""
+    published = PublishedIds.load(path)
+    wanted = published.of_source(pool)
+    _leave_out([c for c in pool if published_id(c) not in wanted], tally, f"not in {path.name}")
+    kept = list(surviving([c for c in pool if published_id(c) in wanted]))
+    for identifier in sorted(wanted - {published_id(conversation) for conversation in kept}):
+        tally.note("not found", identifier, limit=None)
+    return kept
+
+
+def _leave_out(conversations: list[Conversation], tally: Tally, reason: str) -> None:
+    pairs = sum(len(conversation.pairs) for conversation in conversations)
+    tally.change(reason, conversations=-len(conversations), pairs=-pairs)

@@ -1,0 +1,36 @@
+"""One conversation into several: segments of it, or copies."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+import msgspec
+
+from mix665k.builders.funnel import Tally
+from mix665k.builders.registry import step
+from mix665k.builders.steps.derive import derive
+from mix665k.schemas.conversation import Conversation, Pair
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+@step
+def split(conversations: Iterable[Conversation], tally: Tally, *, max_pairs: Positive) -> Iterator[Conversation]:
+    """Cut conversations into segments of at most `max_pairs` pairs, in order."""
+    for conversation in conversations:
+        pairs = conversation.pairs
+        starts = range(0, len(pairs), max_pairs)
+        tally.change("split", conversations=len(starts) - 1)
+        for start in starts:
+            segment = pairs[start : start + max_pairs]
+            done = f"pairs {start}-{start + len(segment) - 1}"
+            yield derive(conversation, segment, done=done, several=True)
+
+
+@step
+def repeat(conversations: Iterable[Conversation], tally: Tally, *, times: Positive) -> Iterator[Conversation]:
+    """Give each conversation `times` times, one copy behind the other."""
+    for conversation in conversations:
+        tally.change("repeated", conversations=times - 1, pairs=(times - 1) * len(conversation.pairs))
+        for k in range(times):
+            pairs = [Pair(pair.question, pair.answer, pair.origin) for pair in conversation.pairs]
+            yield derive(conversation, pairs, done=f"copy {k}", several=True)

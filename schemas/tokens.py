@@ -1,0 +1,148 @@
+"""The one tokenization of rendered conversations: what `truncate` and `mix inspect` count is what a trainer sees.
+
+`schemas.template.render` gives the text, `TextEncoder` its tokens, `TokenCounter` their number by pair.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from mix665k.schemas.conversation import IMAGE_TOKEN
+from mix665k.schemas.errors import RecipeError, did_you_mean
+from mix665k.schemas.template import TEMPLATES, Rendered, Template, render
+from mix665k.schemas.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+TOKENS_PER_IMAGE = 576
+"""Placeholders of one image: CLIP ViT-L/14 at 336 pixels, (336 / 14) squared."""
+
+Pairs = Sequence[tuple[str, str]]
+"""Questions with their answers."""
+
+
+class TextEncoder:
+    """Encodes the text before, between and after images separately, as LLaVA's `tokenizer_image_token` does.
+
+    `prefix` are the ids that the tokenizer puts before every text (`<s>` for Llama); they come once, before the first
+    part. What it would append is left out: a template writes its own ends. The tokenizer is copied, without padding and
+    truncation, so nothing that others do with theirs changes a count. Can be pickled.
+    """
+
+    def __init__(self, tokenizer: "Tokenizer") -> None:
+        self.tokenizer: Tokenizer = type(tokenizer).from_str(tokenizer.to_str())
+        self.tokenizer.no_padding()  # a tokenizer.json may ask for both, which would change every count
+        self.tokenizer.no_truncation()
+        probe = self.tokenizer.encode("a", add_special_tokens=True)
+        self.prefix: list[int] = probe.ids[: [*probe.special_tokens_mask, 0].index(0)]
+
+    def encode(self, text: str) -> "list[Encoding]":
+        """The parts of a text between its image tokens: one more than there are images."""
+        return [self.tokenizer.encode(part, add_special_tokens=False) for part in text.split(IMAGE_TOKEN)]
+
+    def encode_batch(self, texts: Sequence[str]) -> "Iterator[list[Encoding]]":
+        """The same for each of the texts, on all cores."""
+        parts = [text.split(IMAGE_TOKEN) for text in texts]
+        encodings = iter(self.tokenizer.encode_batch([p for own in parts for p in own], add_special_tokens=False))
+        for own in parts:
+            yield [next(encodings) for _ in own]
+
+
+class TokenCounter:
+    """Counts the tokens of conversations as a trainer renders them, each image as its placeholders.
+
+    The tokenizer is loaded when something is counted for the first time.
+
+    Raises:
+        RecipeError: when there is no such template.
+    """
+
+    def __init__(self, tokenizer: str, template: str) -> None:
+        if template not in TEMPLATES:
+            raise RecipeError(f"template: no template {template!r}{did_you_mean(template, TEMPLATES)}")
+        self._name = tokenizer
+        self._loaded: TextEncoder | None = None
+        self.template: Template = TEMPLATES[template]
+
+    @property
+    def _encoder(self) -> TextEncoder:
+        if self._loaded is None:
+            self._loaded = TextEncoder(load_tokenizer(self._name))
+        return self._loaded
+
+    def ends(self, conversations: Sequence[Pairs]) -> list[list[int]]:
+        """For each conversation the number of tokens up to the end of each of its pairs: the last is its length.
+
+        Raises:
+            TokenizerError: when the tokenizer is not found or cannot be loaded.
+        """
+        return [
+            [*(tokens.up_to(answer.stop) for answer in rendered.answers[:-1]), tokens.total]
+            for tokens, rendered in self._tokens(conversations)
+        ]
+
+    @property
+    def pairs_end_in_special_token(self) -> bool:
+        """Whether pairs end in a special token, so that what follows one cannot change the tokens before."""
+        added = self._encoder.tokenizer.get_added_tokens_decoder().values()
+        return any(self.template.end.endswith(token.content) and token.special for token in added)
+
+    def shorten(self, pairs: Pairs, *, max_tokens: int) -> str:
+        """The longest beginning of the last answer with which these pairs keep to the limit; empty if there is none."""
+        [(tokens, rendered)] = self._tokens([pairs])
+        question, answer = pairs[-1]
+        start = rendered.answers[-1].start + len(self.template.lead)
+        length = min(len(answer), tokens.char_at(max_tokens - 1) - start)
+        while length > 0:
+            kept = answer[:length].rstrip()
+            if kept and self.ends([[*pairs[:-1], (question, kept)]])[0][-1] <= max_tokens:
+                return kept
+            length = len(kept) - 1
+        return ""
+
+    def _tokens(self, conversations: Sequence[Pairs]) -> "Iterator[tuple[_Tokens, Rendered]]":
+        encoder = self._encoder
+        rendered = [render(self.template, pairs) for pairs in conversations]
+        encoded = encoder.encode_batch([text for text, _ in rendered])
+        for parts, result in zip(encoded, rendered, strict=True):
+            yield _Tokens.of(parts, text=result.text, num_leading=len(encoder.prefix)), result
+
+
+class _Tokens(NamedTuple):
+    """The tokens of a text, which are looked up by character after its last image.
+
+    That part has `before` tokens and `skipped` characters before it. Answers lie in it, as images are in the first
+    question; a character before it belongs to token `before`.
+    """
+
+    last: "Encoding"
+    before: int
+    skipped: int
+
+    @classmethod
+    def of(cls, parts: "Sequence[Encoding]", *, text: str, num_leading: int) -> "_Tokens":
+        *others, last = parts
+        before = num_leading + sum(map(len, others)) + TOKENS_PER_IMAGE * len(others)
+        return cls(last=last, before=before, skipped=text.rfind(IMAGE_TOKEN) + len(IMAGE_TOKEN) if others else 0)
+
+    @property
+    def total(self) -> int:
+        """The number of tokens."""
+        return self.before + len(self.last)
+
+    def up_to(self, stop: int) -> int:
+        """The number of tokens up to and with the last that holds a character before `stop`."""
+        for char in range(stop - self.skipped - 1, -1, -1):
+            index = self.last.char_to_token(char)  # None for white space that the tokenizer drops
+            if index is not None:
+                return self.before + index + 1
+        return self.before
+
+    def char_at(self, tokens: int) -> int:
+        """The character where the token after the first `tokens` begins; 0 when they end before the last image does."""
+        index = tokens - self.before
+        if index < 0:
+            return 0
+        offsets = self.last.token_to_chars(index)
+        return self.skipped + offsets[0] if offsets else sys.maxsize
