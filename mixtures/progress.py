@@ -24,3 +24,13 @@ def progress_bar(console: Console, *, what: str) -> Iterator[Advance]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=1.0)
         yield lambda share: progress.advance(task, share)
+
+
+def no_progress(share: float) -> None:
+    """Show nothing: for callers that want no progress."""
+
+
+@contextmanager
+def no_bar(what: str) -> Iterator[Advance]:  # noqa: ARG001, a `Bar`
+    """Show no bar."""
+    yield no_progress

@@ -43,12 +43,14 @@ def inspect_(
 ) -> None:
     """Check every record, then show counts, lengths, prompts, what was left out, and how it compares with the paper."""
     from mix665k.mixtures.inspect.run import Request, inspect, require_sound
+    from mix665k.mixtures.mixture import Mixture
     from mix665k.mixtures.progress import progress_bar
 
     page = _page(html, images, gallery)
     drawn = max(sample, page.gallery) if page else sample
     with progress_bar(Console(stderr=True), what="looking") as advance:
-        found = inspect(mixture, Request(tuple(source or ()), drawn, tokenizer), advance=advance)
+        request = Request(sources=tuple(source or ()), sample=drawn, tokenizer=tokenizer)
+        found = inspect(Mixture.open(mixture), request, advance=advance)
     _print_found(found, sample, output)
     if page:
         _write_page(found, page, output)
@@ -205,17 +207,19 @@ def _print_verification(found: "Verification", mixture: Path, against: Path | No
     if against is None:
         comparison = None
     else:
-        from mix665k.mixtures.diff.published import compare_with_file
+        from mix665k.mixtures.diff.compare import Request
         from mix665k.mixtures.diff.tables import print_comparison
+        from mix665k.mixtures.diff.targets import compare_targets
+        from mix665k.mixtures.mixture import Mixture
         from mix665k.mixtures.progress import progress_bar
 
         with progress_bar(Console(stderr=True), what="comparing") as advance:
-            comparison = compare_with_file(mixture, against, advance=advance)
+            sides = Mixture.open(mixture), Mixture.open(against)
+            comparison = compare_targets(*sides, Request(), advance=advance)
         if output == "table":
             print_comparison(Console(), comparison)
     if output == "json":
-        told = {"equal": comparison.equal, **msgspec.structs.asdict(comparison)} if comparison else None
-        typer.echo(to_json(found, against=told))
+        typer.echo(to_json(msgspec.structs.replace(found, against=comparison)))
     return comparison is None or comparison.equal
 
 
@@ -258,10 +262,12 @@ def diff(
     """
     from mix665k.mixtures.diff.compare import Request
     from mix665k.mixtures.diff.targets import compare_targets
+    from mix665k.mixtures.mixture import Mixture
     from mix665k.mixtures.progress import progress_bar
 
     with progress_bar(Console(stderr=True), what="comparing") as advance:
-        comparison = compare_targets(here, there, Request(tuple(source or ()), examples), advance=advance)
+        sides = Mixture.open(here), Mixture.open(there)
+        comparison = compare_targets(*sides, Request(tuple(source or ()), examples), advance=advance)
     if output == "json":
         from mix665k.mixtures.diff.comparison import to_json
 

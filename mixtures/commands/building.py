@@ -150,9 +150,10 @@ def export(
     """Write a mixture as one file for another trainer."""
     from mix665k.mixtures.export.export import Export
     from mix665k.mixtures.export.export import export as export_mixture
+    from mix665k.mixtures.mixture import Mixture
     from mix665k.mixtures.progress import progress_bar
 
     request = Export(form, out, tuple(source or ()), image_token, overwrite)
     with progress_bar(Console(stderr=True), what="writing") as advance:
-        written = export_mixture(mixture, request, advance=advance)
+        written = export_mixture(Mixture.open(mixture), request, advance=advance)
     typer.echo(f"wrote {out}, {written:,} records")

@@ -4,7 +4,7 @@ A record goes whole: its other questions are about the same image, its prompt an
 and a dialogue with a gap reads wrongly. What is left is every record as it was built.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +19,9 @@ from mix665k.mixtures.build.run import clear_work, locked, sweep
 from mix665k.mixtures.card.card import CARD, write_card
 from mix665k.mixtures.contamination.findings import Dropped, Kind
 from mix665k.mixtures.contamination.summary import Touched
+from mix665k.mixtures.mixture import Batch, Mixture
 from mix665k.mixtures.progress import Advance
-from mix665k.mixtures.storage.integrity import hash_of_all, whole_rows
+from mix665k.mixtures.storage.integrity import hash_of_all
 from mix665k.mixtures.storage.manifests import write_manifest
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter
 from mix665k.schemas.errors import MixtureError, os_reason
@@ -65,20 +66,20 @@ def reasons(found: Sequence[Touched], by: Sequence[Kind]) -> pl.DataFrame:
     return pl.concat(frames).unique("record", keep="first", maintain_order=True).sort("record")
 
 
-def write_clean(folder: Path, manifest: Manifest, why: pl.DataFrame, drop: Drop, *, advance: Advance) -> Dropped:
+def write_clean(mixture: Mixture, why: pl.DataFrame, drop: Drop, *, advance: Advance) -> Dropped:
     """Write the mixture without these records; the manifest comes last.
 
     Raises:
         MixtureError: when the mixture is damaged, the folder cannot be written, or another run is writing there.
     """
-    out = drop.out
+    out, manifest = drop.out, mixture.require_manifest()
     try:
         with locked(out):
             write_whole(out / CLEANED, manifest.row_hash)
             (out / MANIFEST).unlink(missing_ok=True)
             clear_work(out)
             (out / "data").mkdir(exist_ok=True)
-            entries = _write_sources(folder, manifest, why, out, advance)
+            entries = _write_sources(mixture, why, out, advance=advance)
             clean = _manifest(manifest, entries, drop)
             sweep(out, clean)
             write_card(out / CARD, clean)
@@ -95,37 +96,36 @@ def write_clean(folder: Path, manifest: Manifest, why: pl.DataFrame, drop: Drop,
     )
 
 
-def _write_sources(
-    folder: Path, manifest: Manifest, why: pl.DataFrame, out: Path, advance: Advance
-) -> list[SourceEntry]:
+def _write_sources(mixture: Mixture, why: pl.DataFrame, out: Path, *, advance: Advance) -> list[SourceEntry]:
     work = out / STATE / "work"
     work.mkdir()
     entries = []
-    first, whole = 0, max(manifest.conversations, 1)
-    for entry in manifest.sources:
+    whole = max(len(mixture), 1)
+    for entry in mixture.entries():
         lost: list[pl.DataFrame] = []
+        batches = mixture.batches(sources=[entry.name], advance=_scaled(advance, entry.conversations / whole))
         writer = ShardWriter(work, entry.name)
-        for rows in _full_groups(_kept(folder, entry, why, first, lost, lambda n: advance(n / whole))):
+        for rows in _full_groups(_kept(batches, why, lost)):
             writer.write(rows)
         entries.append(_entry(entry, pl.concat(lost), _move(writer.finish(), work, out)))
-        first += entry.conversations
     return entries
 
 
-def _kept(
-    folder: Path, entry: SourceEntry, why: pl.DataFrame, first: int, lost: list[pl.DataFrame], advance: Advance
-) -> Iterator[pa.RecordBatch]:
+def _scaled(advance: Advance, share: float) -> Advance:
+    """The progress of one part of the work, which is this share of it all."""
+    return lambda part: advance(part * share)
+
+
+def _kept(batches: Iterable[Batch], why: pl.DataFrame, lost: list[pl.DataFrame]) -> Iterator[pa.RecordBatch]:
     """The rows of a source that stay; those that go are added to `lost`, as `id`, `pairs` and `reason`."""
     lost.append(pl.DataFrame(schema={"id": pl.String, "pairs": pl.UInt32, "reason": pl.String}))
-    for shard in entry.shards:
-        for batch in whole_rows(folder, shard):
-            rows = pl.DataFrame({"id": pl.Series(batch.column("id"), dtype=pl.String)}).with_row_index("record", first)
-            rows = rows.with_columns(pairs=pl.Series(pc.list_value_length(batch.column("origins"))).cast(pl.UInt32))
-            rows = rows.join(why, on="record", how="left", maintain_order="left")
-            lost.append(rows.drop_nulls("reason").select("id", "pairs", "reason"))
-            first += len(batch)
-            advance(len(batch))
-            yield batch.filter(rows["reason"].is_null().to_arrow())
+    for batch in batches:
+        ids = pl.DataFrame({"id": pl.Series(batch.rows.column("id"), dtype=pl.String)})
+        rows = ids.with_columns(record=pl.Series(batch.places, dtype=why.schema["record"]))
+        rows = rows.with_columns(pairs=pl.Series(pc.list_value_length(batch.rows.column("origins"))).cast(pl.UInt32))
+        rows = rows.join(why, on="record", how="left", maintain_order="left")
+        lost.append(rows.drop_nulls("reason").select("id", "pairs", "reason"))
+        yield batch.rows.filter(rows["reason"].is_null().to_arrow())
 
 
 def _full_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,8 +1,6 @@
 """Looking through a mixture for the images and questions of evaluation sets, batch by batch."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +10,10 @@ import pyarrow as pa
 from mix665k.mixtures.contamination.evaluation import EvaluationSet
 from mix665k.mixtures.contamination.identity import CocoOfVg, image_key
 from mix665k.mixtures.contamination.questions import asked
+from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Advance
-from mix665k.mixtures.storage.integrity import require_sums, whole_rows
-from mix665k.mixtures.storage.llava_json import Faults, measure_records, sound_records
-from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, SCHEMA
+from mix665k.mixtures.storage.parquet import SCHEMA
 from mix665k.mixtures.storage.rows import from_dicts
-from mix665k.schemas.errors import MixtureError
-from mix665k.schemas.manifest import Manifest
 
 _RECORD, _CODE = pl.UInt32, pl.UInt32
 
@@ -111,38 +106,17 @@ def _find(
     return Hits(records, images, texts.select("record", "pair", "image", "text"), contents, len(batch)), pairs.height
 
 
-def mixture_rows(folder: Path, manifest: Manifest, advance: Advance) -> Iterator[pa.RecordBatch]:
-    """The rows of a mixture, each shard checked against the manifest.
+def rows_of(mixture: Mixture, *, advance: Advance) -> Iterator[pa.RecordBatch]:
+    """The rows of a mixture, each shard checked against the manifest; of a JSON file under the sources that are told.
 
     Raises:
-        MixtureError: when it is damaged.
+        MixtureError: when it is damaged; for a JSON file at the end, when records have faults.
+        RawDataError: when a file is no JSON list.
     """
-    require_sums(folder, manifest)
-    whole = max(manifest.conversations, 1)
-    for entry in manifest.sources:
-        for shard in entry.shards:
-            for batch in whole_rows(folder, shard):
-                yield batch
-                advance(len(batch) / whole)
-
-
-def file_rows(path: Path, advance: Advance) -> Iterator[pa.RecordBatch]:
-    """The records of a file in LLaVA's own form as rows of a mixture, under the sources that they tell.
-
-    Raises:
-        MixtureError: at the end, when records have faults.
-        RawDataError: when the file is no JSON list.
-    """
-    faults = Faults()
-    size = max(path.stat().st_size, 1)
-    records = sound_records(path, faults, progress=lambda num_bytes: advance(num_bytes / size))
-    while batch := list(islice(records, ROWS_PER_GROUP)):
-        rows = from_dicts([{**record.row, "id": f"{record.where} {record.id}"} for record in batch])
-        sources = measure_records(batch, rows)["source"].cast(pl.String)
-        yield rows.set_column(1, SCHEMA.field("source"), sources.to_arrow().cast(pa.string()))
-    if faults.count:
-        first = faults.examples[0]
-        raise MixtureError(
-            f"{path}: {faults.count:,} records with faults, expected none; the first is {first.where} "
-            f"(id {first.id!r}): {first.why}; mend them in the file"
-        )
+    for batch in mixture.batches(advance=advance, checked=mixture.manifest is None):
+        rows = batch.rows
+        if batch.entry is None:
+            ids = [f"$[{place}] {one}" for place, one in zip(batch.places, rows.column("reference_id"), strict=True)]
+            rows = rows.set_column(0, SCHEMA.field("id"), pa.array(ids, pa.string()))
+            rows = rows.set_column(1, SCHEMA.field("source"), batch.sources.to_arrow().cast(pa.string()))
+        yield rows

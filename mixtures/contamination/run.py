@@ -12,17 +12,18 @@ from mix665k.mixtures.contamination.dropping import Drop, reasons, require_room,
 from mix665k.mixtures.contamination.evaluation import Asking, EvaluationSet, asking, named, read_set
 from mix665k.mixtures.contamination.findings import UNITS, Contamination, Kind
 from mix665k.mixtures.contamination.identity import CocoOfVg
-from mix665k.mixtures.contamination.overlap import file_rows, find, mixture_rows, wanted
+from mix665k.mixtures.contamination.overlap import find, rows_of, wanted
 from mix665k.mixtures.contamination.pictures import LINKS, Compared, Folder, compare_pictures, folders
 from mix665k.mixtures.contamination.refcoco import TRAIN, held_out, read_splits
 from mix665k.mixtures.contamination.summary import all_hits, summarise, touched
 from mix665k.mixtures.diff.prompts import known_prompts
 from mix665k.mixtures.images.naming import named_images
+from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Bar
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.schemas.errors import MixtureError, RawDataError
 from mix665k.schemas.files import sha256_of, write_whole
-from mix665k.schemas.manifest import Manifest, load_manifest
+from mix665k.schemas.manifest import Manifest
 
 
 class Request(NamedTuple):
@@ -60,20 +61,20 @@ def look_for(target: Path, request: Request, *, bar: Bar) -> Contamination:
         RawDataError: for an evaluation or raw file that is missing, damaged or of no known layout.
         MixtureError: for a mixture that is damaged, and for what cannot be written as asked.
     """
-    manifest = None if target.is_file() else load_manifest(target)
+    mixture = Mixture.open(target)
+    manifest = mixture.manifest
     _require_room(target, manifest, request)
     sets = _sets(target, request, bar)
     compared, splits, coco_of_vg = sets
     keys = pl.concat([splits.filter(pl.col("split") != TRAIN)["key"], compared.links["same"]])
     what = wanted(compared.sets, coco_of_vg, keys=keys, paths=compared.links["path"])
     with bar("comparing") as advance:
-        rows = mixture_rows(target, manifest, advance) if manifest else file_rows(target, advance)
-        hits = find(rows, what, coco_of_vg, known_prompts([manifest] if manifest else []))
+        hits = find(rows_of(mixture, advance=advance), what, coco_of_vg, known_prompts([manifest] if manifest else []))
     found = touched(compared.sets, what, hits, compared.links)
-    names = [entry.name for entry in manifest.sources] if manifest else SOURCES
+    names = mixture.sources if manifest else SOURCES
     result = Contamination(
         path=str(target),
-        name=manifest.name if manifest else target.name,
+        name=mixture.name,
         row_hash=manifest.row_hash if manifest else None,
         records=hits.num_records,
         image_data=str(coco_of_vg.path) if coco_of_vg.path else None,
@@ -88,7 +89,7 @@ def look_for(target: Path, request: Request, *, bar: Bar) -> Contamination:
         drop = Drop(request.drop_to, request.drop_by, _about(sets))
         with bar("writing") as advance:
             why = reasons(found, request.drop_by)
-            result.dropped = write_clean(target, manifest, why, drop, advance=advance)
+            result.dropped = write_clean(mixture, why, drop, advance=advance)
     return result
 
 

@@ -4,7 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from mix665k.mixtures.inspect.findings import Fault, Spread
+from mix665k.mixtures.inspect.findings import Spread
+from mix665k.mixtures.storage.llava_json import Fault
 
 Kind = Literal["mixture", "llava_json"]
 Outcome = Literal["identical", "reordered", "differing", "only_here", "only_there"]

@@ -1,21 +1,13 @@
 """Which images a mixture names."""
 
-from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
-from mix665k.builders.raw import Bad, read
-from mix665k.builders.sources.llava_json import LlavaRecord, llava_file
-from mix665k.mixtures.inspect.run import require_known, selected
+from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Advance
-from mix665k.mixtures.storage.integrity import require_sums, whole_rows
-from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP
-from mix665k.mixtures.storage.prompt_kinds import SOURCES, prompt_form, told_source
-from mix665k.schemas.errors import RawDataError
-from mix665k.schemas.manifest import load_manifest
+from mix665k.mixtures.storage.prompt_kinds import SOURCES
 
 _SCHEMA = {"image": pl.String, "source": pl.String, "records": pl.UInt32}
 
@@ -28,52 +20,21 @@ class Named(NamedTuple):
 
 
 def named_images(target: Path, sources: tuple[str, ...], *, advance: Advance) -> Named:
-    """The images that a mixture's folder, or a JSON file in LLaVA's own form, names.
+    """The images that a mixture, a folder or a JSON file in LLaVA's own form, names.
 
     Raises:
-        MixtureError: for a mixture that is damaged, and a source that is not there.
-        RawDataError: for a file that is not in LLaVA's form.
+        MixtureError: for a mixture that is damaged, a source that is not there, and records not in LLaVA's form.
+        RawDataError: for a file that is no JSON list.
     """
-    return (_in_file if target.is_file() else _in_mixture)(target, sources, advance)
-
-
-def _in_mixture(folder: Path, sources: tuple[str, ...], advance: Advance) -> Named:
-    manifest = load_manifest(folder)
-    require_sums(folder, manifest)
-    entries = selected(manifest, sources, folder=folder)
-    whole = max(sum(entry.conversations for entry in entries), 1)
-    frames = []
-    for entry in entries:
-        for shard in entry.shards:
-            for rows in whole_rows(folder, shard):
-                frames.append(_counted(pl.DataFrame(rows.select(["image", "source"]))))
-                advance(len(rows) / whole)
-    return Named([entry.name for entry in entries], _summed(frames))
-
-
-def _in_file(path: Path, sources: tuple[str, ...], advance: Advance) -> Named:
-    size = max(path.stat().st_size, 1)
-    records = _shown(path, lambda num_bytes: advance(num_bytes / size))
+    mixture = Mixture.open(target)
     frames, told = [], set()
-    while batch := list(islice(records, ROWS_PER_GROUP)):
-        frame = pl.DataFrame(batch, schema={"image": pl.String, "question": pl.String}, orient="row")
-        source = told_source(pl.col("image"), prompt_form(pl.col("question")))
-        frame = frame.select("image", source=source.cast(pl.String))
-        told |= set(frame["source"])
+    for batch in mixture.batches(sources=sources, advance=advance):
+        frame = pl.DataFrame(batch.rows.select(["image"])).with_columns(source=batch.sources)
+        told |= set(frame["source"].unique())
         frames.append(_counted(frame))
-    names = [name for name in SOURCES if name in told]
-    require_known(path, sources, names)
-    chosen = [name for name in names if not sources or name in sources]
-    return Named(chosen, _summed(frames).filter(pl.col("source").is_in(chosen)))
-
-
-def _shown(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | None, str]]:
-    """The image and the first question of each record."""
-    for _, identifier, found in read(llava_file(path.name), path, progress):
-        if isinstance(found, Bad):
-            raise RawDataError(f"{path}: {found.where}: {found.why} (id {identifier!r}), expected LLaVA's own form")
-        record: LlavaRecord = found
-        yield record.image, record.conversations[0].value if record.conversations else ""
+    names = mixture.sources if mixture.manifest else SOURCES
+    occurring = [name for name in names if name in (sources or names) and (mixture.manifest or name in told)]
+    return Named(occurring, _summed(frames))
 
 
 def _counted(frame: pl.DataFrame) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from mix665k.builders.boxes import Convention
+from mix665k.mixtures.storage.llava_json import Fault
 from mix665k.mixtures.storage.published_counts import Audit
 from mix665k.schemas.manifest import FunnelStep
 
@@ -95,14 +96,6 @@ class Numbers(msgspec.Struct):
     ids_not_found: int = 0
     integer_ids: int = 0
     box_convention: Convention | None = None
-
-
-class Fault(msgspec.Struct):
-    """What is wrong with one record of a JSON file."""
-
-    where: str
-    id: str
-    why: str
 
 
 class Sampled(msgspec.Struct):

@@ -1,8 +1,5 @@
-"""Looking through a whole mixture, or a file in LLaVA's own form: every record checked and measured."""
+"""Inspecting a mixture: every record checked and measured, source by source."""
 
-from collections.abc import Callable
-from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
@@ -11,16 +8,13 @@ from mix665k.mixtures.inspect.answers import AnswerCounter
 from mix665k.mixtures.inspect.findings import Answers, Inspection, Loss
 from mix665k.mixtures.inspect.measure import count_image_names, measure, measure_tokens, numbers, total
 from mix665k.mixtures.inspect.sample import Sampler
+from mix665k.mixtures.mixture import Batch, Mixture
 from mix665k.mixtures.progress import Advance
-from mix665k.mixtures.storage.integrity import require_sums, require_unique, require_valid, whole_rows
-from mix665k.mixtures.storage.llava_json import Faults, measure_records, sound_records
-from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP
+from mix665k.mixtures.storage.llava_json import Faults, published_id
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.storage.published_counts import audit_image_names
 from mix665k.mixtures.storage.rows import from_dicts, to_dicts
-from mix665k.mixtures.storage.validate import RecordCheck
-from mix665k.schemas.errors import MixtureError, did_you_mean
-from mix665k.schemas.manifest import Manifest, SourceEntry, load_manifest
+from mix665k.schemas.manifest import SourceEntry
 from mix665k.schemas.tokenizer import load_tokenizer
 from mix665k.schemas.tokens import TokenCounter
 
@@ -40,22 +34,26 @@ class Request(NamedTuple):
         return TokenCounter(self.tokenizer, "v1")
 
 
-class _Measured(NamedTuple):
-    """A row of numbers for each record of a source, and its answers."""
-
-    frame: pl.DataFrame
-    answers: Answers | None
-
-
-def inspect(target: Path, request: Request, *, advance: Advance) -> Inspection:
-    """Everything `mix inspect` tells about a mixture's folder or a JSON file in LLaVA's own form.
+def inspect(mixture: Mixture, request: Request, *, advance: Advance) -> Inspection:
+    """Everything `mix inspect` tells about a mixture; what its manifest says of its sources comes along.
 
     Raises:
         MixtureError: for a mixture that is damaged, and a source that is not there.
         RawDataError: for a file that is no JSON list. Records of it with faults are counted, see `require_sound`.
         TokenizerError: when the tokenizer cannot be loaded.
     """
-    return (_inspect_file if target.is_file() else _inspect_mixture)(target, request, advance)
+    faults, looked = Faults(), _Looked(request)
+    for batch in mixture.batches(sources=request.sources, advance=advance, checked=True, faults=faults):
+        looked.add(batch)
+    entries = {entry.name: entry for entry in mixture.entries(request.sources)} if mixture.manifest else {}
+    found = looked.inspection(mixture, list(entries) if mixture.manifest else looked.occurring())
+    found.faults, found.fault_examples = faults.count, faults.examples
+    for one in found.sources if mixture.manifest else ():
+        entry = entries[one.name]
+        one.funnel, one.left_out = entry.funnel, _losses(entry)
+        one.box_convention = entry.params.get("convention")
+        one.ids_not_found = len(entry.not_found)
+    return found
 
 
 def require_sound(inspection: Inspection) -> None:
@@ -64,77 +62,81 @@ def require_sound(inspection: Inspection) -> None:
     Raises:
         MixtureError: with the number of those that have, and the first.
     """
-    if inspection.faults:
-        first = inspection.fault_examples[0]
-        raise MixtureError(
-            f"{inspection.path}: {inspection.faults:,} records with faults, expected none; the first is {first.where} "
-            f"(id {first.id!r}): {first.why}; mend them in the file"
+    faults = Faults()
+    faults.count, faults.examples = inspection.faults, inspection.fault_examples
+    faults.require_none(inspection.path)
+
+
+class _Looked:
+    """What has been seen: a row of numbers for each record, the answers, and the sample."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._counter = request.counter()
+        self._sampler = Sampler(request.sample)
+        self._counting = AnswerCounter()
+        self._answers: dict[str, Answers | None] = {}
+        self._frames = [measure(from_dicts([]))]
+        self._source: str | None = None
+
+    def add(self, batch: Batch) -> None:
+        """Measure a batch of sound rows; those of a folder's source come together."""
+        frame = measure(batch.rows).with_columns(source=batch.sources)
+        if batch.entry is None:
+            frame = frame.with_columns(integer_id=pl.Series(batch.integer_ids, dtype=pl.Boolean))
+            self._offer(batch)
+        else:
+            self._begin(batch.entry.name)
+            self._sampler.offer_rows(batch.entry.name, batch.rows)
+        self._counting.add(batch.rows, batch.sources)
+        if self._counter is not None:
+            frame = frame.hstack(measure_tokens(to_dicts(batch.rows), self._counter))
+        self._frames.append(frame)
+
+    def _begin(self, source: str) -> None:
+        """Count up the answers of the source before, whose texts need not be kept any longer."""
+        if self._source not in (None, source):
+            self._answers[self._source] = self._counting.found(self._source)
+        self._source = source
+
+    def occurring(self) -> list[str]:
+        """The sources that were seen, in the order they are shown."""
+        seen = {name for frame in self._frames for name in frame["source"].unique()}
+        return [name for name in SOURCES if name in seen]
+
+    def _offer(self, batch: Batch) -> None:
+        """Offer the records of a JSON file as they are published; what tells them apart are their ids and places."""
+        if self._request.sample == 0:
+            return
+        described = zip(to_dicts(batch.rows), batch.sources, batch.places, batch.integer_ids, strict=True)
+        for row, source, place, integer in described:
+            image = {} if row["image"] is None else {"image": row["image"]}
+            record = {"id": published_id(row["reference_id"], integer=integer), **image}
+            record["conversations"] = row["conversations"]
+            self._sampler.offer(source, f"{row['reference_id']}$[{place}]", record)
+
+    def inspection(self, mixture: Mixture, names: list[str]) -> Inspection:
+        """The numbers of these sources."""
+        everything = pl.concat(self._frames, how="diagonal")
+        frames = everything.partition_by("source", as_dict=True)
+        nothing = everything.clear()
+        answers = {name: self._answers.get(name) or self._counting.found(name) for name in names}
+        all_sources = total(everything, set(names))
+        image_names = count_image_names(everything)
+        manifest = mixture.manifest
+        return Inspection(
+            path=str(mixture.path),
+            kind="mixture" if manifest else "llava_json",
+            name=mixture.name,
+            tokenizer=self._request.tokenizer,
+            sources=[numbers(frames.get((name,), nothing), name, answers=answers[name]) for name in names],
+            total=all_sources,
+            image_names=image_names,
+            image_names_audit=audit_image_names(image_names) if all_sources.audit else None,
+            overrides=manifest.overrides if manifest else {},
+            row_hash=manifest.row_hash if manifest else None,
+            sample=[record for name in names for record in self._sampler.drawn(name)],
         )
-
-
-def selected(manifest: Manifest, names: tuple[str, ...], *, folder: Path) -> list[SourceEntry]:
-    """The sources of a mixture that these name, or all.
-
-    Raises:
-        MixtureError: for a name that is not among them.
-    """
-    require_known(folder, names, [entry.name for entry in manifest.sources])
-    return [entry for entry in manifest.sources if not names or entry.name in names]
-
-
-def require_known(path: Path, names: tuple[str, ...], known: list[str]) -> None:
-    """All of these sources are among those that are known.
-
-    Raises:
-        MixtureError: for the first that is not.
-    """
-    for name in names:
-        if name not in known:
-            raise MixtureError(f"--source {name}: {path} has no such source{did_you_mean(name, known)}")
-
-
-def _inspect_mixture(folder: Path, request: Request, advance: Advance) -> Inspection:
-    manifest = load_manifest(folder)
-    require_sums(folder, manifest)
-    entries = selected(manifest, request.sources, folder=folder)
-    counter, sampler = request.counter(), Sampler(request.sample)
-    whole = max(sum(entry.conversations for entry in entries), 1)
-    measured = {
-        entry.name: _measured(folder, entry, counter, sampler, lambda rows: advance(rows / whole)) for entry in entries
-    }
-    require_unique(folder, pl.concat([one.frame["id"] for one in measured.values()]))
-    found = _inspection(folder, request, measured, sampler)
-    found.kind, found.name, found.row_hash = "mixture", manifest.name, manifest.row_hash
-    found.overrides = manifest.overrides
-    for one, entry in zip(found.sources, entries, strict=True):
-        if one.pairs != entry.pairs:
-            raise MixtureError(
-                f"{folder}: {entry.name}: {one.pairs:,} pairs, expected {entry.pairs:,} as manifest.json says; "
-                "build the mixture again"
-            )
-        one.funnel, one.left_out = entry.funnel, _losses(entry)
-        one.box_convention = entry.params.get("convention")
-        one.ids_not_found = len(entry.not_found)
-    return found
-
-
-def _measured(
-    folder: Path, entry: SourceEntry, counter: TokenCounter | None, sampler: Sampler, advance: Callable[[int], None]
-) -> _Measured:
-    """A source's records, all of them checked."""
-    check, answers = RecordCheck(), AnswerCounter()
-    frames = [measure(from_dicts([]))]
-    for shard in entry.shards:
-        for batch in whole_rows(folder, shard):
-            rows = to_dicts(batch)
-            require_valid(rows, check, entry=entry, shard=shard)
-            for row in rows:
-                sampler.offer(entry.name, row["id"], row)
-            frame = measure(batch)
-            answers.add(batch, frame["source"])
-            frames.append(frame if counter is None else frame.hstack(measure_tokens(rows, counter)))
-            advance(len(rows))
-    return _Measured(pl.concat(frames, how="diagonal"), answers.found(entry.name))
 
 
 def _losses(entry: SourceEntry) -> list[Loss]:
@@ -146,46 +148,3 @@ def _losses(entry: SourceEntry) -> list[Loss]:
             if pairs > 0 or (records > 0 and reason in step.examples):
                 losses.append(Loss(step.step, reason, records, pairs))
     return losses
-
-
-def _inspect_file(path: Path, request: Request, advance: Advance) -> Inspection:
-    counter, sampler, faults, answers = request.counter(), Sampler(request.sample), Faults(), AnswerCounter()
-    size = max(path.stat().st_size, 1)
-    records = sound_records(path, faults, progress=lambda num_bytes: advance(num_bytes / size))
-    frames = [measure_records([], from_dicts([]))]
-    while batch := list(islice(records, ROWS_PER_GROUP)):
-        rows = [record.row for record in batch]
-        columns = from_dicts(rows)
-        frame = measure_records(batch, columns)
-        for source, record in zip(frame["source"], batch, strict=True):
-            sampler.offer(source, f"{record.id}{record.where}", record.as_published())
-        answers.add(columns, frame["source"])
-        frames.append(frame if counter is None else frame.hstack(measure_tokens(rows, counter)))
-    told = pl.concat(frames, how="diagonal").partition_by("source", as_dict=True)
-    names = [name for name in SOURCES if (name,) in told]
-    require_known(path, request.sources, names)
-    chosen = {
-        name: _Measured(told[name,], answers.found(name))
-        for name in names
-        if not request.sources or name in request.sources
-    }
-    found = _inspection(path, request, chosen, sampler)
-    found.faults, found.fault_examples = faults.count, faults.examples
-    return found
-
-
-def _inspection(path: Path, request: Request, measured: dict[str, _Measured], sampler: Sampler) -> Inspection:
-    frame = pl.concat([measure(from_dicts([])), *(one.frame for one in measured.values())], how="diagonal")
-    all_sources = total(frame, set(measured))
-    image_names = count_image_names(frame)
-    return Inspection(
-        path=str(path),
-        kind="llava_json",
-        name=path.name,
-        tokenizer=request.tokenizer,
-        sources=[numbers(one.frame, name, answers=one.answers) for name, one in measured.items()],
-        total=all_sources,
-        image_names=image_names,
-        image_names_audit=audit_image_names(image_names) if all_sources.audit else None,
-        sample=[record for name in measured for record in sampler.drawn(name)],
-    )

@@ -16,8 +16,8 @@ from PIL import Image
 
 from mix665k.mixtures.card.front_matter import IMAGE
 from mix665k.mixtures.images.places import is_inside
+from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.publish.layout import IMAGES
-from mix665k.mixtures.storage.integrity import whole_rows
 from mix665k.mixtures.storage.parquet import DICTIONARIES, SCHEMA, shard_name
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.manifest import SourceEntry
@@ -43,7 +43,7 @@ class Written(NamedTuple):
     memory_bytes: int
 
 
-def plan_parts(folder: Path, entries: Iterable[SourceEntry], images: Path) -> dict[str, list[Part]]:
+def plan_parts(mixture: Mixture, entries: Iterable[SourceEntry], images: Path) -> dict[str, list[Part]]:
     """The files of every source, so that each has its number of how many before one is written.
 
     Raises:
@@ -56,7 +56,7 @@ def plan_parts(folder: Path, entries: Iterable[SourceEntry], images: Path) -> di
     found = {}
     for entry in entries:
         each = []
-        for name in _names(folder, entry):
+        for name in _names(mixture, entry):
             if name is not None and name not in sizes:
                 sizes[name] = _bytes_of(images, name, missing)
             each.append(sizes[name] if name is not None else 0)
@@ -72,13 +72,15 @@ def plan_parts(folder: Path, entries: Iterable[SourceEntry], images: Path) -> di
     return found
 
 
-def write_parts(folder: Path, entry: SourceEntry, parts: list[Part], images: Path, *, out: Path) -> Iterator[Written]:
+def write_parts(
+    mixture: Mixture, entry: SourceEntry, parts: list[Part], *, images: Path, out: Path
+) -> Iterator[Written]:
     """Write the files of a source below a folder, each when it is asked for.
 
     Raises:
         MixtureError: for a file that is no picture, or when there is no room.
     """
-    rows = _Rows(batch for shard in entry.shards for batch in whole_rows(folder, shard))
+    rows = _Rows(batch.rows for batch in mixture.batches(sources=[entry.name]))
     for part in parts:
         file = out / part.path
         try:
@@ -143,10 +145,9 @@ def _bytes_of(images: Path, name: str, missing: list[str]) -> int:
     return size
 
 
-def _names(folder: Path, entry: SourceEntry) -> Iterator[str | None]:
-    for shard in entry.shards:
-        for rows in whole_rows(folder, shard):
-            yield from rows.column("image").to_pylist()
+def _names(mixture: Mixture, entry: SourceEntry) -> Iterator[str | None]:
+    for batch in mixture.batches(sources=[entry.name]):
+        yield from batch.rows.column("image").to_pylist()
 
 
 def _cuts(sizes: list[int]) -> list[int]:

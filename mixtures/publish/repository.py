@@ -10,6 +10,7 @@ from mix665k.mixtures.build.selection import Choice, Selection
 from mix665k.mixtures.card.card import CARD, card, licence_table
 from mix665k.mixtures.card.front_matter import Place, Size
 from mix665k.mixtures.card.sizes import source_size
+from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Bar
 from mix665k.mixtures.publish.croissant import ParquetFile, croissant
 from mix665k.mixtures.publish.derive import choose, without
@@ -22,7 +23,7 @@ from mix665k.mixtures.verify.alone import verify_mixture
 from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.hub import File, Owned, Pushed, Target, push, require_access, require_name
-from mix665k.schemas.manifest import MANIFEST, Manifest, load_manifest
+from mix665k.schemas.manifest import MANIFEST, Manifest
 
 _OWNED = Owned(("data/*.parquet", f"{IMAGES}/*.parquet"), marker=MANIFEST)
 
@@ -115,7 +116,8 @@ class _Counted:
 
 def _prepare(folder: Path, request: Request, work: Path, bar: Bar) -> Repository:
     """Check everything, and know what will be published; images are written below `work` as they are asked for."""
-    manifest = load_manifest(folder)
+    mixture = Mixture.open(folder)
+    manifest = mixture.require_manifest()
     selection = choose(manifest, request.choice)
     with bar("checking") as advance:
         found = verify_mixture(folder, advance=advance, jobs=request.jobs)
@@ -123,20 +125,20 @@ def _prepare(folder: Path, request: Request, work: Path, bar: Bar) -> Repository
         failed = ", ".join(check.name for check in found.checks if not check.passed)
         raise MixtureError(f"{folder}: not published, `mix verify` does not pass it: {failed}; run it to see what")
     rest = without(manifest, selection)
-    parts = plan_parts(folder, rest.sources, request.images) if request.images else {}
-    return Repository(rest, selection, _files(folder, rest, request, parts, work))
+    parts = plan_parts(mixture, rest.sources, request.images) if request.images else {}
+    return Repository(rest, selection, _files(mixture, rest, request, parts, work))
 
 
 def _files(
-    folder: Path, manifest: Manifest, request: Request, parts: dict[str, list[Part]], work: Path
+    mixture: Mixture, manifest: Manifest, request: Request, parts: dict[str, list[Part]], work: Path
 ) -> Iterator[File]:
     """The files of the repository, the large ones first; those that tell of them last."""
     for entry in manifest.sources:
-        yield from (File(shard.path, folder / shard.path) for shard in entry.shards)
+        yield from (File(shard.path, mixture.path / shard.path) for shard in entry.shards)
     pictures, pictured = [], {}
     for entry in manifest.sources if request.images else ():
         size = Size(entry.conversations, 0, 0)
-        for one in write_parts(folder, entry, parts[entry.name], request.images or work, out=work):
+        for one in write_parts(mixture, entry, parts[entry.name], images=request.images or work, out=work):
             file = ParquetFile(one.path, one.file.stat().st_size, sha256_of(one.file))
             size = size._replace(
                 num_bytes=size.num_bytes + one.memory_bytes, download_bytes=size.download_bytes + file.num_bytes
@@ -145,7 +147,7 @@ def _files(
             yield File(one.path, one.file, passing=True)
         pictured[entry.name] = size
     place = Place(request.target.repository, request.target.revision, pictured)
-    sizes = {entry.name: source_size(folder, entry) for entry in manifest.sources}
+    sizes = {entry.name: source_size(mixture.path, entry) for entry in manifest.sources}
     yield File(RECIPE, manifest.recipe.encode())
     yield File(LICENCES, f"# Licences\n\nEach source keeps its own.\n\n{licence_table(manifest)}\n".encode())
     yield File(CROISSANT, croissant(manifest, place, description=_described(manifest), pictures=pictures))

@@ -6,11 +6,13 @@ What yields texts finds every fault and names places below the mixture's folder;
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from mix665k.mixtures.storage.parquet import Filling, read_shard, shard_name
+from mix665k.mixtures.storage.rows import to_dicts
+from mix665k.mixtures.storage.suspects import suspects
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
@@ -122,25 +124,33 @@ def whole_rows(folder: Path, shard: Shard) -> Iterator[pa.RecordBatch]:
     _raise_first(folder, row_faults(shard, found))
 
 
-def record_fault(
-    row: dict[str, Any], check: RecordCheck, *, entry: SourceEntry, shard: Shard, explained: bool = True
-) -> str | None:
-    """Where a row disagrees with the schema, the rules of conversations or its source, with its id."""
-    why = check.row(row, explained=explained)
-    if why is None and (row["source"] != entry.name or not row["id"].startswith(f"{entry.name}/")):
-        why = f"$.source: {row['source']!r}, expected {entry.name!r} there and in front of the id"
-    return why and f"{shard.path}: {row['id']}: {why}"
+def record_faults(
+    rows: pa.RecordBatch, check: RecordCheck, *, entry: SourceEntry, shard: Shard, max_explained: int | None = None
+) -> Iterator[str]:
+    """Rows that disagree with the schema, the rules of conversations or their source, each with its id.
+
+    Only rows that the quick look at columns suspects are checked one by one. What the schema forbids is explained, at
+    some cost, for the first `max_explained` of them; by default for all.
+    """
+    doubtful = suspects(rows, source=entry.name)
+    found = 0
+    for row in to_dicts(rows.take(pa.array(doubtful))) if doubtful else ():
+        why = check.row(row, explained=max_explained is None or found < max_explained)
+        if why is None and (row["source"] != entry.name or not row["id"].startswith(f"{entry.name}/")):
+            why = f"$.source: {row['source']!r}, expected {entry.name!r} there and in front of the id"
+        if why:
+            found += 1
+            yield f"{shard.path}: {row['id']}: {why}"
 
 
-def require_valid(rows: Iterable[dict[str, Any]], check: RecordCheck, *, entry: SourceEntry, shard: Shard) -> None:
+def require_valid(rows: pa.RecordBatch, check: RecordCheck, *, entry: SourceEntry, shard: Shard) -> None:
     """Every row agrees with the schema, the rules of conversations and its source.
 
     Raises:
         MixtureError: for the first that does not, with its id.
     """
-    for row in rows:
-        if why := record_fault(row, check, entry=entry, shard=shard):
-            raise MixtureError(f"{why}; {AGAIN}")
+    for why in record_faults(rows, check, entry=entry, shard=shard):
+        raise MixtureError(f"{why}; {AGAIN}")
 
 
 def repeated(ids: "pl.Series") -> "pl.Series":

@@ -1,38 +1,39 @@
-"""The records of a file in LLaVA's own form, checked as those of a mixture are."""
+"""A file in LLaVA's own JSON form as rows of a mixture, its records checked as those of a mixture are."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import polars as pl
+import msgspec
 import pyarrow as pa
 
 from mix665k.builders.raw import Bad, json_path, read
 from mix665k.builders.sources.llava_json import LlavaRecord, llava_file
-from mix665k.mixtures.inspect.findings import Fault
-from mix665k.mixtures.inspect.measure import measure
-from mix665k.mixtures.storage.parquet import SCHEMA, TURN, lists
-from mix665k.mixtures.storage.prompt_kinds import told_source
+from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, SCHEMA, TURN, lists
+from mix665k.mixtures.storage.rows import to_dicts, uncollected
+from mix665k.mixtures.storage.suspects import suspects
 from mix665k.mixtures.storage.validate import RecordCheck
+from mix665k.schemas.errors import MixtureError
 
+LABEL = "file"
+"""What the rows of a file have as `source`, and in front of their ids."""
+WHOLE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
+"""Texts that a 64-bit integer gives back unchanged."""
 _MAX_EXAMPLES = 10
 
 
-class Sound(NamedTuple):
-    """A record without faults: where it stands, its id as the file has it, and the row it would be in a mixture."""
+class Fault(msgspec.Struct):
+    """What is wrong with one record of a JSON file: its JSON path, its id, and the reason."""
 
     where: str
-    id: str | int
-    row: dict[str, Any]
-
-    def as_published(self) -> dict[str, Any]:
-        """Id, image and conversations, as in the file."""
-        image = {} if self.row["image"] is None else {"image": self.row["image"]}
-        return {"id": self.id, **image, "conversations": self.row["conversations"]}
+    id: str
+    why: str
 
 
 class Faults:
-    """Counts records with faults and keeps a few examples."""
+    """Counts records with faults and keeps the first ten as examples."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -44,39 +45,66 @@ class Faults:
         if len(self.examples) < _MAX_EXAMPLES:
             self.examples.append(fault)
 
+    def require_none(self, path: object) -> None:
+        """No record of the file has a fault.
 
-def sound_records(path: Path, faults: Faults, *, progress: Callable[[int], None]) -> Iterator[Sound]:
-    """The records without faults, one at a time; `progress` hears the bytes read since its last call.
+        Raises:
+            MixtureError: with the number of those that have one, and the first.
+        """
+        if self.count:
+            first = self.examples[0]
+            raise MixtureError(
+                f"{path}: {self.count:,} records with faults, expected none; the first is {first.where} "
+                f"(id {first.id!r}): {first.why}; fix them in the file"
+            )
+
+
+class FileRows(NamedTuple):
+    """Records of a file: as rows, where each stands in the file's list, and whether its id is an integer there."""
+
+    rows: pa.RecordBatch
+    places: list[int]
+    integer_ids: list[bool]
+
+
+def read_rows(path: Path, faults: Faults, *, checked: bool, progress: Callable[[int], None]) -> Iterator[FileRows]:
+    """The records without faults, a row group's worth of the file at a time; the others are added to `faults`.
+
+    Unless `checked`, only a record that is not of LLaVA's form has a fault, and the rows may hold any texts.
+    `progress` is called with the bytes read since its last call.
 
     Raises:
-        RawDataError: when the file is not a JSON list.
+        RawDataError: when the file is missing or no JSON list.
     """
-    check = RecordCheck()
-    for place, found in decoded_records(path, progress=progress):
-        fault = found if isinstance(found, Fault) else fault_of(found, place, check)
-        if fault is not None:
-            faults.add(fault)
-        elif not isinstance(found, Fault):
-            yield Sound(f"$[{place}]", found.id, _row(found, f"$[{place}]"))
-
-
-def decoded_records(path: Path, *, progress: Callable[[int], None]) -> Iterator[tuple[int, LlavaRecord | Fault]]:
-    """The records of a file by their place in its list, or what is wrong with their form; see `sound_records`."""
     file = llava_file(path.name)
-    for place, identifier, found in read(file, path, progress):
-        assert isinstance(place, int), place
-        if isinstance(found, Bad):
-            where = json_path(file, place)
-            inside = found.where.removeprefix(where)
-            yield place, Fault(where, identifier, f"${inside}: {found.why}" if inside else found.why)
-        else:
-            yield place, found
+    found, check = read(file, path, progress), RecordCheck()
+    while batch := _next(found):
+        records: list[tuple[int, LlavaRecord]] = []
+        bad: dict[int, Fault] = {}
+        for place, identifier, one in batch:
+            assert isinstance(place, int), place
+            if isinstance(one, Bad):
+                where = json_path(file, place)
+                inside = one.where.removeprefix(where)
+                bad[place] = Fault(where, identifier, f"${inside}: {one.why}" if inside else one.why)
+            else:
+                records.append((place, one))
+        rows = to_rows(records)
+        for i in suspects(rows, source=LABEL) if checked else ():
+            place, record = records[i]
+            if why := _roles_fault(record) or check.row(to_dicts(rows.slice(i, 1))[0]):
+                bad[place] = Fault(f"$[{place}]", str(record.id), why)
+        for place in sorted(bad):
+            faults.add(bad[place])
+        sound = [i for i, (place, _) in enumerate(records) if place not in bad]
+        rows = rows.take(pa.array(sound, pa.int64())) if len(sound) < len(rows) else rows
+        records = [records[i] for i in sound]
+        yield FileRows(rows, [place for place, _ in records], [isinstance(one.id, int) for _, one in records])
 
 
-def fault_of(record: LlavaRecord, place: int, check: RecordCheck) -> Fault | None:
-    """What is wrong with the content of a record, if anything."""
-    why = _roles_fault(record) or check.row(_row(record, f"$[{place}]"))
-    return None if why is None else Fault(f"$[{place}]", str(record.id), why)
+def _next(found: Iterator[Any]) -> list[Any]:
+    with uncollected():
+        return list(islice(found, ROWS_PER_GROUP))
 
 
 def to_rows(records: Sequence[tuple[int, LlavaRecord]]) -> pa.RecordBatch:
@@ -89,8 +117,8 @@ def to_rows(records: Sequence[tuple[int, LlavaRecord]]) -> pa.RecordBatch:
         fields=list(TURN),
     )
     columns = [
-        pa.array([f"file/{record.id}" for _, record in records], pa.string()),
-        pa.array(["file"] * len(records), pa.string()),
+        pa.array([f"{LABEL}/{record.id}" for _, record in records], pa.string()),
+        pa.array([LABEL] * len(records), pa.string()),
         pa.array([record.image for _, record in records], pa.string()),
         lists(counts, structs),
         lists([count // 2 for count in counts], pa.array(origins, pa.string())),
@@ -100,26 +128,15 @@ def to_rows(records: Sequence[tuple[int, LlavaRecord]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 
 
-def measure_records(records: Sequence[Sound], rows: pa.RecordBatch) -> pl.DataFrame:
-    """The numbers of each record with the source that it tells, and whether its id is an integer.
-
-    `rows` are those of the records.
-    """
-    frame = measure(rows)
-    integers = pl.Series("integer_id", [isinstance(record.id, int) for record in records], pl.Boolean)
-    return frame.with_columns(integers, source=told_source(pl.col("image"), pl.col("form")))
+def published_record(row: dict[str, Any], *, integer_id: bool) -> dict[str, Any]:
+    """A row as the published file has it, where text-only records have `model` in place of `image`."""
+    about = {"model": ""} if row["image"] is None else {"image": row["image"]}
+    return {"id": published_id(row["reference_id"], integer=integer_id), **about, "conversations": row["conversations"]}
 
 
-def _row(record: LlavaRecord, where: str) -> dict[str, Any]:
-    return {
-        "id": f"file/{record.id}",
-        "source": "file",
-        "image": record.image,
-        "conversations": [{"from": turn.role, "value": turn.value} for turn in record.conversations],
-        "origins": [where] * (len(record.conversations) // 2),
-        "steps": [],
-        "reference_id": str(record.id),
-    }
+def published_id(reference_id: str, *, integer: bool) -> str | int:
+    """The id that LLaVA's own form has for a row."""
+    return int(reference_id) if integer else reference_id
 
 
 def _roles_fault(record: LlavaRecord) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mix665k.schemas.conversation import Conversation, values
@@ -119,6 +120,11 @@ def lists(lengths: Sequence[int], items: pa.Array) -> pa.ListArray:
     """Items as lists of these lengths."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), items)
+
+
+def count_pairs(rows: pa.RecordBatch) -> int:
+    """The question-answer pairs of some rows; a turn without a counterpart is none."""
+    return int(pc.sum(pc.divide(pc.list_value_length(rows.column("conversations")), 2)).as_py() or 0)
 
 
 def shard_name(source: str, number: int, count: int) -> str:

@@ -1,6 +1,7 @@
 """Telling a record's prompt form, and from it and the image's folder the source it comes from."""
 
 import polars as pl
+import pyarrow as pa
 
 from mix665k.mixtures.storage.published_counts import RECORDS, UNTOLD
 from mix665k.schemas.conversation import IMAGE_TOKEN
@@ -51,3 +52,11 @@ def told_source(image: pl.Expr, form: pl.Expr) -> pl.Expr:
     coco = form.cast(pl.String).replace_strict(_COCO, default="coco, caption")
     told = pl.when(image.is_null()).then(pl.lit("sharegpt")).when(folder == "coco").then(coco)
     return told.otherwise(folder.replace_strict(_FOLDERS, default=OTHER_IMAGES))
+
+
+def told_sources(rows: pa.RecordBatch) -> pl.Series:
+    """The same for each row, whatever source it says."""
+    question = pl.col("conversations").list.first().struct.field("value")
+    frame = pl.DataFrame(rows.select(["image", "conversations"]))
+    told = frame.select(told_source(pl.col("image"), prompt_form(question)).alias("source"))
+    return told.to_series().cast(pl.String)

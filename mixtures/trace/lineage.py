@@ -10,11 +10,12 @@ import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.provenance import Trace, follow
 from mix665k.builders.registry import SOURCES, Source
 from mix665k.mixtures.build.reuse_key import TOKENIZER, input_fault
+from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.trace.record import Located, find_record
 from mix665k.mixtures.trace.words import in_words
 from mix665k.schemas.errors import MixtureError, RawDataError, did_you_mean
-from mix665k.schemas.manifest import InputFile, SourceEntry, load_manifest
+from mix665k.schemas.manifest import InputFile, SourceEntry
 
 
 class StepTaken(msgspec.Struct):
@@ -74,7 +75,8 @@ def trace(folder: Path, identifier: str, raw: Path | None, *, advance: Advance) 
     """
     if raw is not None and not raw.is_dir():
         raise RawDataError(f"--raw {raw}: no such folder; `mix sources` tells what belongs there")
-    located = find_record(folder, load_manifest(folder), identifier)
+    mixture = Mixture.open(folder)
+    located = find_record(mixture, identifier)
     source = _source(located.entry)
     origins = list(dict.fromkeys(located.row["origins"]))
     files = {file.role: file for file in located.entry.inputs if file.role != TOKENIZER}

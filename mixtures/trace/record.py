@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.storage.integrity import AGAIN, require_file
 from mix665k.mixtures.storage.parquet import SCHEMA
 from mix665k.schemas.errors import MixtureError, did_you_mean
@@ -26,12 +27,13 @@ class Located(NamedTuple):
     entry: SourceEntry
 
 
-def find_record(folder: Path, manifest: Manifest, identifier: str) -> Located:
+def find_record(mixture: Mixture, identifier: str) -> Located:
     """The record of this id, or the only one that goes by it without its number, or by its reference id.
 
     Raises:
         MixtureError: when there is none, or several, with the ids that may be meant; when a shard is damaged.
     """
+    folder, manifest = mixture.path, mixture.require_manifest()
     label, _, rest = identifier.partition("/")
     own = [entry for entry in manifest.sources if entry.name == label]
     if located := _only(folder, own, pl.col("id") == identifier):

@@ -7,9 +7,8 @@ import pyarrow as pa
 
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.parallel import Report
-from mix665k.mixtures.storage.integrity import AGAIN, file_faults, record_fault, row_faults
-from mix665k.mixtures.storage.parquet import Filling, read_shard
-from mix665k.mixtures.storage.rows import to_dicts, uncollected
+from mix665k.mixtures.storage.integrity import AGAIN, file_faults, record_faults, row_faults
+from mix665k.mixtures.storage.parquet import Filling, count_pairs, read_shard
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.mixtures.verify.verification import MAX_SHOWN, Lines
 from mix665k.schemas.errors import MixtureError, os_reason
@@ -53,12 +52,10 @@ def look_at(request: ShardRequest, report: Report) -> Looked:
             found.add(batch)
             ids.append(batch.column("id"))
             sampler.offer_rows(entry.name, batch)
-            with uncollected():
-                for row in to_dicts(batch):
-                    pairs += len(row["conversations"]) // 2
-                    explained = records.count < MAX_SHOWN
-                    if why := record_fault(row, check, entry=entry, shard=shard, explained=explained):
-                        records.add(why)
+            pairs += count_pairs(batch)
+            shown = MAX_SHOWN - records.count
+            for why in record_faults(batch, check, entry=entry, shard=shard, max_explained=shown):
+                records.add(why)
             report(0, len(batch))
         for line in row_faults(shard, found) if there else ():
             content.add(line)

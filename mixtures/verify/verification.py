@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from mix665k.mixtures.diff.comparison import Comparison
 from mix665k.schemas.errors import MixtureError
 
 Outcome = Literal["ok", "failed", "differs", "not checked", "not applicable"]
@@ -49,18 +50,22 @@ class Check(msgspec.Struct):
 
 
 class Verification(msgspec.Struct):
-    """All that was found; `overrides` are the options of the build that changed its recipe."""
+    """All that was found; `overrides` are the options of the build that changed its recipe.
+
+    `against` is the comparison with a published file, where that was asked for.
+    """
 
     path: str
     name: str | None
     row_hash: str | None
     checks: list[Check]
     overrides: dict[str, Any] = {}
+    against: Comparison | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether every check is passed."""
-        return all(check.passed for check in self.checks)
+        """Whether every check is passed, and the file equal that the mixture was compared with."""
+        return all(check.passed for check in self.checks) and (self.against is None or self.against.equal)
 
 
 def checked(name: str, lines: Iterable[str] | Lines, *, seen: str = "", otherwise: Outcome = "failed") -> Check:
@@ -83,8 +88,9 @@ def require_passed(found: Verification) -> None:
         raise MixtureError(f"{found.path}: {len(names)} of {len(found.checks)} checks not passed: {', '.join(names)}")
 
 
-def to_json(found: Verification, *, against: dict[str, Any] | None = None) -> str:
-    """The whole as one JSON document, with what a comparison with a published file found."""
-    ok = found.ok and (against is None or bool(against["equal"]))
-    content = {"ok": ok, **msgspec.structs.asdict(found), "against": against}
+def to_json(found: Verification) -> str:
+    """Everything as one JSON document."""
+    against = found.against
+    compared = {"equal": against.equal, **msgspec.structs.asdict(against)} if against else None
+    content = {"ok": found.ok, **msgspec.structs.asdict(found), "against": compared}
     return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()

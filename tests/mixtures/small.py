@@ -16,6 +16,7 @@ from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
 from mix665k.mixtures.inspect.findings import Inspection
 from mix665k.mixtures.inspect.run import Request, inspect
+from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.storage.manifests import write_manifest
 from mix665k.mixtures.storage.parquet import RowHash, read_shard
 from mix665k.mixtures.storage.rows import from_dicts, to_dicts
@@ -97,7 +98,7 @@ def change_rows(mixture: Path, name: str, change: Callable[[list[dict[str, Any]]
 
 def look(target: Path, request: Request = Request()) -> Inspection:  # noqa: B008, a value
     """What an inspection finds."""
-    return inspect(target, request, advance=lambda share: None)
+    return inspect(Mixture.open(target), request, advance=lambda share: None)
 
 
 def run(*arguments: str | Path) -> Result:

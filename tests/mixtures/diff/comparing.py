@@ -6,6 +6,7 @@ from typing import Any
 from mix665k.mixtures.diff.compare import Request
 from mix665k.mixtures.diff.comparison import Comparison, SourceComparison
 from mix665k.mixtures.diff.targets import compare_targets
+from mix665k.mixtures.mixture import Mixture
 from tests.mixtures.small import RECORDS, record, written
 
 ALL = [one for records in RECORDS.values() for one in records]
@@ -14,7 +15,7 @@ ALL = [one for records in RECORDS.values() for one in records]
 
 def compared(here: Path, there: Path, request: Request = Request()) -> Comparison:  # noqa: B008, a value
     """What a comparison finds."""
-    return compare_targets(here, there, request, advance=lambda share: None)
+    return compare_targets(Mixture.open(here), Mixture.open(there), request, advance=lambda share: None)
 
 
 def beside(mixture: Path, folder: Path, records: Any) -> Comparison:

@@ -9,17 +9,17 @@ import pytest
 from benchmarks.alterations import Altered, altered, found_by
 from mix665k.mixtures.diff.compare import Request
 from mix665k.mixtures.diff.comparison import Comparison, to_json
-from mix665k.mixtures.diff.published import compare_with_file
-from mix665k.mixtures.diff.targets import compare_targets
 from mix665k.mixtures.export.export import Export, export
+from mix665k.mixtures.mixture import Mixture
 from mix665k.schemas.manifest import load_manifest
+from tests.mixtures.diff.comparing import compared
 
 
 @pytest.fixture(scope="module")
 def reference(tiny_mixture: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Altered]:
     """The tiny mixture in LLaVA's form, one record of each source altered in each way it can be."""
     path = tmp_path_factory.mktemp("reference") / "reference.json"
-    export(tiny_mixture, Export("llava", path), advance=lambda share: None)
+    export(Mixture.open(tiny_mixture), Export("llava", path), advance=lambda share: None)
     lines = [line.rstrip(b",") for line in path.read_bytes().splitlines()[1:-1]]
     counts = {entry.name: entry.conversations for entry in load_manifest(tiny_mixture).sources}
     made = altered(lines, counts, each=1)
@@ -33,7 +33,7 @@ def as_found(comparison: Comparison) -> dict[str, Counter[str]]:
 
 def test_exactly_the_alterations_are_found(tiny_mixture: Path, reference: tuple[Path, Altered]) -> None:
     path, made = reference
-    comparison = compare_with_file(tiny_mixture, path, advance=lambda share: None)
+    comparison = compared(tiny_mixture, path)
     assert not comparison.equal
     assert comparison.there.faults == made.faults == 8
     assert as_found(comparison) == made.expected
@@ -64,7 +64,7 @@ def test_the_other_way_round_only_here_and_only_there_change_places(
         name: Counter({turned.get(what, what): count for what, count in counts.items()})
         for name, counts in made.expected.items()
     }
-    comparison = compare_targets(path, tiny_mixture, Request(), advance=lambda share: None)
+    comparison = compared(path, tiny_mixture)
     assert as_found(comparison) == expected
 
 
@@ -72,15 +72,15 @@ def test_a_source_that_is_asked_for_is_the_only_one_told_about(
     tiny_mixture: Path, reference: tuple[Path, Altered]
 ) -> None:
     path, made = reference
-    comparison = compare_targets(tiny_mixture, path, Request(("vg", "okvqa"), 1), advance=lambda share: None)
+    comparison = compared(tiny_mixture, path, Request(("vg", "okvqa"), 1))
     assert as_found(comparison) == {name: made.expected[name] for name in ("okvqa", "vg")}
     assert [len(source.examples) for source in comparison.sources] == [1, 1]
     assert comparison.total.here == sum(source.here for source in comparison.sources)
 
 
 def test_an_export_is_equal_to_its_mixture(tiny_mixture: Path, tmp_path: Path) -> None:
-    export(tiny_mixture, Export("llava", tmp_path / "llava.json"), advance=lambda share: None)
-    comparison = compare_with_file(tiny_mixture, tmp_path / "llava.json", advance=lambda share: None)
+    export(Mixture.open(tiny_mixture), Export("llava", tmp_path / "llava.json"), advance=lambda share: None)
+    comparison = compared(tiny_mixture, tmp_path / "llava.json")
     assert comparison.equal
     assert comparison.total.identical == comparison.here.records == comparison.there.records
     assert comparison.there.told_by == {"the same record": comparison.there.records}

@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mix665k.mixtures.diff.comparison import Change, Comparison, Example
-from mix665k.mixtures.diff.published import compare_with_file
 from mix665k.schemas.errors import MixtureError, RawDataError
 from tests.mixtures.diff.comparing import ALL, beside, by_source, changed, compared, found, two_files
 from tests.mixtures.small import SHORT, look, record, written
@@ -190,9 +189,9 @@ def test_a_file_that_is_no_json_list_is_an_error(small: Path, tmp_path: Path, te
 
 def test_a_target_that_is_not_there_is_an_error(small: Path, tmp_path: Path) -> None:
     with pytest.raises(MixtureError, match="no such file or folder, expected a mixture or a JSON file"):
-        compare_with_file(small, tmp_path / "none.json", advance=lambda share: None)
-    with pytest.raises(MixtureError, match="no such folder, expected"):
-        compare_with_file(tmp_path / "none", written(tmp_path, ALL), advance=lambda share: None)
+        compared(small, tmp_path / "none.json")
+    with pytest.raises(MixtureError, match="none: no such file or folder, expected a mixture"):
+        compared(tmp_path / "none", written(tmp_path, ALL))
 
 
 _RECORDS = st.lists(

@@ -9,10 +9,11 @@ import pytest
 
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
-from mix665k.mixtures.export.export import Export, export, llava_record
-from mix665k.mixtures.inspect.run import Request, inspect
+from mix665k.mixtures.export.export import Export, export
+from mix665k.mixtures.mixture import Batch, Mixture
+from mix665k.mixtures.storage.llava_json import published_record
 from mix665k.mixtures.storage.parquet import read_shard
-from mix665k.mixtures.storage.rows import to_dicts
+from mix665k.mixtures.storage.rows import from_dicts, to_dicts
 from mix665k.schemas.errors import MixtureError
 from tests.conftest import SilentWatcher
 from tests.mixtures.small import RECORDS, change_rows, run
@@ -45,13 +46,15 @@ def test_llavas_form_is_that_of_the_published_file(small: Path, tmp_path: Path) 
 )
 def test_only_plain_whole_numbers_become_integers(reference_id: str, exported: str | int) -> None:
     row: dict[str, Any] = {"reference_id": reference_id, "image": None, "conversations": []}
-    assert llava_record(row, integer_ids=True)["id"] == exported
-    assert llava_record(row, integer_ids=False)["id"] == reference_id
+    about = {"id": "gqa/1", "source": "gqa", "origins": [], "steps": []}
+    for integers, expected in ((True, exported), (False, reference_id)):
+        [integer_id] = Batch(from_dicts([row | about]), places=[0], entry=None, integers=integers).integer_ids
+        assert published_record(row, integer_id=integer_id)["id"] == expected
 
 
 def test_a_mixture_survives_the_way_out_and_in(tiny_mixture: Path, tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
-    export(tiny_mixture, Export("llava", tmp_path / "raw" / "mix.json"), advance=lambda share: None)
+    export(Mixture.open(tiny_mixture), Export("llava", tmp_path / "raw" / "mix.json"), advance=lambda share: None)
     recipe = tmp_path / "again.yaml"
     recipe.write_text("{name: again, sources: [{source: llava_json, files: {records: mix.json}}]}")
     plan = make_plan(str(recipe), Options(tmp_path / "raw", tmp_path / "again"))
@@ -67,8 +70,8 @@ def test_a_mixture_survives_the_way_out_and_in(tiny_mixture: Path, tmp_path: Pat
 
 def test_an_exported_file_is_measured_like_its_mixture(tiny_mixture: Path, tmp_path: Path) -> None:
     out = tmp_path / "mix.json"
-    export(tiny_mixture, Export("llava", out), advance=lambda share: None)
-    mixture, file = (inspect(path, Request(), advance=lambda share: None) for path in (tiny_mixture, out))
+    export(Mixture.open(tiny_mixture), Export("llava", out), advance=lambda share: None)
+    mixture, file = (Mixture.open(path).inspect() for path in (tiny_mixture, out))
     assert file.faults == 0
     assert (file.total.pairs_per_record, file.image_names) == (mixture.total.pairs_per_record, mixture.image_names)
     told = {one.name: one for one in file.sources}
@@ -98,7 +101,7 @@ def test_messages_hold_the_same_texts_under_other_names(small: Path, tmp_path: P
 
 def test_jsonl_has_one_object_per_line_also_with_line_separators_in_it(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "mix.jsonl"
-    export(small, Export("messages", out), advance=lambda share: None)
+    export(Mixture.open(small), Export("messages", out), advance=lambda share: None)
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").split("\n") if line]
     assert [list(row) for row in rows] == [["id", "images", "messages"]] * 5
 
@@ -118,12 +121,12 @@ def test_only_the_sources_asked_for_are_written(small: Path, tmp_path: Path) -> 
     run("export", small, "--format", "llava", "--out", out, "--source", "mine", "--source", "sharegpt")
     assert json.loads(out.read_text()) == [*RECORDS["sharegpt"], *RECORDS["mine"]]
     with pytest.raises(MixtureError, match=r"--source gq: .* has no such source; did you mean 'gqa'"):
-        export(small, Export("llava", tmp_path / "b.json", ("gq",)), advance=lambda share: None)
+        export(Mixture.open(small), Export("llava", tmp_path / "b.json", ("gq",)), advance=lambda share: None)
 
 
 def test_the_shares_of_the_work_add_up_to_the_whole(small: Path, tmp_path: Path) -> None:
     shares: list[float] = []
-    export(small, Export("llava", tmp_path / "mix.json"), advance=shares.append)
+    export(Mixture.open(small), Export("llava", tmp_path / "mix.json"), advance=shares.append)
     assert sum(shares) == pytest.approx(1)
 
 
@@ -172,11 +175,11 @@ def test_a_damaged_mixture_gives_no_file(copy: Path, tmp_path: Path, name: str) 
 def test_rows_that_are_lost_or_files_that_are_changed_are_damage(copy: Path, tmp_path: Path) -> None:
     change_rows(copy, "gqa", lambda rows: rows.pop(), hashes="files")
     with pytest.raises(MixtureError, match="rows: 2, expected 3"):
-        export(copy, Export("llava", tmp_path / "a.json"), advance=lambda share: None)
+        export(Mixture.open(copy), Export("llava", tmp_path / "a.json"), advance=lambda share: None)
     shard = next((copy / "data").glob("gqa-*"))
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(MixtureError, match="file hash: "):
-        export(copy, Export("llava", tmp_path / "a.json"), advance=lambda share: None)
+        export(Mixture.open(copy), Export("llava", tmp_path / "a.json"), advance=lambda share: None)
 
 
 def test_a_wrong_option_is_wrong_usage(small: Path, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_a_dry_run_asks_nobody_and_writes_nothing(mirror: Publisher, tmp_path: P
     assert f"{mirror.url}/vg/image_data.json.zip" in run(*arguments, "--mirror", mirror.url).stdout
     shown = run(*arguments, "--mixture", tmp_path / "nowhere")
     assert shown.exit_code == 1
-    assert "nowhere: no such folder" in shown.stderr
+    assert "nowhere: no such file or folder" in shown.stderr
 
 
 def test_raw_files_and_images_may_share_a_folder(mirror: Publisher, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from mix665k.builders.synthetic import draw_images
 from mix665k.mixtures.images.findings import to_json
+from mix665k.mixtures.mixture import EXPECTED
 from tests.mixtures.images.made import COVERS, check, mixture, picture, save
 from tests.mixtures.small import run
 
@@ -134,7 +135,7 @@ def test_the_wrong_folder_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ('[{"id": 1, "image": 5, "conversations": []}]', "$[0].image: expected str | null, got int (id '1')"),
+        ('[{"id": 1, "image": 5, "conversations": []}]', "the first is $[0] (id '1'): $.image: expected str | null"),
         ('[{"id": 1, "image": "a.jpg"', "not a complete JSON file"),
         ("{}", "$: expected array, got object; is it the right file?"),
     ],
@@ -150,7 +151,7 @@ def test_a_file_of_another_form_is_one_line(tmp_path: Path, records: str, messag
 
 def test_no_mixture_is_one_line(tmp_path: Path) -> None:
     shown = run("images", tmp_path / "none", "--images", tmp_path)
-    assert shown.stderr == f"error: {tmp_path / 'none'}: no such folder, expected a mixture\n"
+    assert shown.stderr == f"error: {tmp_path / 'none'}: no such file or folder, {EXPECTED}\n"
 
 
 def test_text_alone_names_no_image(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_folder_that_is_no_mixture_is_one_line_and_exit_code_1(tmp_path: Path)
     shown = run("inspect", tmp_path)
     assert (shown.exit_code, shown.stdout) == (1, "")
     assert shown.stderr == f"error: {tmp_path}: is no mixture, expected manifest.json in it\n"
-    assert "no such folder" in run("inspect", tmp_path / "nothing").stderr
+    assert "no such file or folder" in run("inspect", tmp_path / "nothing").stderr
 
 
 @pytest.mark.parametrize("command", [("verify",), ("trace", "7"), ("publish", "me/mix", "--dry-run")])

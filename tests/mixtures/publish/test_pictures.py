@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.publish.pictures import plan_parts
 from mix665k.mixtures.verify.alone import verify_mixture
 from mix665k.schemas.errors import MixtureError
@@ -102,7 +103,7 @@ def test_full_files_are_followed_by_others(
 ) -> None:
     size = max((images / name).stat().st_size for name in COLOURS)
     monkeypatch.setattr("mix665k.mixtures.publish.pictures.MAX_BYTES", 2 * size)
-    parts = plan_parts(small, load_manifest(small).sources, images)
+    parts = plan_parts(Mixture.open(small), load_manifest(small).sources, images)
     assert {name: [tuple(part) for part in found] for name, found in parts.items()} == {
         "gqa": [("images/gqa-00000-of-00002.parquet", 2), ("images/gqa-00001-of-00002.parquet", 1)],
         "sharegpt": [("images/sharegpt-00000-of-00001.parquet", 1)],
@@ -113,7 +114,11 @@ def test_full_files_are_followed_by_others(
         row["id"] for row in rows_of(small)["gqa"]
     ]
     monkeypatch.setattr("mix665k.mixtures.publish.pictures.MAX_BYTES", 1)
-    assert [part.rows for part in plan_parts(small, load_manifest(small).sources, images)["gqa"]] == [1, 1, 1]
+    assert [part.rows for part in plan_parts(Mixture.open(small), load_manifest(small).sources, images)["gqa"]] == [
+        1,
+        1,
+        1,
+    ]
 
 
 def test_images_are_stored_as_they_are(small: Path, images: Path, tmp_path: Path) -> None:
@@ -163,4 +168,4 @@ def test_nothing_outside_the_folder_is_an_image(copy: Path, images: Path, name: 
     (images.parent / "secret.jpg").write_bytes(content.getvalue())
     change_rows(copy, "mine", lambda rows: rows[0].update(image=name), hashes="all")
     with pytest.raises(MixtureError, match="1 of 4 images are missing"):
-        plan_parts(copy, load_manifest(copy).sources, images)
+        plan_parts(Mixture.open(copy), load_manifest(copy).sources, images)

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mix665k.builders.sources.llava_json import LlavaRecord, Said
-from mix665k.mixtures.diff.suspects import suspects
-from mix665k.mixtures.storage.llava_json import fault_of, to_rows
+from mix665k.mixtures.storage.llava_json import LABEL, to_rows
 from mix665k.mixtures.storage.parquet import read_shard
 from mix665k.mixtures.storage.rows import from_dicts, to_dicts
+from mix665k.mixtures.storage.suspects import suspects
 from mix665k.mixtures.storage.validate import RecordCheck
 
 CHECK = RecordCheck()
@@ -40,8 +40,9 @@ TEXTS = st.one_of(
 )
 def test_every_faulty_record_of_a_file_is_a_suspect(records: list[LlavaRecord]) -> None:
     placed = list(enumerate(records))
-    faulty = {place for place, record in placed if fault_of(record, place, CHECK)}
-    assert faulty <= set(suspects(to_rows(placed)))
+    rows = to_rows(placed)
+    faulty = {place for place, row in enumerate(to_dicts(rows)) if CHECK.row(row)}
+    assert faulty <= set(suspects(rows, source=LABEL))
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,7 @@ def test_every_faulty_record_of_a_file_is_a_suspect(records: list[LlavaRecord]) 
         {"id": "other/1"},
         {"id": "gqa/1\n"},
         {"source": "vqa"},
+        {"id": "vqa/1", "source": "vqa"},
         {"image": ""},
         {"image": None},
         {"origins": []},
@@ -74,13 +76,13 @@ def test_a_row_with_a_fault_is_the_only_suspect(changes: dict[str, Any]) -> None
         "steps": [],
         "reference_id": "1",
     }
-    assert suspects(from_dicts([sound, sound | changes, sound])) == [1]
+    assert suspects(from_dicts([sound, sound | changes, sound]), source="gqa") == [1]
 
 
 def test_no_record_of_a_built_mixture_is_a_suspect(tiny_mixture: Path) -> None:
     for shard in (tiny_mixture / "data").glob("*.parquet"):
         for rows in read_shard(shard):
-            assert suspects(rows) == []
+            assert suspects(rows, source=shard.name.partition("-")[0]) == []
 
 
 def test_records_of_a_file_become_rows() -> None:
