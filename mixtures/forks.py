@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
+from typing import Any
 
 
 def server_context(preload: str) -> SpawnContext | ForkServerContext:
@@ -23,6 +24,25 @@ def server_context(preload: str) -> SpawnContext | ForkServerContext:
         forkserver.ensure_running()  # it and its processes inherit this: Ctrl-C is for their parent, which ends them
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Start processes in this block: Ctrl-C is put off, and they do not run the user's script again.
+
+    multiprocessing imports the main script in every process that it starts, for functions defined there. A script that
+    builds a mixture, and has no `if __name__ == "__main__"`, would so begin a build in each of its own workers. Our
+    tasks are functions of importable modules, so the script is hidden while a process is started.
+    """
+    main = sys.modules["__main__"].__dict__
+    hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    with interrupt_later():
+        main.pop("__file__", None)
+        main["__spec__"] = None
+        try:
+            yield
+        finally:
+            main.update(hidden)
 
 
 @contextmanager

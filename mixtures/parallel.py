@@ -8,7 +8,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, NamedTuple, Protocol
 
-from mix665k.mixtures.forks import die_with_parent, interrupt_later, server_context
+from mix665k.mixtures.forks import die_with_parent, server_context, starting
 from mix665k.schemas.errors import MixtureError, UserError, os_reason
 
 _POLL_S = 0.2
@@ -69,7 +69,7 @@ def run_tasks(tasks: Sequence[Task], *, jobs: int, preload: str, listener: Liste
             while waiting and len(running) < jobs:
                 task = waiting.pop()
                 process: BaseProcess = context.Process(target=_work, args=(task, messages), daemon=True)
-                with interrupt_later():
+                with starting():
                     process.start()
                     running[task.label] = process
             message = _next(messages, running)

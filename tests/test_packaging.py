@@ -1,6 +1,7 @@
 """The wheel installs one package, holds what the commands need, and works beside packages of our folders' names."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -176,3 +177,30 @@ def test_uninstalling_the_stranger_deletes_nothing_of_ours(beside_a_stranger: tu
     assert not (environment.site / "trainer").exists()
     assert "finetune" in environment.run("train --help", where)
     environment.run("python -c 'import mix665k.trainer.run.rank, mix665k.builders, mix665k.schemas.hub'", where)
+
+
+@pytest.mark.slow
+def test_a_type_checker_sees_the_types_of_the_installed_wheel(beside_a_stranger: tuple[Environment, Path]) -> None:
+    environment, _ = beside_a_stranger
+    user = environment.site.parents[3] / "user.py"
+    user.write_text(
+        "from mix665k import Mixture, Mixtur, build\n"
+        'reveal_type(build("tiny", raw="raw", out="out"))\n'
+        'reveal_type(Mixture.open("out").inspect().total.pairs)\n'
+        'reveal_type([record.image for record in Mixture.open("out").records()])\n'
+        'reveal_type(Mixture.open("out").verify().ok)\n'
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--python-executable",
+        str(environment.bin / "python"),
+        "user.py",
+    ]
+    shown = subprocess.run(command, cwd=user.parent, capture_output=True, text=True, check=False).stdout
+    revealed = [re.sub(r"[\w.]+\.", "", one) for one in re.findall(r'Revealed type is "(.*)"', shown)]
+    assert revealed == ["Mixture", "int", "list[str | None]", "bool"], shown
+    [error] = [line for line in shown.splitlines() if "error: " in line]
+    assert 'Module "mix665k" has no attribute "Mixtur"' in error

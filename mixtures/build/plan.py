@@ -1,10 +1,12 @@
 """What a build will do, resolved and checked before a raw byte is read."""
 
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+import yaml
 
 from mix665k.builders.bind import BoundSource, BoundStep, bind
 from mix665k.builders.raw import OnBadRecord
@@ -59,17 +61,21 @@ class Plan(NamedTuple):
         return self.options.overrides() | self.selection.overrides()
 
 
-def make_plan(recipe_name: str, options: Options) -> Plan:
-    """Resolve a recipe and check that all it needs is there.
+def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options) -> Plan:
+    """Resolve a recipe, given by its path, as the name of a shipped one or itself; check that all it needs is there.
 
     Raises:
         RecipeError: for a name, parameter or type that does not fit.
         RawDataError: for raw files that are missing.
         TokenizerError: for a tokenizer that is nowhere.
     """
-    path = find_recipe(recipe_name)
-    text = path.read_text(encoding="utf-8")
-    recipe = load_recipe(text, where=str(path))
+    if isinstance(recipe_or_name, Recipe):
+        text = yaml.safe_dump(msgspec.to_builtins(recipe_or_name), sort_keys=False, allow_unicode=True)
+        recipe = load_recipe(text, where=f"recipe {recipe_or_name.name}")
+    else:
+        path = find_recipe(os.fspath(recipe_or_name))
+        text = path.read_text(encoding="utf-8")
+        recipe = load_recipe(text, where=str(path))
     _check_labels(recipe, "integer_ids", recipe.integer_ids)
     _check_labels(recipe, "--only", options.only)
     recipe = overridden(recipe, options)

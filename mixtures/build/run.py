@@ -14,7 +14,7 @@ from mix665k.mixtures.build.expectation import is_held
 from mix665k.mixtures.storage.manifests import write_manifest
 from mix665k.mixtures.build.plan import Options, Plan
 from mix665k.mixtures.build.processes import Result, Watcher, run_sources
-from mix665k.schemas.errors import MixtureError, os_reason
+from mix665k.schemas.errors import MixtureError, RecipeError, os_reason
 from mix665k.schemas.manifest import CLEANED, FORMAT, MANIFEST, STATE, Manifest, SourceEntry, load_manifest
 from mix665k.schemas.files import write_whole
 
@@ -27,6 +27,7 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, watcher: Watcher) -> tuple[
             kept for the next build.
     """
     out = plan.options.out
+    _require_importable(plan)
     try:
         _require_room(plan, overwrite=overwrite)
         with locked(out):
@@ -42,6 +43,18 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, watcher: Watcher) -> tuple[
     except OSError as error:
         raise MixtureError(f"{error.filename or out}: {os_reason(error)}") from None
     return manifest, results
+
+
+def _require_importable(plan: Plan) -> None:
+    """Refuse sources and steps that another process cannot import."""
+    for bound in plan.sources:
+        functions = [bound.source.function, *(step.step.function for step in bound.steps)]
+        for function in functions:
+            if function.__module__ == "__main__":
+                raise RecipeError(
+                    f"{bound.block.label}: {function.__name__} is defined in the script that was started, and is built "
+                    "in another process; move it into a module and import that"
+                )
 
 
 def _require_room(plan: Plan, *, overwrite: bool) -> None:

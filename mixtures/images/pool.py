@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
-from mix665k.mixtures.forks import die_with_parent, interrupt_later, server_context
+from mix665k.mixtures.forks import die_with_parent, server_context, starting
 from mix665k.schemas.errors import MixtureError
 
 Item = TypeVar("Item")
@@ -36,7 +36,7 @@ def in_processes(
         return done
     pool = ProcessPoolExecutor(min(jobs, len(chunks)), mp_context=server_context(preload), initializer=_begin)
     try:
-        with interrupt_later():
+        with starting():
             futures: list[Future[list[Done]]] = [pool.submit(work, chunk) for chunk in chunks]
         for chunk, future in zip(chunks, futures, strict=True):
             done += future.result()

@@ -30,6 +30,8 @@ def turn_to(hub: Hub, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     changed = {"ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": True, "HF_HUB_OFFLINE": False}
+    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    changed |= {"HUGGINGFACE_CO_URL_TEMPLATE": template, "HF_HUB_CACHE": str(home / "hub")}
     changed |= {"HF_TOKEN_PATH": str(home / "token"), "HF_STORED_TOKENS_PATH": str(home / "stored")}
     for name, value in changed.items():
         monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
