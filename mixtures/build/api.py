@@ -1,0 +1,79 @@
+"""Building a mixture from Python; `mix build` is the same with a table at the end."""
+
+import os
+from collections.abc import Collection
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.mixtures.build.display import build_progress
+from mix665k.mixtures.build.plan import Options, make_plan
+from mix665k.mixtures.build.processes import Result
+from mix665k.mixtures.build.run import build as build_plan
+from mix665k.mixtures.mixture import Mixture
+from mix665k.schemas.recipe import Recipe
+
+_Path = str | os.PathLike[str]
+
+
+class _Unwatched:
+    """Watches a build and shows nothing."""
+
+    def moved(self, label: str, num_bytes: int, records: int) -> None:
+        """See `processes.Watcher`."""
+
+    def finished(self, result: Result) -> None:
+        """See `processes.Watcher`."""
+
+
+def build(
+    recipe: _Path | Recipe,
+    *,
+    raw: _Path,
+    out: _Path,
+    sources: Collection[str] = (),
+    exclude_sources: Collection[str] = (),
+    commercial_only: bool = False,
+    limit: int | None = None,
+    tokenizer: str | None = None,
+    ids_from: _Path | None = None,
+    images: _Path | None = None,
+    on_missing_image: Literal["fail", "drop"] = "fail",
+    on_bad_record: Literal["fail", "drop"] = "fail",
+    jobs: int | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Mixture:
+    """Build the mixture of a recipe from the raw files below `raw` into the folder `out`.
+
+    `recipe` is the path of a YAML file, the name of a shipped recipe, or a `Recipe`. The options are those of
+    `mix build`: only some `sources`, or all but `exclude_sources` and those whose licence does not clearly allow
+    commercial use (`commercial_only`); the first `limit` conversations of each; another `tokenizer`; ids of a file in
+    LLaVA's form in place of draws (`ids_from`); a folder of `images` in which every image must be there. Sources
+    that are built already are kept. `jobs` processes are used, as many as there are processors by default; with
+    `progress` bars are drawn on stderr. It can be called from a notebook, and from a script without a `__main__` guard.
+
+    Raises:
+        UserError: for whatever the user can fix, in one line; `out` then holds no manifest.
+    """
+    options = Options(
+        raw=Path(raw),
+        out=Path(out),
+        only=tuple(sources),
+        limit=limit,
+        tokenizer=tokenizer,
+        ids_from=None if ids_from is None else Path(ids_from),
+        images=None if images is None else Path(images),
+        on_missing_image=on_missing_image,
+        on_bad_record=on_bad_record,
+        exclude_source=tuple(exclude_sources),
+        commercial_only=commercial_only,
+    )
+    plan = make_plan(recipe, options)
+    shown = build_progress(plan, console=Console(stderr=True)) if progress else nullcontext(_Unwatched())
+    with shown as watcher:
+        build_plan(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, watcher=watcher)
+    return Mixture.open(out)
