@@ -13,6 +13,7 @@ from mix665k.builders.raw import OnBadRecord
 from mix665k.schemas.tokenizer import tokenizer_files
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
 from mix665k.mixtures.build.recipes import find_recipe, load_recipe
+from mix665k.mixtures.storage.parquet import ROWS_PER_SHARD
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
 from mix665k.schemas.recipe import Recipe
 
@@ -20,7 +21,7 @@ OnMissingImage = Literal["fail", "drop"]
 
 
 class Options(NamedTuple):
-    """What the command line adds to a recipe."""
+    """What the command line adds to a recipe; only tests make shards smaller, as row hashes depend on their size."""
 
     raw: Path
     out: Path
@@ -33,6 +34,7 @@ class Options(NamedTuple):
     on_bad_record: OnBadRecord = "fail"
     exclude_source: tuple[str, ...] = ()
     commercial_only: bool = False
+    rows_per_shard: int = ROWS_PER_SHARD
 
     def overrides(self) -> dict[str, Any]:
         """Those that change what is built, for the manifest."""

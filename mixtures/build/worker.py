@@ -47,7 +47,7 @@ def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
     work = options.out / STATE / f"{label}.{os.getpid()}"
     work.mkdir(parents=True, exist_ok=True)
     run = begin(bound, options, report)
-    writer = ShardWriter(work, label)
+    writer = ShardWriter(work, label, rows_per_shard=options.rows_per_shard)
     for rows in finished_rows(run, label, options, is_there=_looks_below(options.images)):
         writer.write(rows)
         report(0, len(rows))
@@ -77,7 +77,7 @@ def finished_rows(
     tally = run.add("check")
     records = named(tally.entering(stream), label=label)
     records = counted(valid(records, tally, label=label, on_bad_record=options.on_bad_record), tally)
-    while batch := list(islice(records, ROWS_PER_GROUP)):
+    while batch := list(islice(records, min(ROWS_PER_GROUP, options.rows_per_shard))):
         yield to_rows(label, batch)
 
 

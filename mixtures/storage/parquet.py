@@ -135,8 +135,9 @@ def shard_name(source: str, number: int, count: int) -> str:
 class Filling:
     """The rows of the shard that is being filled: their number and hash."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, rows_per_shard: int = ROWS_PER_SHARD) -> None:
         self.rows = 0
+        self._rows_per_shard = rows_per_shard
         self._hash = RowHash()
 
     def add(self, rows: pa.RecordBatch) -> None:
@@ -147,7 +148,7 @@ class Filling:
     @property
     def full(self) -> bool:
         """Whether the next rows belong to another shard."""
-        return self.rows >= ROWS_PER_SHARD
+        return self.rows >= self._rows_per_shard
 
     @property
     def row_hash(self) -> str:
@@ -161,12 +162,13 @@ class ShardWriter:
     `finish` gives them their names, which hold their number.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, rows_per_shard: int = ROWS_PER_SHARD) -> None:
         self._folder = folder
         self._name = name
+        self._rows_per_shard = rows_per_shard
         self._writer: pq.ParquetWriter | None = None
         self._parts: list[tuple[Path, int, str]] = []
-        self._filling = Filling()
+        self._filling = Filling(rows_per_shard=rows_per_shard)
 
     def write(self, rows: pa.RecordBatch) -> None:
         """Append rows, at most one row group at a time."""
@@ -198,7 +200,7 @@ class ShardWriter:
             return
         self._writer.close()
         self._parts.append((self._part(), self._filling.rows, self._filling.row_hash))
-        self._writer, self._filling = None, Filling()
+        self._writer, self._filling = None, Filling(rows_per_shard=self._rows_per_shard)
 
 
 def read_shard(path: Path) -> Iterator[pa.RecordBatch]:

@@ -57,11 +57,13 @@ def rebuild_source(request: RebuildRequest, report: Report) -> Rebuilt:
 
 def _rebuild(request: RebuildRequest, report: Report, faults: list[str]) -> Rebuilt:
     entry, bound, options, sample = request
+    if len(entry.shards) > 1:  # all but the last are full, whatever a shard holds in the version that wrote them
+        options = options._replace(rows_per_shard=max(entry.shards[0].rows, 1))
     sampler, run = Sampler(sample), begin(bound, options, report)
-    shards = [Filling()]
+    shards = [Filling(rows_per_shard=options.rows_per_shard)]
     for rows in finished_rows(run, entry.name, options, is_there=was_there(entry.funnel)):
         if shards[-1].full:
-            shards.append(Filling())
+            shards.append(Filling(rows_per_shard=options.rows_per_shard))
         shards[-1].add(rows)
         sampler.offer_rows(entry.name, rows)
         report(0, len(rows))
