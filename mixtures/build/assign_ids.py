@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from mix665k.builders.raw import OnBadRecord
 from mix665k.builders.funnel import Tally
-from mix665k.mixtures.storage.validate import RecordCheck
+from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.storage.parquet import Named, name
+from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.manifest import FunnelStep

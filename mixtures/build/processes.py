@@ -5,8 +5,8 @@ from typing import NamedTuple, Protocol
 
 from mix665k.builders.bind import BoundSource
 from mix665k.mixtures.build.plan import Plan, named_by
-from mix665k.mixtures.parallel import Done, Task, run_tasks
 from mix665k.mixtures.build.worker import Built, build_source
+from mix665k.mixtures.parallel import Done, Task, run_tasks
 from mix665k.schemas.manifest import SourceEntry
 
 

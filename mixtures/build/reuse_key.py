@@ -12,11 +12,11 @@ import msgspec
 from mix665k import builders, schemas
 from mix665k.builders.bind import BoundSource
 from mix665k.builders.raw import OnBadRecord
-from mix665k.schemas.tokenizer import fingerprint, tokenizer_files
 from mix665k.mixtures.build.plan import Options, named_by, params_of
 from mix665k.mixtures.storage import parquet, validate
-from mix665k.schemas.manifest import InputFile, SourceEntry
 from mix665k.schemas.files import sha256_of
+from mix665k.schemas.manifest import InputFile, SourceEntry
+from mix665k.schemas.tokenizer import fingerprint, tokenizer_files
 
 TOKENIZER = "tokenizer"
 """The role of an input that is no raw file."""

@@ -14,14 +14,14 @@ import pyarrow as pa
 from mix665k.builders.bind import BoundSource
 from mix665k.builders.pipeline import Run
 from mix665k.mixtures.build.assign_ids import IMAGES, counted, named, require_images, valid, with_images
-from mix665k.mixtures.build.reuse_key import hash_inputs, key_of
 from mix665k.mixtures.build.plan import Options, params_of
-from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter, to_rows
+from mix665k.mixtures.build.reuse_key import hash_inputs, key_of
 from mix665k.mixtures.parallel import Report
+from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter, to_rows
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import MixtureError
-from mix665k.schemas.manifest import STATE, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 from mix665k.schemas.files import sha256_of, write_whole
+from mix665k.schemas.manifest import STATE, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 
 
 class Built(NamedTuple):
