@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.results import write_section
 from mix665k.trainer.batching.baselines import plan_llava, plan_random
 from mix665k.trainer.batching.epoch import plan_epoch
-from mix665k.trainer.batching.simulate import Setting, outlook
+from mix665k.trainer.batching.simulate import Setting, epoch_cost
 from mix665k.trainer.batching.types import Examples, Flags, Integers, Layout, Mode, Order, Plan, Remainder, measure
 
 SEED = 665
@@ -55,7 +55,8 @@ SHAREGPT_QUANTILES = ((0.0, 0.05, 0.25, 0.5, 0.66, 1.0), (60, 269, 727, 1_689, M
 def main() -> None:
     """Simulate all orders and write the tables."""
     examples, sources = made_up_mixture()
-    setting = Setting(examples, examples.lengths - IMAGE_TOKENS * examples.has_image, sources, PAPER, SEED, WINDOW)
+    words = examples.lengths - IMAGE_TOKENS * examples.has_image
+    setting = Setting(examples=examples, words=words, sources=sources, layout=PAPER, seed=SEED, window=WINDOW)
     everything = np.ones_like(examples.has_image)
     rows = [
         _row("random", plan_random(len(sources), layout=PAPER, seed=SEED), setting),
@@ -99,7 +100,7 @@ def _grouped(examples: Examples, *, layout: Layout, window: int, remainder: Rema
 
 
 def _row(name: str, plan: Plan, setting: Setting, *, mode: Mode = "grouped") -> str:
-    found = outlook(name, plan, setting, mode=mode)
+    found = epoch_cost(name, plan, setting, mode=mode)
     return (
         f"| {name} | {1 - found.padding:.1%} | {found.imbalance:.2f} | {found.cost / 1e6:.1f} "
         f"| {found.ratio:.3f} | {found.sources_per_step:.1f} |"

@@ -16,13 +16,13 @@ from transformers import (
     TrainingArguments,
 )
 
-from mix665k.trainer.data.examples import make_encoder
 from mix665k.trainer.data.images import load_processor, open_rgb
 from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.data.pixels import pad_to_square
-from mix665k.trainer.model.compose import freeze
+from mix665k.trainer.model.trainable import freeze
 from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.launch import prepare
+from mix665k.trainer.run.training_data import make_encoder
 
 BATCH = 8
 STEPS = 10

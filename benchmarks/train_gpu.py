@@ -162,7 +162,7 @@ def run_kind(kind: Kind, folder: Path, shape: str) -> dict[str, float]:
     import torch
 
     from mix665k.trainer.run.job import Job
-    from mix665k.trainer.run.rank import run
+    from mix665k.trainer.run.rank_main import run
     from mix665k.trainer.run.stage_files import load_stage
 
     small = ("global_batch=16", "per_device_batch=8", "max_tokens=700", "workers=0") if shape == "tiny" else ()
@@ -205,7 +205,7 @@ def random_model(start: Path, stage: Any) -> Any:
     from transformers import AutoConfig, LlavaForConditionalGeneration
 
     from mix665k.trainer.model.attention import choose
-    from mix665k.trainer.model.compose import make_trainable
+    from mix665k.trainer.model.trainable import make_trainable
 
     config = AutoConfig.from_pretrained(start)
     config._attn_implementation = {"text_config": choose(stage), "vision_config": "sdpa"}

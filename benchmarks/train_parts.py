@@ -47,11 +47,11 @@ def measure_head(way: str) -> dict[str, float]:
     """Seconds and gigabytes of one micro-batch with the head on all or on labelled positions."""
     import torch
 
-    from mix665k.trainer.data.examples import open_data
-    from mix665k.trainer.model.compose import load_model
-    from mix665k.trainer.model.labelled_head import LabelledHead
+    from mix665k.trainer.model.hooks import LabelledHead
+    from mix665k.trainer.model.trainable import load_model
     from mix665k.trainer.run.launch import prepare as prepare_job
     from mix665k.trainer.run.loop import FOR_MODEL
+    from mix665k.trainer.run.training_data import open_data
 
     job = _fresh(job_of(PADDING_FREE, "fp32", FOLDER / f"head-{way}"))
     prepare_job(job)
@@ -63,7 +63,7 @@ def measure_head(way: str) -> dict[str, float]:
     for _ in range(ROUNDS):
         begun = time.perf_counter()
         if way == "labelled":
-            with head.at(batch["places"]):
+            with head.at(batch["label_positions"]):
                 loss: Any = torch.nn.functional.cross_entropy(model(**given).logits, batch["targets"])
         else:
             loss = model(**given, labels=batch["labels"]).loss
@@ -120,9 +120,7 @@ def _loading_share(workers: int) -> float:
     """The share of its time that a run waits for batches, after its first steps."""
     out = FOLDER / "loading"
     job = _fresh(job_of((*PADDING_FREE, f"workers={workers}"), "bf16", out))
-    code = (
-        "import sys; from pathlib import Path; from mix665k.trainer.run.rank import main; sys.exit(main(sys.argv[1:]))"
-    )
+    code = "import sys; from mix665k.trainer.run.rank_main import main; sys.exit(main(sys.argv[1:]))"
     from mix665k.trainer.run.launch import prepare as prepare_job
 
     prepare_job(job)

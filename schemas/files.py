@@ -61,17 +61,20 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def held(lock: Path, *, busy: UserError) -> Iterator[None]:
+def held(lock: Path, *, busy: UserError | None) -> Iterator[None]:
     """Hold a lock file for the block; the system releases it when the process ends, however that happens.
 
+    Where another process holds it, `busy` is raised at once; without it, the block waits for that process.
+
     Raises:
-        UserError: `busy`, at once, when another process holds it.
+        UserError: `busy`.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    holder = FileLock(lock, timeout=0)
+    holder = FileLock(lock, timeout=-1 if busy is None else 0)
     try:
         holder.acquire()
     except Timeout:
+        assert busy is not None
         raise busy from None
     try:
         yield

@@ -1,8 +1,7 @@
-"""Everything that can be known of a run without a GPU: `train check`."""
+"""`train check`: everything that can be known about a run without a GPU."""
 
 import math
 import os
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,47 +9,47 @@ from rich.progress import Progress
 from rich.table import Table
 
 from mix665k.trainer.batching.epoch import plan_epoch
-from mix665k.trainer.batching.types import Examples, Layout, Order, Plan, load_of, measure, tokens_at
-from mix665k.trainer.data.examples import make_encoder, measured, split_rows
-from mix665k.trainer.data.lengths import Lengths
+from mix665k.trainer.batching.types import Examples, Integers, Layout, Plan, load_of, measure, tokens_at
+from mix665k.trainer.data.lengths import Lengths, lengths
 from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.model.compose import describe
-from mix665k.trainer.model.memory import estimate
+from mix665k.trainer.model.cost import estimate
 from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.launch import require_attention
-from mix665k.trainer.run.stage_files import accumulation
+from mix665k.trainer.run.stage_files import layout_of
+from mix665k.trainer.run.training_data import make_encoder, order_of, split_rows
 
 Rows = list[tuple[str, str]]
 SHOWN_FAULTS = 10
 
 
 def check(job: Job, *, ranks: int, console: Console) -> int:
-    """Print the audit of a run and give the number of images that cannot be used.
+    """Print the audit of a run; gives the number of images that cannot be used.
 
     Raises:
         UserError: for a mixture, stage or rows that cannot be trained on.
     """
     stage = job.stage
     require_attention(stage)
-    layout = Layout(ranks, accumulation(stage, ranks=ranks), stage.per_device_batch)
+    layout = layout_of(stage, ranks=ranks)
     processor, config = describe(job.llm, job.vision, stage.template)
     mixture = Mixture(job.mixture_folder)
-    found = measured(mixture, make_encoder(processor.tokenizer, config, job))
-    train, held_out = split_rows(found, job, ids=mixture)
-    order = Order(stage.batching, stage.window, stage.remainder, stage.seed)
-    lengths = found.tokens[train]
-    plan = plan_epoch(Examples(lengths, found.has_image[train]), layout=layout, order=order, epoch=0)
-    loads = load_of(tokens_at(plan.steps, lengths), mode=stage.batching)
+    found = lengths(mixture, make_encoder(processor.tokenizer, config, job), jobs=os.cpu_count() or 1)
+    train, held_out = split_rows(found, job, mixture=mixture)
+    tokens = found.tokens[train]
+    examples = Examples(lengths=tokens, has_image=found.has_image[train])
+    plan = plan_epoch(examples, layout=layout, order=order_of(stage), epoch=0)
+    loads = load_of(tokens_at(plan.steps, tokens), mode=stage.batching)
     labels = tokens_at(plan.steps, found.supervised[train]).sum(axis=-1)
     memory = estimate(config, stage, ranks=ranks, tokens=int(loads.max()), labels=int(labels.max()))
     parts = ", ".join(f"{name} {value / 1e9:,.1f}" for name, value in memory._asdict().items())
     rows = _data_rows(mixture, found, job)
     rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]
-    rows += _plan_rows(plan, lengths, layout, job)
+    rows += _plan_rows(plan, tokens, job=job, layout=layout)
     rows += [("memory of a rank", f"about {memory.total / 1e9:,.1f} GB ({parts})")]
     faults = _image_faults(mixture, job, console)
     rows += [("images", f"{len({path for path in mixture.images if path}):,}, {len(faults):,} of them unusable")]
-    _show(console, rows, faults)
+    _print(console, rows, faults)
     return len(faults)
 
 
@@ -66,8 +65,8 @@ def _data_rows(mixture: Mixture, found: Lengths, job: Job) -> Rows:
     ]
 
 
-def _plan_rows(plan: Plan, lengths: Any, layout: Layout, job: Job) -> Rows:
-    cost = measure(plan, lengths=lengths, mode=job.stage.batching)
+def _plan_rows(plan: Plan, tokens: Integers, *, job: Job, layout: Layout) -> Rows:
+    cost = measure(plan, lengths=tokens, mode=job.stage.batching)
     steps = math.ceil(len(plan.steps) * job.stage.epochs)
     if job.stage.max_steps is not None:
         steps = min(steps, job.stage.max_steps)
@@ -80,7 +79,7 @@ def _plan_rows(plan: Plan, lengths: Any, layout: Layout, job: Job) -> Rows:
 
 
 def _image_faults(mixture: Mixture, job: Job, console: Console) -> list[tuple[str, str]]:
-    """All images of the mixture that are missing or do not decode."""
+    """The images of the mixture that are missing or cannot be decoded, and why."""
     from mix665k.trainer.data.images import find_faults
 
     names = sorted({path for path in mixture.images if path})
@@ -91,7 +90,7 @@ def _image_faults(mixture: Mixture, job: Job, console: Console) -> list[tuple[st
         return list(found)
 
 
-def _show(console: Console, rows: Rows, faults: list[tuple[str, str]]) -> None:
+def _print(console: Console, rows: Rows, faults: list[tuple[str, str]]) -> None:
     table = Table(box=SIMPLE_HEAD, show_header=False)
     for row in rows:
         table.add_row(*row)

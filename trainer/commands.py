@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from mix665k.trainer.run.job import Job
 
 VICUNA, CLIP = "lmsys/vicuna-7b-v1.5", "openai/clip-vit-large-patch14-336"
-Out = Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)]
-Mixture = Annotated[Path, typer.Option(help="The mixture to train on: a folder that `mix build` wrote.")]
-Images = Annotated[Path, typer.Option(help="Folder with the images that the mixture names.")]
-Llm = Annotated[str, typer.Option(help="Bare language model: hub name or folder.")]
-Vision = Annotated[str, typer.Option(help="CLIP vision tower: hub name or folder.")]
+Out = Annotated[Path, typer.Option(help="Where to write: a folder.", file_okay=False)]
+Mixture = Annotated[Path, typer.Option(help="A mixture's folder: train on it, as `mix build` wrote it.")]
+Images = Annotated[Path, typer.Option(help="Folder with the images: those that the mixture names.")]
+Llm = Annotated[str, typer.Option(help="Language model, by Hub name or folder: a bare one.")]
+Vision = Annotated[str, typer.Option(help="CLIP vision tower, by Hub name or folder.")]
 OtherLlm = Annotated[
-    str | None, typer.Option(help="With --projector, the language model: hub name or folder.", show_default=VICUNA)
+    str | None, typer.Option(help="With --projector: language model, by Hub name or folder.", show_default=VICUNA)
 ]
 OtherVision = Annotated[
-    str | None, typer.Option(help="With --projector, the vision tower: hub name or folder.", show_default=CLIP)
+    str | None, typer.Option(help="With --projector: CLIP vision tower, by Hub name or folder.", show_default=CLIP)
 ]
-StageFile = Annotated[str | None, typer.Option("--stage", help="A stage of your own (YAML) instead of the paper's.")]
+StageFile = Annotated[str | None, typer.Option("--stage", help="Stage, a YAML file: your own instead of the paper's.")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Override a value, such as lr=1e-3 or lora.r=64; repeat.")
 ]
@@ -32,16 +32,23 @@ Resume = Annotated[str, typer.Option(help="auto: from the newest complete checkp
 Report = Annotated[
     Literal["none", "tensorboard", "wandb", "trackio"], typer.Option(help="Where numbers go besides log.jsonl.")
 ]
-Seed = Annotated[int | None, typer.Option(help="Instead of the stage's.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the draws: instead of the stage's.")]
 MaxSteps = Annotated[int | None, typer.Option(min=1, help="Stop after so many optimizer steps.")]
 BadImage = Annotated[
     Literal["fail", "blank", "drop"],
     typer.Option(help="A missing or broken image: stop, a blank one, or leave the record out."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything as `train check` does, train nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Dry run: check everything as `train check` does, train nothing.")
+]
+OutputFormat = Annotated[
+    Literal["table", "json"],
+    typer.Option("--format", help="Format of the output: tables to read, or one JSON document."),
+]
 
 
 def pretrain(
+    *,
     mixture: Mixture,
     images: Images,
     out: Out,
@@ -58,11 +65,22 @@ def pretrain(
     dry_run: DryRun = False,
 ) -> None:
     """Stage 1: align the projector of a new model, everything else frozen."""
-    chosen = _stage(stage or "pretrain", sets, seed, max_steps)
-    _train(_job(chosen, mixture, images, out, llm, vision, None, resume, report_to, on_bad_image), nproc, dry_run)
+    job = _job(
+        _stage(stage or "pretrain", sets=sets, seed=seed, max_steps=max_steps),
+        mixture=mixture,
+        images=images,
+        out=out,
+        llm=llm,
+        vision=vision,
+        resume=resume,
+        report_to=report_to,
+        on_bad_image=on_bad_image,
+    )
+    _train(job, nproc=nproc, dry_run=dry_run)
 
 
 def finetune(
+    *,
     mixture: Mixture,
     images: Images,
     out: Out,
@@ -86,125 +104,150 @@ def finetune(
     if (from_ is None) == (projector is None):
         raise typer.BadParameter("give either --from, the folder of stage 1's run, or --projector, a file")
     if from_ is not None and (llm or vision):
-        raise typer.BadParameter("go with --projector; --from goes on with stage 1's", param_hint="--llm, --vision")
-    chosen = _stage(stage or "finetune", sets, seed, max_steps)
-    models = (llm or VICUNA, vision or CLIP) if from_ is None else _models_of(from_)
-    start = projector or from_
-    _train(_job(chosen, mixture, images, out, *models, start, resume, report_to, on_bad_image), nproc, dry_run)
+        raise typer.BadParameter("go with --projector; --from takes stage 1's models", param_hint="--llm, --vision")
+    chosen = _stage(stage or "finetune", sets=sets, seed=seed, max_steps=max_steps)
+    of_llm, of_vision = (llm or VICUNA, vision or CLIP) if from_ is None else _models_of(from_)
+    job = _job(
+        chosen,
+        mixture=mixture,
+        images=images,
+        out=out,
+        llm=of_llm,
+        vision=of_vision,
+        projector=projector or from_,
+        resume=resume,
+        report_to=report_to,
+        on_bad_image=on_bad_image,
+    )
+    _train(job, nproc=nproc, dry_run=dry_run)
 
 
 def check_run(
+    *,
     mixture: Mixture,
     images: Images,
-    stage: Annotated[str, typer.Option(help="pretrain, finetune, or a YAML file.")] = "finetune",
+    stage: Annotated[str, typer.Option(help="Stage, a YAML file: or pretrain or finetune, the paper's.")] = "finetune",
     llm: Llm = VICUNA,
     vision: Vision = CLIP,
     sets: Sets = None,
-    nproc: Annotated[int, typer.Option(min=1, help="Ranks to plan for, on all machines.")] = 1,
+    ranks: Annotated[int, typer.Option(min=1, help="Ranks on all machines.")] = 1,
 ) -> None:
-    """Tell what can be known of a run without a GPU: labels, lengths, images, batches, memory."""
-    _check(
-        _job(_stage(stage, sets, None, None), mixture, images, Path(), llm, vision, None, "no", "none", "fail"), nproc
-    )
+    """Say what can be known about a run without a GPU: labels, lengths, images, batches, memory."""
+    chosen = _stage(stage, sets=sets)
+    _check(_job(chosen, mixture=mixture, images=images, out=Path(), llm=llm, vision=vision), ranks=ranks)
 
 
 def plan(
+    *,
     mixture: Mixture,
-    tokenizer: Annotated[str, typer.Option(help="Hub name, folder or `tiny`: counts the tokens.")],
+    tokenizer: Annotated[
+        str, typer.Option(help="Tokenizer, by Hub name or folder: counts the tokens; `tiny` is one for demos.")
+    ],
     ranks: Annotated[int, typer.Option(min=1, help="Ranks on all machines.")],
     batch: Annotated[int, typer.Option(min=1, help="Global batch, over all ranks.")] = 128,
     per_device_batch: Annotated[int, typer.Option(min=1, help="Examples of a micro-batch.")] = 16,
     template: Annotated[str, typer.Option(help="As a stage names it.")] = "v1",
     max_tokens: Annotated[int, typer.Option(min=1, help="Longer examples are cut.")] = 2048,
     window: Annotated[int, typer.Option(min=1, help="Global batches among which `grouped` sorts.")] = 50,
-    seed: Annotated[int, typer.Option(help="Draws the orders.")] = 42,
+    seed: Annotated[int, typer.Option(help="Seed of the draws: it gives the orders.")] = 42,
     png: Annotated[Path | None, typer.Option(help="Draw it into this file too.", dir_okay=False)] = None,
-    output: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or JSON.")] = "table",
+    output: OutputFormat = "table",
 ) -> None:
     """Simulate an epoch in random order, in LLaVA's, and in both of ours: padding, balance, cost; needs no GPU."""
-    from mix665k.trainer.run.ranks import quieten
-
-    quieten()
+    _quieten()
     from transformers import AutoTokenizer
 
-    from mix665k.trainer.batching import simulate
+    from mix665k.trainer import plan as planning
+    from mix665k.trainer.batching.simulate import epoch_costs
     from mix665k.trainer.data.encode import Encoder
     from mix665k.trainer.data.mixture import Mixture as Rows
     from mix665k.trainer.model.compose import load_tokenizer
 
     if png is not None:
-        simulate.require_drawable(png)
-    layout = simulate.layout_of(batch, ranks=ranks, per_device_batch=per_device_batch)
+        planning.require_drawable(png)
+    layout = planning.split_batch(batch, ranks=ranks, per_device_batch=per_device_batch)
     counting = load_tokenizer(AutoTokenizer, tokenizer)
     encoder = Encoder(counting, template, image_token_id=len(counting), max_tokens=max_tokens)
-    jobs = os.cpu_count() or 1
-    found = simulate.outlooks(
-        simulate.setting_of(Rows(mixture), encoder, layout=layout, seed=seed, window=window, jobs=jobs)
-    )
+    found = epoch_costs(planning.setting_of(Rows(mixture), encoder, layout=layout, seed=seed, window=window))
     if output == "json":
-        typer.echo(simulate.to_json(found))
+        typer.echo(planning.to_json(found))
     else:
-        simulate.print_outlooks(Console(), found)
+        planning.print_costs(Console(), found)
     if png is not None:
-        simulate.draw_outlooks(found, png)
+        planning.draw_costs(found, png)
 
 
 def export_run(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint, or a run: its newest complete checkpoint.")],
+    *,
     out: Out,
-    push: Annotated[
-        str | None, typer.Option(metavar="REPO", help="Publish the model there too, on the Hub: OWNER/NAME.")
-    ] = None,
-    private: Annotated[bool, typer.Option("--private", help="With --push: nobody else may see it.")] = False,
-    revision: Annotated[str, typer.Option(help="With --push: branch to publish to; made if need be.")] = "main",
 ) -> None:
-    """Write a checkpoint as a model that `AutoModelForImageTextToText` loads, and publish it if asked.
-
-    The token is HF_TOKEN or that of `hf auth login`. The same command goes on after a push that failed.
-    """
-    if push is None and (private or revision != "main"):
-        raise typer.BadParameter("go with --push", param_hint="--private, --revision")
-    from mix665k.schemas.hub import Target, require_access
+    """Write a checkpoint as a model that `AutoModelForImageTextToText` loads, with a card."""
     from mix665k.trainer.export import export as export_checkpoint
-    from mix665k.trainer.export import push_model
-    from mix665k.trainer.run.ranks import quieten
 
-    quieten()
-    target = Target(push, "model", private, revision) if push is not None else None
-    if target is not None:
-        require_access(target)
+    _quieten()
     typer.echo(f"wrote {out} from {export_checkpoint(checkpoint, out)}")
-    if target is not None:
-        done = push_model(out, target)
-        typer.echo(f"{'published' if done.changed else 'nothing new'}: {done.url} (commit {done.commit[:12]})")
+
+
+def publish(
+    model: Annotated[Path, typer.Argument(help="An exported model's folder.")],
+    repository: Annotated[
+        str, typer.Argument(metavar="REPO", help="Where on the Hub: OWNER/NAME; created if it does not exist.")
+    ],
+    *,
+    private: Annotated[bool, typer.Option("--private", help="Nobody else may see it.")] = False,
+    revision: Annotated[str, typer.Option(help="Branch to publish to; created if it does not exist.")] = "main",
+    create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request, commit nothing.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Dry run: check the model, publish nothing; no Hub, no token."),
+    ] = False,
+    output: OutputFormat = "table",
+) -> None:
+    """Publish an exported model on the Hugging Face Hub, in one commit. Re-running is a no-op.
+
+    The token is HF_TOKEN or that of `hf auth login`. After an upload that failed, rerun the same command.
+    """
+    from mix665k.schemas.hub import Target
+    from mix665k.trainer.publish import publish as publish_model
+    from mix665k.trainer.publish import summary, to_json
+
+    target = Target(repository=repository, kind="model", private=private, revision=revision, create_pr=create_pr)
+    done = publish_model(model, target, dry_run=dry_run)
+    typer.echo(to_json(done) if output == "json" else summary(done))
 
 
 def generate_answer(
-    model: Annotated[str, typer.Argument(help="An exported model: folder or hub name.")],
+    model: Annotated[str, typer.Argument(help="An exported model: folder or Hub name.")],
+    *,
     prompt: Annotated[str, typer.Option(help="The question.")],
     image: Annotated[Path | None, typer.Option(help="The picture asked about.", dir_okay=False)] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Stop after so many tokens.")] = 128,
 ) -> None:
     """Ask a model one question."""
     from mix665k.trainer.generate import generate
+
+    _quieten()
+    typer.echo(generate(model, prompt=prompt, image=image, max_new_tokens=max_new_tokens))
+
+
+def _quieten() -> None:
     from mix665k.trainer.run.ranks import quieten
 
     quieten()
-    typer.echo(generate(model, prompt=prompt, image=image, max_new_tokens=max_new_tokens))
 
 
 def _models_of(run: Path) -> tuple[str, str]:
     """The language model and the vision tower of stage 1."""
-    from mix665k.trainer.run.ranks import quieten
-
-    quieten()
-    from mix665k.trainer.export import find_checkpoint, job_of
+    from mix665k.trainer.run.checkpoint import find_checkpoint
+    from mix665k.trainer.run.job import job_of
 
     job = job_of(find_checkpoint(run)[0])
     return job.llm, job.vision
 
 
-def _stage(name: str, sets: list[str] | None, seed: int | None, max_steps: int | None) -> "Stage":
+def _stage(name: str, *, sets: list[str] | None, seed: int | None = None, max_steps: int | None = None) -> "Stage":
+    """A stage with --set, then --seed and --max-steps, which are short for it."""
     from mix665k.trainer.run.stage_files import load_stage
 
     given = {"seed": seed, "max_steps": max_steps}
@@ -213,16 +256,18 @@ def _stage(name: str, sets: list[str] | None, seed: int | None, max_steps: int |
 
 def _job(
     stage: "Stage",
+    *,
     mixture: Path,
     images: Path,
     out: Path,
     llm: str,
     vision: str,
-    projector: Path | None,
-    resume: str,
-    report_to: Literal["none", "tensorboard", "wandb", "trackio"],
-    on_bad_image: Literal["fail", "blank", "drop"],
+    projector: Path | None = None,
+    resume: str = "no",
+    report_to: Literal["none", "tensorboard", "wandb", "trackio"] = "none",
+    on_bad_image: Literal["fail", "blank", "drop"] = "fail",
 ) -> "Job":
+    """A job whose paths do not depend on the working folder."""
     from mix665k.trainer.run.job import Job
 
     mixture, images, out = (path.resolve() for path in (mixture, images, out))
@@ -241,25 +286,22 @@ def _job(
     )
 
 
-def _train(job: "Job", nproc: int, dry_run: bool) -> None:
+def _train(job: "Job", *, nproc: int, dry_run: bool) -> None:
     if dry_run:
-        _check(job, nproc)
+        _check(job, ranks=nproc)
         return
     from mix665k.trainer.run.launch import launch
-    from mix665k.trainer.run.ranks import quieten
 
-    quieten()
-
+    _quieten()
     if code := launch(job, nproc=nproc):
         raise typer.Exit(code)
     if os.environ.get("RANK", "0") == "0":
         typer.echo(f"wrote {job.out}; `train export {job.out} --out DIR` makes a model of it")
 
 
-def _check(job: "Job", nproc: int) -> None:
+def _check(job: "Job", *, ranks: int) -> None:
     from mix665k.trainer.check import check
-    from mix665k.trainer.run.ranks import quieten
 
-    quieten()
-    if check(job, ranks=nproc, console=Console()):
+    _quieten()
+    if check(job, ranks=ranks, console=Console()):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Trying an exported model."""
+"""`train generate`: one question to an exported model."""
 
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,23 @@ from mix665k.trainer.run.job import JOB
 
 
 def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_tokens: int) -> str:
-    """The model's answer to one question, the most likely token each time.
+    """The model's answer to one question, by greedy decoding.
 
     Raises:
-        ModelError: when the folder holds no model, the image cannot be opened, or the prompt asks for one by itself.
+        ModelError: when there is no such model, the image cannot be opened, or the prompt holds an image token.
     """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     if IMAGE_TOKEN in prompt:
-        raise ModelError(f"--prompt: holds {IMAGE_TOKEN}, which is put in by itself; give the picture with --image")
-    if _is_path(model_folder) and not Path(model_folder).is_dir():
+        raise ModelError(f"--prompt: holds {IMAGE_TOKEN}, which is added automatically; give the picture with --image")
+    cannot_be_hub_name = model_folder.startswith((".", "/", "~")) or model_folder.count("/") > 1  # not OWNER/NAME
+    if cannot_be_hub_name and not Path(model_folder).is_dir():
         raise ModelError(f"{model_folder}: no such folder, expected a model; `train export RUN --out DIR` makes one")
     if (Path(model_folder) / JOB).is_file():
-        raise ModelError(f"{model_folder}: a run, no model; `train export {model_folder} --out DIR` makes one of it")
+        raise ModelError(
+            f"{model_folder}: is a training run, not an exported model; run `train export {model_folder} --out DIR`"
+        )
     model = load_weights(AutoModelForImageTextToText, model_folder, "an image-text-to-text model")
     processor = load(AutoProcessor.from_pretrained, model_folder, "a processor")
     content: list[dict[str, str]] = [{"type": "text", "text": prompt}]
@@ -43,13 +46,8 @@ def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_toke
     return answer.strip()
 
 
-def _is_path(name: str) -> bool:
-    """Whether a name cannot be one of the Hub, which are OWNER/NAME."""
-    return name.startswith((".", "/", "~")) or name.count("/") > 1
-
-
 def _open(path: Path, processor: Any) -> Any:
-    """The picture padded to a square, as stage 2 sees them."""
+    """The image, padded to a square as in stage 2."""
     try:
         picture = open_rgb(path)
     except (OSError, ValueError, SyntaxError) as error:

@@ -11,7 +11,7 @@ from mix665k.trainer.run.ranks import quieten
 
 
 def write_tiny(out: Path, *, tokenizer: str, seed: int = 0, image_px: int = 56, hidden: int = 64) -> None:
-    """Two random models that load as any others; an image is (image_px / 14) squared tokens."""
+    """Write two random models that load like any others; an image is (image_px / 14) squared tokens."""
     import torch
 
     torch.manual_seed(seed)

@@ -42,7 +42,7 @@ SETTINGS = (
 
 def memory_table() -> str:
     """Gigabytes on each rank for LLaVA-1.5 7B in several settings."""
-    from mix665k.trainer.model.memory import estimate
+    from mix665k.trainer.model.cost import estimate
 
     config = seven_billion()
     rows = []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mix665k.builders.synthetic import draw_images
-from mix665k.trainer.export import write_projector
+from mix665k.trainer.run.weights import write_projector
 from mix665k.trainer.tiny import write_tiny
 from tests.trainer.running import Inputs, pretrain
 

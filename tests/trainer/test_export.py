@@ -9,11 +9,12 @@ import torch
 from safetensors.torch import save_file
 
 from mix665k.schemas.errors import ModelError, TrainingError
-from mix665k.trainer.export import export, write_projector
+from mix665k.trainer.export import export
 from mix665k.trainer.generate import generate
 from mix665k.trainer.run.checkpoint import Complete, mark_complete
 from mix665k.trainer.run.job import Job, write_job
 from mix665k.trainer.run.stage_files import load_stage
+from mix665k.trainer.run.weights import write_projector
 
 
 def plain_run(folder: Path) -> Path:
@@ -28,7 +29,7 @@ def add_checkpoint(run: Path, step: int) -> Path:
     made = run / f"checkpoint-{step}"
     made.mkdir()
     save_file({"model.multi_modal_projector.linear_1.bias": torch.ones(2)}, made / "weights.safetensors")
-    mark_complete(made, Complete(step, 1, "a" * 64, "pretrain"))
+    mark_complete(made, Complete(step=step, ranks=1, mixture="a" * 64, stage="pretrain"))
     return made
 
 
@@ -70,7 +71,7 @@ def test_another_checkpoint_of_the_run_is_named_where_there_is_one(tmp_path: Pat
     _cut(add_checkpoint(run, 8) / "weights.safetensors")
 
     with pytest.raises(
-        TrainingError, match=rf"checkpoint-8: .+; name {run}/checkpoint-4, or train on from it with --resume$"
+        TrainingError, match=rf"checkpoint-8: .+; name {run}/checkpoint-4, or resume from it with --resume$"
     ):
         write_projector(run, tmp_path / "projector.safetensors")
     assert write_projector(run / "checkpoint-4", tmp_path / "projector.safetensors").is_file()

@@ -1,7 +1,7 @@
-"""Orders that others train in, planned like our own, to be compared with them.
+"""Epochs as others order them, planned like our own so that they can be compared.
 
-LLaVA's are written anew from the description of its trainer: it sorts by words split at white space, without any count
-for an image's tokens, and joins what is left of both modalities into one last, mixed batch.
+LLaVA's is written from the description of its trainer: it sorts by words split at white space, does not count an
+image's tokens, and joins the remainders of both modalities into one last, mixed batch.
 """
 
 import heapq
@@ -26,11 +26,11 @@ def plan_llava(words: Integers, has_image: Flags, *, layout: Layout, seed: int) 
     left = []
     for name, members in (("images", np.flatnonzero(has_image)), ("text", np.flatnonzero(~has_image))):
         members = _shuffled(members, purpose=f"{seed}/{name}")
-        whole = len(members) // layout.global_batch * layout.global_batch
-        batches += [_deal(batch, words, layout) for batch in members[:whole].reshape(-1, layout.global_batch)]
-        left.append(members[whole:])
+        complete = len(members) // layout.global_batch * layout.global_batch
+        batches += [_deal(batch, words, layout) for batch in members[:complete].reshape(-1, layout.global_batch)]
+        left.append(members[complete:])
     order = _shuffled(np.arange(len(batches), dtype=np.int64), purpose=f"{seed}/batches")
-    return _cut(np.concatenate([*(batches[place] for place in order), *left]), layout)
+    return _cut(np.concatenate([*(batches[index] for index in order), *left]), layout)
 
 
 def _shuffled(members: Integers, *, purpose: str) -> Integers:
@@ -39,7 +39,7 @@ def _shuffled(members: Integers, *, purpose: str) -> Integers:
 
 
 def _deal(batch: Integers, words: Integers, layout: Layout) -> Integers:
-    """Longest first to the least loaded micro-batch that has room; the micro-batches one after the other."""
+    """The examples of a batch, longest first to the least loaded micro-batch that has room; micro-batches in a row."""
     batch = batch[np.argsort(-words[batch], kind="stable")]
     cells = layout.ranks * layout.accumulation
     chunks: list[list[int]] = [[] for _ in range(cells)]
@@ -53,7 +53,7 @@ def _deal(batch: Integers, words: Integers, layout: Layout) -> Integers:
 
 
 def _cut(flat: Integers, layout: Layout) -> Plan:
-    """Examples in the order in which accelerate hands them out: a micro-batch to each rank in turn."""
+    """A plan of examples in the order in which accelerate hands them out: a micro-batch to each rank in turn."""
     num_steps = -(-len(flat) // layout.global_batch)
     steps = np.full(num_steps * layout.global_batch, EMPTY, dtype=np.int64)
     steps[: len(flat)] = flat

@@ -1,8 +1,8 @@
 """The batches of one epoch as a pure function of lengths, modalities, layout, seed and epoch.
 
 Every rank computes the same plan and takes its row of it, so nothing is sent between ranks. Which examples share a
-global batch, and the order of the global batches, depend on its size alone and not on how it is laid out: a run that
-goes on with another number of ranks meets the same examples at every later step.
+global batch, and the order of the global batches, depend on the size of a global batch and not on its layout: a run
+that is resumed on another number of ranks meets the same examples at every later step.
 """
 
 from typing import Protocol
@@ -28,7 +28,7 @@ def plan_epoch(examples: Examples, *, layout: Layout, order: Order, epoch: int) 
     """The batches of one epoch in the order's mode.
 
     Raises:
-        UserError: there is no example, or none is left for a whole batch.
+        UserError: there is no example, or no complete global batch where the remainder is dropped.
     """
     num_examples = len(examples.lengths)
     assert examples.has_image.shape == (num_examples,), (examples.has_image.shape, num_examples)
@@ -39,7 +39,7 @@ def plan_epoch(examples: Examples, *, layout: Layout, order: Order, epoch: int) 
     plan = PLANNERS[order.mode](examples, layout=layout, order=order, epoch=epoch)
     if not len(plan.steps):
         raise UserError(
-            f"batching: no step is left, all {num_examples:,} examples lie in incomplete global batches of "
-            f"{layout.global_batch:,} and the remainder is 'drop'; say `remainder: short` or lower global_batch"
+            f"batching: no complete global batch of {layout.global_batch:,} among {num_examples:,} examples, and the "
+            "remainder is 'drop'; say `remainder: short` or lower global_batch"
         )
     return plan

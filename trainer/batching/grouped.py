@@ -18,7 +18,7 @@ from mix665k.trainer.batching.types import (
 
 
 class _Batches(NamedTuple):
-    """B global batches of one modality, one after the other, the longest example of each first."""
+    """B global batches of one modality, in a row, the longest example of each first."""
 
     examples: Integers
     """[sum of sizes]"""
@@ -32,8 +32,8 @@ def plan_grouped(examples: Examples, *, layout: Layout, order: Order, epoch: int
     """Global batches of one modality and of similar lengths, in random order, the costliest first.
 
     The paper groups by modality (appendix A.2). The examples of a modality are shuffled and cut into windows of
-    `order.window` global batches; in a window they are sorted by length. A modality that fits into one window has the
-    same batches in every epoch, in another order.
+    `order.window` global batches; within a window they are sorted by length. A modality that fits into one window has
+    the same batches in every epoch, in another order.
     """
     keys = random_keys(len(examples.lengths), purpose=f"{order.seed}/{epoch}/examples")
     shuffled = np.argsort(keys, kind="stable")
@@ -62,14 +62,14 @@ def _group(shuffled: Integers, lengths: Integers, *, order: Order, size: int) ->
 
 
 def _lay_out(batches: _Batches, layout: Layout) -> Integers:
-    """[B, ranks, accumulation, per_device_batch]: neighbours in length share a micro-batch, then a micro-step.
+    """[B, ranks, accumulation, per_device_batch]: neighbours in length share a micro-batch, then an accumulation step.
 
-    So the ranks of one micro-step, who wait for each other, have about as much to do. Empty places are spread evenly;
-    where examples are fewer than micro-batches, each rank gets its first before any gets a second.
+    The ranks of one gradient-accumulation step wait for each other, so they get about as much to do. Empty slots are
+    spread evenly; where there are fewer examples than micro-batches, each rank gets its first before any gets a second.
     """
     cells = layout.accumulation * layout.ranks
     sizes = batches.sizes[:, np.newaxis]
     filled = sizes // cells + (np.arange(cells) < sizes % cells)
     steps = np.full((len(sizes), cells, layout.per_device_batch), EMPTY, dtype=np.int64)
     steps[np.arange(layout.per_device_batch) < filled[..., np.newaxis]] = batches.examples
-    return steps.reshape(-1, layout.accumulation, layout.ranks, layout.per_device_batch).swapaxes(1, 2)
+    return steps.reshape((-1, layout.accumulation, layout.ranks, layout.per_device_batch)).swapaxes(1, 2)

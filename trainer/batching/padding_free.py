@@ -1,4 +1,4 @@
-"""Random batches whose ranks have equally much to do, each micro-batch one row without padding."""
+"""Random batches whose ranks have equal work, each micro-batch one row without padding."""
 
 import numpy as np
 
@@ -17,9 +17,9 @@ from mix665k.trainer.batching.types import (
 
 
 def plan_padding_free(examples: Examples, *, layout: Layout, order: Order, epoch: int) -> Plan:
-    """Random global batches of both modalities, the costliest first; `order.window` plays no part.
+    """Random global batches of both modalities, the costliest first; `order.window` is not used.
 
-    The examples of each are dealt longest first to the micro-batch that has the fewest tokens and room left.
+    The examples of each are dealt longest first, to the micro-batch with the fewest tokens that has room.
     """
     keys = random_keys(len(examples.lengths), purpose=f"{order.seed}/{epoch}/examples")
     kept, dropped, repeated = fill(np.argsort(keys, kind="stable"), size=layout.global_batch, remainder=order.remainder)
@@ -27,14 +27,14 @@ def plan_padding_free(examples: Examples, *, layout: Layout, order: Order, epoch
     batches = np.full(num_steps * layout.global_batch, EMPTY, dtype=np.int64)
     batches[: len(kept)] = kept
     steps = _deal(batches.reshape(num_steps, layout.global_batch), examples.lengths, layout)
-    purpose = f"{order.seed}/{epoch}/batches"
-    return Plan(steps[costliest_first(steps, examples, mode="padding_free", purpose=purpose)], dropped, repeated)
+    by_cost = costliest_first(steps, examples, mode="padding_free", purpose=f"{order.seed}/{epoch}/batches")
+    return Plan(steps=steps[by_cost], dropped=dropped, repeated=repeated)
 
 
 def _deal(batches: Integers, lengths: Integers, layout: Layout) -> Integers:
     """[S, ranks, accumulation, per_device_batch] from [S, global batch].
 
-    Micro-batches with about as many tokens share a micro-step, for its ranks wait for each other.
+    Micro-batches with about as many tokens share a gradient-accumulation step, whose ranks wait for each other.
     """
     cells = layout.accumulation * layout.ranks
     step = np.arange(len(batches))
@@ -52,4 +52,4 @@ def _deal(batches: Integers, lengths: Integers, layout: Layout) -> Integers:
         sizes[step, lightest] += 1
     by_load = np.argsort(-loads, axis=1, kind="stable")
     dealt = np.take_along_axis(dealt, by_load[..., np.newaxis], axis=1)
-    return dealt.reshape(-1, layout.accumulation, layout.ranks, layout.per_device_batch).swapaxes(1, 2)
+    return dealt.reshape((-1, layout.accumulation, layout.ranks, layout.per_device_batch)).swapaxes(1, 2)

@@ -7,14 +7,10 @@ from mix665k.trainer.batching.types import EMPTY, Examples, Integers, Layout, Or
 
 
 class MicroBatches:
-    """Lists of positions in the data set, `accumulation` of them for each optimizer step of one epoch.
+    """Lists of row numbers of the dataset, `accumulation` of them for each optimizer step of one epoch.
 
     They are this rank's share already: nothing may shard them again, as `accelerator.prepare` would. A list is shorter
-    than `per_device_batch` in the remainder of a modality, and empty where that holds fewer examples than there are
-    micro-batches in a step.
-
-    No count is kept of what was consumed, for a loader's workers read ahead: who trains knows the step and says where
-    to go on.
+    than `per_device_batch` in an incomplete global batch, and empty where that has fewer examples than micro-batches.
     """
 
     def __init__(self, examples: Examples, *, layout: Layout, order: Order, rank: int) -> None:
@@ -25,10 +21,11 @@ class MicroBatches:
         self._rank = rank
         self._epoch = 0
         self._skip = 0
+        # No count of what was consumed: a loader's workers read ahead. The loop knows the step and calls `seek`.
         self._rows: Integers | None = None
 
     def set_epoch(self, epoch: int, *, skip: int = 0) -> None:
-        """Go to an epoch, past its first `skip` micro-batches; no data is read, nothing is planned yet."""
+        """Go to an epoch, past its first `skip` micro-batches; its plan is computed when it is first needed."""
         assert min(epoch, skip) >= 0, (epoch, skip)
         if epoch != self._epoch:
             self._rows = None
@@ -36,7 +33,7 @@ class MicroBatches:
         self._skip = skip
 
     def seek(self, step: int) -> None:
-        """Go to where a run stands after `step` optimizer steps, counted from its beginning."""
+        """Go to the micro-batches that follow `step` optimizer steps, counted from the beginning of the run."""
         epoch, within = divmod(step, self.num_steps)
         self.set_epoch(epoch, skip=within * self._layout.accumulation)
 

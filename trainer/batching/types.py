@@ -1,4 +1,7 @@
-"""What batches are made of, how they lie on ranks, and what they cost."""
+"""What batches are made of, how they are laid out on ranks, and what they cost.
+
+S optimizer steps, B global batches, G examples in a global batch, E examples in a mixture.
+"""
 
 import hashlib
 from typing import Literal, NamedTuple
@@ -7,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 EMPTY = -1
-"""A place of an incomplete global batch that no example takes."""
+"""Fills the slots of an incomplete global batch."""
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -17,19 +20,20 @@ Remainder = Literal["short", "drop", "repeat"]
 
 
 class Examples(NamedTuple):
-    """What batching must know of the E examples of a mixture, by their position in it."""
+    """What batching must know of the E examples of a mixture, by their row in it."""
 
     lengths: Integers
-    """[E], tokens, 576 per image included, after truncation."""
+    """[E], tokens after truncation, with each image as its placeholders: 576 of them for CLIP at 336 pixels."""
     has_image: Flags
     """[E]"""
 
 
 class Layout(NamedTuple):
-    """How a global batch lies on the ranks."""
+    """How a global batch is laid out on the ranks."""
 
     ranks: int
     accumulation: int
+    """Micro-batches of a rank in one optimizer step."""
     per_device_batch: int
 
     @property
@@ -39,7 +43,7 @@ class Layout(NamedTuple):
 
 
 class Order(NamedTuple):
-    """How a stage wants an epoch ordered: its `batching`, `window`, `remainder` and `seed`."""
+    """How a stage orders an epoch: its `batching`, `window`, `remainder` and `seed`."""
 
     mode: Mode
     window: int
@@ -51,18 +55,16 @@ class Plan(NamedTuple):
     """The batches of one epoch, S optimizer steps."""
 
     steps: Integers
-    """[S, ranks, accumulation, per_device_batch], positions of examples; `EMPTY` only at the end of a micro-batch."""
+    """[S, ranks, accumulation, per_device_batch], numbers of examples; `EMPTY` only at the end of a micro-batch."""
     dropped: Integers
     """Examples left out of this epoch."""
     repeated: Integers
-    """What fills up the remainders, once per repetition."""
+    """Examples that fill up the remainders, once per repetition."""
 
 
 def random_keys(num: int, *, purpose: str) -> Keys:
-    """[num] distinct 64-bit numbers in random order: splitmix64 (Steele, Lea and Flood 2014) from a hashed start.
-
-    numpy's own generators may give another stream in another version.
-    """
+    """[num] distinct 64-bit numbers in random order: splitmix64 (Steele, Lea and Flood 2014) from a hashed start."""
+    # Not numpy's generators: their stream may change with the version, and a resumed run must meet the same batches.
     start = int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "big")
     state = np.arange(1, num + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(start)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -71,7 +73,7 @@ def random_keys(num: int, *, purpose: str) -> Keys:
 
 
 class Filled(NamedTuple):
-    """Examples for whole global batches, and what that took."""
+    """Examples for complete global batches, or for all but the last, and what that took."""
 
     kept: Integers
     dropped: Integers
@@ -79,26 +81,26 @@ class Filled(NamedTuple):
 
 
 def fill(shuffled: Integers, *, size: int, remainder: Remainder) -> Filled:
-    """What becomes of the examples that do not fill a last global batch of `size`."""
+    """Examples for global batches of `size`; those of an incomplete last one are kept, dropped or filled up."""
     none = shuffled[:0]
     if remainder == "drop":
-        whole = len(shuffled) // size * size
-        return Filled(shuffled[:whole], shuffled[whole:], none)
+        complete = len(shuffled) // size * size
+        return Filled(kept=shuffled[:complete], dropped=shuffled[complete:], repeated=none)
     if remainder == "repeat":
         kept = np.resize(shuffled, -(-len(shuffled) // size) * size)
-        return Filled(kept, none, kept[len(shuffled) :])
-    return Filled(shuffled, none, none)
+        return Filled(kept=kept, dropped=none, repeated=kept[len(shuffled) :])
+    return Filled(kept=shuffled, dropped=none, repeated=none)
 
 
 def tokens_at(steps: Integers, lengths: Integers) -> Integers:
-    """[S, ranks, accumulation, per_device_batch]: the length at each place, 0 at an empty one."""
+    """The length of the example in each slot, 0 in an empty one; of the shape of `steps`."""
     return np.where(steps == EMPTY, 0, lengths[steps])
 
 
 def load_of(tokens: Integers, *, mode: Mode) -> Integers:
-    """Tokens that each micro-batch takes, from those of its examples along the last axis.
+    """Tokens that each micro-batch computes, from those of its examples along the last axis.
 
-    `grouped` pads to the longest example, `padding_free` puts one behind the other.
+    `grouped` pads to the longest example, `padding_free` concatenates.
     """
     if mode == "padding_free":
         summed: Integers = tokens.sum(axis=-1)
@@ -108,10 +110,11 @@ def load_of(tokens: Integers, *, mode: Mode) -> Integers:
 
 
 def costliest_first(steps: Integers, examples: Examples, *, mode: Mode, purpose: str) -> Integers:
-    """[S], the order of the global batches: random but for the first, in which running out of memory shows.
+    """[S], the order of the global batches: random, except that the costliest comes first.
 
-    That is the one with the most tokens as one micro-batch, however it is laid out; among equals one with images, then
-    the one with the most real tokens.
+    That is the one with the most tokens when it is taken as one micro-batch, which does not depend on the layout; among
+    equals one with images, then the one with the most real tokens. A run that does not fit into memory so fails in its
+    first step, not after hours.
     """
     shuffled = np.argsort(random_keys(len(steps), purpose=purpose), kind="stable")
     if not len(steps):
@@ -128,11 +131,11 @@ class Cost(NamedTuple):
     real: int
     padded: int
     slowest: int
-    """Summed over micro-steps, the padded tokens of the rank that has most: the others wait for it."""
+    """The padded tokens of the rank that has most, summed over gradient-accumulation steps: the others wait for it."""
     ideal: float
-    """What each rank would have without padding and with all ranks equal."""
+    """The tokens of each rank if there were no padding and all ranks had as many."""
     imbalance: float
-    """The slowest rank over the mean of the ranks, averaged over micro-steps."""
+    """The slowest rank over the mean of the ranks, averaged over gradient-accumulation steps."""
 
     @property
     def ratio(self) -> float:
@@ -141,7 +144,7 @@ class Cost(NamedTuple):
 
 
 def measure(plan: Plan, *, lengths: Integers, mode: Mode) -> Cost:
-    """Simulate an epoch whose ranks wait for each other in every micro-step."""
+    """The cost of an epoch whose ranks wait for each other in every gradient-accumulation step."""
     tokens = tokens_at(plan.steps, lengths)
     padded = load_of(tokens, mode=mode)
     slowest = padded.max(axis=1)

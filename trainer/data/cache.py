@@ -1,33 +1,37 @@
-"""Files computed from a mixture once and kept: beside it, or in the user's cache where it is read-only."""
+"""Files computed from a mixture once and cached: beside it, or in the user's cache where it is read-only."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock
+from mix665k.schemas.files import held, replacing
 
 T = TypeVar("T")
 FOLDER = ".cache"
-"""Below a mixture; hidden, so that `datasets` passes it over."""
+"""In a mixture; hidden, so that `datasets` skips it."""
 
 
 def cached(mixture: Path, name: str, *, write: Callable[[Path], None], read: Callable[[Path], T | None]) -> T:
-    """What the file `name` holds, written by `write` unless it is there; whole or not at all, by one process at a time.
+    """What `read` gives for the cached file `name`; `write` makes it when it is missing or damaged.
 
-    `name` must tell what the file was computed from, as it is not computed again. `read` gives None for a file that was
-    damaged since: such a one is written anew.
+    `name` must identify all that the file is computed from. `read` gives None for a damaged file. Processes that ask at
+    once wait for the first of them, and the file appears complete or not at all.
+
+    Raises:
+        OSError: when the file cannot be written.
     """
-    places = (mixture / FOLDER, _user_folder())
-    for place in places:
-        if (found := _read(place / name, read)) is not None:
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mix665k"
+    folders = (mixture / FOLDER, user)
+    for folder in folders:
+        if (found := _read(folder / name, read)) is not None:
             return found
-    folder = next(place for place in places if _is_writable(place))
-    path, part = folder / name, folder / f".{name}.part"
-    with FileLock(folder / f".{name}.lock"):
+    folder = next(folder for folder in folders if _is_writable(folder))
+    path = folder / name
+    with held(folder / f".{name}.lock", busy=None):
         if (found := _read(path, read)) is None:
-            write(part)
-            part.replace(path)
+            with replacing(path) as part:
+                write(part)
             found = read(path)
     assert found is not None, path
     return found
@@ -35,11 +39,6 @@ def cached(mixture: Path, name: str, *, write: Callable[[Path], None], read: Cal
 
 def _read(path: Path, read: Callable[[Path], T | None]) -> T | None:
     return read(path) if path.is_file() else None
-
-
-def _user_folder() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "mix665k"
 
 
 def _is_writable(folder: Path) -> bool:

@@ -12,39 +12,50 @@ from mix665k.trainer.data.encode import IGNORED
 
 
 class Placeholders(NamedTuple):
-    """What stands for an image in a row, and what fills the rest of one."""
+    """The tokens that stand for an image, the token that pads, and the size of a blank image."""
 
     pad_id: int
     image_token_id: int
     tokens_per_image: int
+    """576 for CLIP at 336 pixels."""
     image_px: int
+    """The side of an image as the vision tower takes it: 336."""
 
 
 class Batch(TypedDict):
-    """B rows of T tokens with E examples; every number that the loop needs of them, so that it never asks the device.
+    """B rows of T tokens with E examples, N images of P placeholders each, and n labels.
 
-    input_ids     int64    [B, T]
-    labels        int64    [B, T]             -100 on prompts and padding; not shifted
-    pixel_values  float32  [N, 3, 336, 336]   one per image placeholder run, in reading order
-    image_places  int64    [N x 576]          in B x T, the placeholders, in reading order
-    places        int64    [n]                in B x T, what comes before each token with a label: the head runs there
-    targets       int64    [n]                the labels that are learned there
-    owners        int64    [n]                whose label it is, of the E examples
-    num_labels    how many of them each example has
-    num_tokens    tokens of examples, of the B x T places
-    bad_images    one text per image that could not be used
+    input_ids        int64    [B, T]
+    labels           int64    [B, T]         -100 on prompts, padding and the first token of each example; not shifted
+    pixel_values     float32  [N, 3, H, W]   one per run of placeholders, in reading order
+    image_positions  int64    [N x P]        the placeholders, counted over B x T, in reading order
+    label_positions  int64    [n]            the token before each one with a label, counted over B x T: the head runs
+                                             there
+    targets          int64    [n]            the label that is predicted there: shifted against `input_ids` by one
+    example_index    int64    [n]            the example that the label belongs to, of 0 to E - 1
+    num_labels       [E]                     how many labels each example has
+    num_tokens       how many of the B x T tokens belong to examples, neither padding nor a blank image
+    bad_images       one text per image that could not be used
 
-    attention_mask  int64 [B, T], 0 on padding: where each example has its row
-    The others of transformers' names, `cu_seq_lens_q` int32 [segments + 1]: where one row has all examples.
+    `grouped` has a row for each example, and
+    attention_mask   int64    [B, T]         0 on padding
+
+    `padding_free` has one row (B = 1) of segments, an example each, and under transformers' names
+    position_ids     int64    [1, T]         from 0 in each segment
+    cu_seq_lens_q/k  int32    [segments + 1] where each segment begins, and T
+    max_length_q/k   int                     the longest segment
     """
+
+    # The loop needs all these numbers on the host. Counting labels or placeholders in the tensors, as transformers
+    # does, waits for the device in every micro-batch, forward and backward; so they are counted here, by the workers.
 
     input_ids: torch.Tensor
     labels: torch.Tensor
     pixel_values: torch.Tensor
-    image_places: torch.Tensor
-    places: torch.Tensor
+    image_positions: torch.Tensor
+    label_positions: torch.Tensor
     targets: torch.Tensor
-    owners: torch.Tensor
+    example_index: torch.Tensor
     num_labels: list[int]
     num_tokens: int
     ids: list[str]
@@ -61,10 +72,11 @@ class Batch(TypedDict):
 def collate(examples: Sequence[Example], *, mode: Mode, placeholders: Placeholders) -> Batch:
     """The micro-batch of some examples in a stage's `batching`.
 
-    A batch without images gets a blank one whose placeholders nothing attends to and that have no labels: it changes no
-    loss and gives the projector a gradient of exactly 0, but all ranks run the same graph and none waits for another's
-    gradients. For the same reason a batch of no example is one example without labels.
+    A batch without images gets a blank one. Its placeholders have no labels and nothing attends to them: it changes no
+    loss and gives the projector a gradient of exactly 0. A batch of no examples is one example without labels.
     """
+    # Blank images and empty examples let all ranks run the same graph: a rank without images would never take part in
+    # the projector's collectives, and the others would hang.
     if not examples:
         examples = [without_labels("", source="", index=EMPTY, filler_id=placeholders.pad_id)]
     return (_concatenated if mode == "padding_free" else _padded)(examples, placeholders)
@@ -81,15 +93,15 @@ def _padded(examples: Sequence[Example], placeholders: Placeholders) -> Batch:
     labels = torch.full_like(input_ids, IGNORED)
     for row, example in zip(labels, examples, strict=True):
         row[1 : len(example["labels"])] = example["labels"][1:]
-    owners = torch.arange(len(examples))[:, None].expand_as(labels)
+    example_of = torch.arange(len(examples))[:, None].expand_as(labels)
     return {
-        **_batch(examples, input_ids=input_ids, labels=labels, owners=owners, placeholders=placeholders),
+        **_batch(examples, input_ids=input_ids, labels=labels, example_of=example_of, placeholders=placeholders),
         "attention_mask": (torch.arange(input_ids.shape[1]) < lengths[:, None]).long(),
     }
 
 
 def _concatenated(examples: Sequence[Example], placeholders: Placeholders) -> Batch:
-    """One row of all examples, one behind the other, each a segment; a blank image is a segment of its own."""
+    """One row of all examples, concatenated, each a segment; a blank image is a segment of its own."""
     segments = [example["input_ids"] for example in examples]
     labels = [torch.cat([torch.tensor([IGNORED]), example["labels"][1:]]) for example in examples]
     if not _pixels(examples):
@@ -98,10 +110,12 @@ def _concatenated(examples: Sequence[Example], placeholders: Placeholders) -> Ba
     lengths = torch.tensor([len(segment) for segment in segments])
     starts = torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).int()
     longest = int(lengths.max())
-    owners = torch.arange(len(segments)).repeat_interleave(lengths)[None]
+    example_of = torch.arange(len(segments)).repeat_interleave(lengths)[None]
     row = torch.cat(segments)[None]
     return {
-        **_batch(examples, input_ids=row, labels=torch.cat(labels)[None], owners=owners, placeholders=placeholders),
+        **_batch(
+            examples, input_ids=row, labels=torch.cat(labels)[None], example_of=example_of, placeholders=placeholders
+        ),
         "position_ids": torch.cat([torch.arange(length) for length in lengths.tolist()])[None],
         "cu_seq_lens_q": starts,
         "cu_seq_lens_k": starts,
@@ -115,22 +129,22 @@ def _batch(
     *,
     input_ids: torch.Tensor,
     labels: torch.Tensor,
-    owners: torch.Tensor,
+    example_of: torch.Tensor,
     placeholders: Placeholders,
 ) -> Batch:
-    """What both modes have in common; `owners` [B, T] says of which example a token is."""
+    """What both modes have in common; `example_of` int64 [B, T] says which example each token belongs to."""
     rows, columns = (labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
-    mine = owners[rows, columns]
+    example_index = example_of[rows, columns]
     side = placeholders.image_px
     return {
         "input_ids": input_ids,
         "labels": labels,
-        "pixel_values": torch.cat(_pixels(examples) or [torch.zeros(1, 3, side, side)]),
-        "image_places": (input_ids.flatten() == placeholders.image_token_id).nonzero().flatten(),
-        "places": rows * labels.shape[1] + columns,
+        "pixel_values": torch.cat(_pixels(examples) or [torch.zeros((1, 3, side, side))]),
+        "image_positions": (input_ids.flatten() == placeholders.image_token_id).nonzero().flatten(),
+        "label_positions": rows * labels.shape[1] + columns,
         "targets": labels[rows, columns + 1],
-        "owners": mine,
-        "num_labels": mine.bincount(minlength=len(examples)).tolist(),
+        "example_index": example_index,
+        "num_labels": example_index.bincount(minlength=len(examples)).tolist(),
         "num_tokens": sum(len(example["input_ids"]) for example in examples),
         "ids": [example["id"] for example in examples],
         "sources": [example["source"] for example in examples],
@@ -143,9 +157,12 @@ def _pixels(examples: Sequence[Example]) -> list[torch.Tensor]:
 
 
 def _with_placeholders(input_ids: torch.Tensor, lengths: torch.Tensor, placeholders: Placeholders) -> torch.Tensor:
-    """The batch with a blank image's placeholders in its padding, which is widened by as little as needed.
+    """`input_ids` with a blank image's placeholders in its padding, widened by as little as they need.
 
-    A model puts image features in the places of placeholders in reading order, so that an image may go over rows.
+    input_ids  int64 [B, T]
+    lengths    int64 [B], the tokens of each row's example
+
+    Features replace placeholders in reading order, whatever row they are in, so one image may go over several rows.
     """
     num_rows, width = input_ids.shape
     count = placeholders.tokens_per_image

@@ -1,4 +1,4 @@
-"""The examples of a mixture, by number."""
+"""The examples of a mixture, by row number."""
 
 from typing import TypedDict
 
@@ -12,11 +12,12 @@ from mix665k.trainer.data.mixture import Mixture
 
 
 class Example(TypedDict):
-    """One row, T tokens and N images.
+    """One row of T tokens and at most one image.
 
-    input_ids     int64    [T]
-    labels        int64    [T]  -100 on what is not learned
-    pixel_values  float32  [N, 3, H, W], None without image
+    input_ids     int64    [T]           with the image as its placeholders
+    labels        int64    [T]           -100 on what is not learned; not shifted, `collate` shifts
+    pixel_values  float32  [1, 3, H, W]  None without an image
+    index         the number of the row, `EMPTY` for an example that fills a micro-batch
     bad_image     why its image could not be used, or None
     """
 
@@ -30,10 +31,10 @@ class Example(TypedDict):
 
 
 class MixtureDataset(Dataset[Example]):
-    """Encodes a row and loads its image when asked for it; `EMPTY` gives an example without labels.
+    """Encodes a row and loads its image when it is asked for; the index `EMPTY` gives an example without labels.
 
-    So does a row whose image is bad where the loader drops it: it keeps its id and takes part in no loss. `filler_id`
-    is the one token of such an example. What cannot be trained on raises, see `Encoder.encode` and `ImageLoader.load`.
+    A row whose bad image the loader drops has no labels either, but keeps its id. The only token of an example without
+    labels is `filler_id`. Indexing raises what `Encoder.encode` and `ImageLoader.load` raise.
     """
 
     def __init__(self, mixture: Mixture, *, encoder: Encoder, images: ImageLoader, filler_id: int) -> None:
@@ -53,8 +54,8 @@ class MixtureDataset(Dataset[Example]):
         if row.image is not None:
             pixels, fault = self._images.load(row.image, record=row.id)
             if pixels is None:
-                dropped = without_labels(row.id, source=row.source, index=index, filler_id=self._filler_id)
-                return {**dropped, "bad_image": fault}
+                unlabelled = without_labels(row.id, source=row.source, index=index, filler_id=self._filler_id)
+                return {**unlabelled, "bad_image": fault}
         encoded = self._encoder.encode(row)
         assert encoded.num_images == (row.image is not None), (row.id, encoded.num_images)
         return {
@@ -69,7 +70,7 @@ class MixtureDataset(Dataset[Example]):
 
 
 def without_labels(identifier: str, *, source: str, index: int, filler_id: int) -> Example:
-    """An example of one token that teaches nothing."""
+    """An example of one token and no label."""
     return {
         "input_ids": torch.tensor([filler_id]),
         "labels": torch.tensor([IGNORED]),

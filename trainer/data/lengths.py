@@ -1,4 +1,4 @@
-"""How long each row of a mixture is for one tokenizer and template; computed once and kept."""
+"""How long each row of a mixture is for one tokenizer and template; computed once and cached."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -26,9 +26,10 @@ _FEW_ROWS = 4_096
 class Lengths(NamedTuple):
     """One value per row, in the order of the mixture: all [N].
 
-    `tokens` are those of the encoding, truncated and with each image as its placeholders; `supervised` those of them
-    that the loss sees: a row of 0 teaches nothing, and whoever trains decides what becomes of it. `tokens_cut` and
-    `answers_cut` are what truncation took.
+    tokens       of the encoding, truncated and with each image as its placeholders
+    supervised   how many of them the loss sees; 0 where truncation leaves no label
+    tokens_cut   tokens that truncation removed
+    answers_cut  answers that truncation removed or shortened
     """
 
     tokens: NDArray[np.int64]
@@ -41,11 +42,12 @@ class Lengths(NamedTuple):
 def lengths(mixture: Mixture, encoder: Encoder, *, jobs: int) -> Lengths:
     """The lengths of all rows, from the cache beside the mixture where it holds them.
 
-    Where it does not, `jobs` processes encode every row and a bar shows how far they are. Ranks that ask at once wait
-    for the first of them.
+    Where it does not, `jobs` processes encode every row, with a progress bar. Ranks that ask at once wait for the first
+    of them.
 
     Raises:
         UserError: when a row cannot be encoded, see `Encoder.encode`.
+        OSError: when the cache cannot be written.
     """
     name = f"lengths-1-{mixture.row_hash[:16]}-{encoder.fingerprint[:16]}.npy"
     write = partial(_write, mixture=mixture, encoder=encoder, jobs=jobs)
@@ -54,7 +56,7 @@ def lengths(mixture: Mixture, encoder: Encoder, *, jobs: int) -> Lengths:
 
 
 def _load(path: Path, *, rows: int) -> NDArray[np.int64] | None:
-    """The values in such a file; None when it is damaged."""
+    """The values in a file that `_write` wrote, int64 [5, rows]; None when it is damaged."""
     try:
         columns: NDArray[np.int64] = np.load(path)
     except (ValueError, EOFError, OSError, BadZipFile):
@@ -78,31 +80,31 @@ def _write(part: Path, *, mixture: Mixture, encoder: Encoder, jobs: int) -> None
 def _measured(
     blocks: Iterable[range], mixture: Mixture, encoder: Encoder, *, jobs: int
 ) -> Iterator[Iterable[NDArray[np.int64]]]:
-    """The values of blocks of rows, in order."""
+    """The values of blocks of rows, in order: see `_measure`."""
     if jobs == 1:
         yield (_measure(block, mixture, encoder) for block in blocks)
         return
-    # forked from a clean process: torch and the tokenizer may have started threads in this one
+    # Forked from a clean process: torch and the tokenizer may have started threads in this one.
     context: Any = get_context("forkserver")
-    with ProcessPoolExecutor(jobs, context, initializer=_start, initargs=(mixture, encoder)) as pool:
-        yield pool.map(_measure_here, blocks)
+    with ProcessPoolExecutor(jobs, context, initializer=_set_up_worker, initargs=(mixture, encoder)) as pool:
+        yield pool.map(_measure_in_worker, blocks)
 
 
 def _measure(block: range, mixture: Mixture, encoder: Encoder) -> NDArray[np.int64]:
-    """The values of one block: [5, rows]."""
+    """The values of one block, int64 [5, rows], in the order of `Lengths`."""
     encoded = map(encoder.encode, mixture.rows(block.start, block.stop))
     values = [(len(e.input_ids), e.num_supervised, e.num_images > 0, e.tokens_cut, e.answers_cut) for e in encoded]
     return np.array(values, dtype=np.int64).T
 
 
-_WORKS_ON: list[tuple[Mixture, Encoder]] = []
-"""What a process of the pool was started with."""
+_WORKER: list[tuple[Mixture, Encoder]] = []
+"""What a process of the pool measures, sent once and not with each block: a tokenizer takes megabytes."""
 
 
-def _start(mixture: Mixture, encoder: Encoder) -> None:
-    _WORKS_ON.append((mixture, encoder))
+def _set_up_worker(mixture: Mixture, encoder: Encoder) -> None:
+    _WORKER.append((mixture, encoder))
 
 
-def _measure_here(block: range) -> NDArray[np.int64]:
-    [(mixture, encoder)] = _WORKS_ON
+def _measure_in_worker(block: range) -> NDArray[np.int64]:
+    [(mixture, encoder)] = _WORKER
     return _measure(block, mixture, encoder)

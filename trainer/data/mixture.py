@@ -1,6 +1,5 @@
 """A mixture's rows, by number, in the order of its manifest."""
 
-import hashlib
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, load_manifest
 from mix665k.trainer.data.cache import cached
 
@@ -29,11 +29,11 @@ _MAPPED = pa.schema(
         pa.field("turns", pa.list_(pa.string()), nullable=False),
     ]
 )
-"""What a trainer needs of a row; the texts of human and gpt in turn."""
+"""What training needs of a row; the texts of human and gpt in turn."""
 
 
 class Row(NamedTuple):
-    """One record: its (question, answer) pairs as they stand in the mixture."""
+    """One record: its (question, answer) pairs as the mixture has them."""
 
     id: str
     source: str
@@ -42,10 +42,11 @@ class Row(NamedTuple):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a mixture whose shards are all there.
+    """The manifest of a mixture, all of whose shards exist and have the right size.
 
     Raises:
-        MixtureError: when the folder is no mixture, an unfinished one, one of another version, or lacks shards.
+        MixtureError: when the folder is no mixture, an unfinished one, one of another version, or a shard is missing or
+            has another size.
     """
     manifest = load_manifest(folder)
     for shard in _shards(manifest):
@@ -63,15 +64,18 @@ def _shards(manifest: Manifest) -> Iterator[Shard]:
 
 
 class Mixture:
-    """The rows of a mixture.
+    """The rows of a mixture; pickled as its path.
 
-    Its Parquet is unpacked once into a file that all ranks and workers map, so that none of them holds a copy; shards
-    are checked against the manifest's hashes, and their rows for what training relies on, while that is done. A pickled
-    mixture is its path.
+    When the mixture is first opened, shards are checked against the manifest's hashes, and rows for what training
+    relies on: whole pairs of human and gpt, and one image token exactly where there is an image.
 
     Raises:
-        MixtureError: when the folder is no whole mixture, or its rows cannot be trained on.
+        MixtureError: when the folder is no complete mixture, or its rows cannot be trained on.
+        OSError: when its cache cannot be written.
     """
+
+    # The Parquet is unpacked once into an Arrow file, `MIXTURE/.cache`, that all ranks and workers map: none of them
+    # holds a copy, and any row is read without decoding its row group.
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -86,7 +90,7 @@ class Mixture:
 
     @property
     def row_hash(self) -> str:
-        """What identifies the content of all rows."""
+        """The hash of the content of all rows, as the manifest records it."""
         return self.manifest.row_hash
 
     @property
@@ -102,7 +106,7 @@ class Mixture:
         return names
 
     def words(self) -> NDArray[np.int64]:
-        """[N], the words of each row, split at white space: what LLaVA's trainer takes for its length."""
+        """int64 [N]: the words of each row, split at white space: what LLaVA's trainer takes as its length."""
         counts = []
         for batch in self._batches:
             turns = batch.column("turns")
@@ -120,10 +124,10 @@ class Mixture:
         return row
 
     def rows(self, start: int, stop: int) -> list[Row]:
-        """Rows start to stop.
+        """Rows `start` to `stop`, the latter excluded.
 
         Raises:
-            IndexError: when there are none of such numbers.
+            IndexError: when there are no such rows, or none between the two.
         """
         if not 0 <= start < stop <= len(self):
             raise IndexError(f"{self.folder}: no rows {start} to {stop}, it holds {len(self):,}")
@@ -143,13 +147,12 @@ def _to_rows(batch: pa.RecordBatch) -> list[Row]:
     texts = turns.values[offsets[0] : offsets[-1]].to_pylist()
     pairs = list(zip(texts[::2], texts[1::2], strict=True))
     spans = pairwise((offset - offsets[0]) // 2 for offset in offsets)
-    return [
-        Row(i, source, image, pairs[a:b]) for i, source, image, (a, b) in zip(ids, sources, images, spans, strict=True)
-    ]
+    columns = zip(ids, sources, images, spans, strict=True)
+    return [Row(id=i, source=source, image=image, pairs=pairs[a:b]) for i, source, image, (a, b) in columns]
 
 
 def _unpack(part: Path, *, folder: Path, manifest: Manifest) -> None:
-    """Write the rows of all shards, uncompressed, to one file that can be mapped."""
+    """Write the rows of all shards, uncompressed, to one file that can be mapped into memory."""
     with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, _MAPPED) as writer:
         for shard in _shards(manifest):
             path = folder / shard.path
@@ -162,7 +165,7 @@ def _unpack(part: Path, *, folder: Path, manifest: Manifest) -> None:
 
 
 def _map(path: Path) -> pa.Table | None:
-    """The rows of such a file; None when it is damaged."""
+    """The rows of a file that `_unpack` wrote; None when it is damaged."""
     try:
         with pa.memory_map(str(path)) as file:
             return pa.ipc.open_file(file).read_all()
@@ -171,9 +174,8 @@ def _map(path: Path) -> pa.Table | None:
 
 
 def _read(path: Path, sha256: str) -> Iterator[pa.RecordBatch]:
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise MixtureError(f"{path}: changed since it was written, its hash is not that of {MANIFEST}; {_AGAIN}")
+    if sha256_of(path) != sha256:
+        raise MixtureError(f"{path}: changed since it was written, its hash is not that of {MANIFEST}; {_AGAIN}")
     try:
         with pq.ParquetFile(path.absolute()) as shard:  # a relative one may look like an address
             yield from shard.iter_batches(batch_size=_ROWS_PER_BATCH, columns=_READ)
@@ -182,7 +184,7 @@ def _read(path: Path, sha256: str) -> Iterator[pa.RecordBatch]:
 
 
 def _checked(rows: pa.RecordBatch, path: Path) -> pa.RecordBatch:
-    """Rows as they are mapped: whole pairs, human and gpt in turn, an image token exactly where there is an image."""
+    """Rows in the form of `_MAPPED`, checked for what `Mixture` promises."""
     if rows.schema.names != _READ:
         raise MixtureError(f"{path}: columns are {rows.schema.names}, expected {_READ}; {_AGAIN}")
     conversations = rows.column("conversations")

@@ -1,20 +1,16 @@
-"""A LLaVA model put together from a bare language model and a CLIP vision tower, in the llava-hf form."""
+"""A LLaVA model composed of a bare language model and a CLIP vision tower, in the llava-hf form."""
 
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import ModelError, os_reason
-from mix665k.schemas.stage import Stage
 from mix665k.schemas.template import TEMPLATES
 from mix665k.schemas.tokenizer import tokenizer_place
 from mix665k.trainer.data.chat import jinja_of
 from mix665k.trainer.data.images import load_processor
-from mix665k.trainer.model.adapters import add_adapters
-from mix665k.trainer.model.checkpointing import recompute
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +23,7 @@ PARTS = {
     "language_model": "model.language_model.",
     "vision_tower": "model.vision_tower.",
 }
-"""The parts that a stage can train, by the beginning of their parameters' names; the head is the language model's."""
+"""The parts that a stage can train and the prefix of their parameters' names; the head goes with the language model."""
 _LLAVA_LAYERS = {"0": "linear_1", "2": "linear_2"}
 """LLaVA's `mm_projector.bin` is a Sequential of Linear, GELU, Linear; llava-hf names its layers."""
 
@@ -39,7 +35,8 @@ def compose(llm: str, vision: str, out: Path, *, projector: Path | None, templat
     features are those of the second-last layer without the class token.
 
     Raises:
-        ModelError: when a part cannot be loaded, or parts do not fit.
+        ModelError: when a part cannot be loaded, or parts do not fit together.
+        OSError: when the folder cannot be written.
     """
     import torch
     from transformers import AutoModelForCausalLM, CLIPVisionModel, LlavaForConditionalGeneration
@@ -47,10 +44,10 @@ def compose(llm: str, vision: str, out: Path, *, projector: Path | None, templat
     processor, config = describe(llm, vision, template)
     language = load_weights(AutoModelForCausalLM, llm, "a causal language model")
     tower = load_weights(CLIPVisionModel, vision, "a CLIP vision tower")
-    with torch.random.fork_rng(devices=[]):  # the new rows are drawn
+    with torch.random.fork_rng(devices=[]):  # the embeddings of new tokens are drawn
         torch.manual_seed(seed)
         language.resize_token_embeddings(config.text_config.vocab_size)
-    with torch.device("meta"):  # the parts are put in, not copied: a 7B model is in memory once
+    with torch.device("meta"):  # weights are assigned, not copied: a 7B model is in memory once
         model = LlavaForConditionalGeneration(config)
     model.model.vision_tower.load_state_dict(tower.state_dict(), assign=True)
     model.model.language_model.load_state_dict(language.model.state_dict(), assign=True)
@@ -69,10 +66,10 @@ def compose(llm: str, vision: str, out: Path, *, projector: Path | None, templat
 
 
 def describe(llm: str, vision: str, template: str) -> tuple[Any, Any]:
-    """The processor and the configuration of a model put together from these parts; no weight is read.
+    """The processor and the configuration of a model composed of these parts; no weight is read.
 
     Raises:
-        ModelError: when a part is not there, or is something else.
+        ModelError: when a part cannot be loaded, or is of another kind.
     """
     from transformers import AutoConfig, LlavaConfig
 
@@ -81,7 +78,7 @@ def describe(llm: str, vision: str, template: str) -> tuple[Any, Any]:
     vision_config = getattr(clip_config, "vision_config", clip_config)
     if vision_config.model_type != "clip_vision_model":
         raise ModelError(f"{vision}: a {vision_config.model_type}, expected a CLIP vision tower")
-    processor = _processor(llm, vision, vision_config, template)
+    processor = _processor(llm, vision, template=template, patch_size=vision_config.patch_size)
     tokenizer = processor.tokenizer
     size = max(len(tokenizer), text_config.vocab_size)
     text_config.vocab_size = -(-size // EMBEDDING_MULTIPLE) * EMBEDDING_MULTIPLE
@@ -101,19 +98,19 @@ def describe(llm: str, vision: str, template: str) -> tuple[Any, Any]:
 
 
 def load_weights(kind: Any, name: str, what: str) -> Any:
-    """A model in the type its weights were saved in.
+    """A model in the dtype its weights were saved in; `kind` is a class of transformers.
 
     Raises:
-        ModelError: when that is not there or something else.
+        ModelError: when `name` cannot be loaded as `what`.
     """
     return load(partial(kind.from_pretrained, dtype="auto"), name, what)
 
 
 def load(read: Callable[[str], Any], name: str, what: str) -> Any:
-    """`read(name)`, which is a `from_pretrained`.
+    """`read(name)`, where `read` is a `from_pretrained`.
 
     Raises:
-        ModelError: when that is not there or something else.
+        ModelError: when `name` cannot be loaded as `what`.
     """
     try:
         return read(name)
@@ -122,90 +119,8 @@ def load(read: Callable[[str], Any], name: str, what: str) -> Any:
         raise ModelError(f"{name}: cannot be loaded as {what}: {why[:300]}") from None
 
 
-def freeze(model: Any, stage: Stage) -> None:
-    """Let only the parts learn that the stage trains, of the vision tower only what the features come through."""
-    prefixes = tuple(PARTS[part] for part in stage.trains)
-    if "language_model" in stage.trains:
-        prefixes += ("lm_head.",)
-    unused = _unused_layers(model.config)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(prefixes) and not unused.search(name))
-
-
-def _unused_layers(config: Any) -> re.Pattern[str]:
-    """The names in a vision tower behind the layer that its features are taken from, which get no gradient."""
-    num_layers = config.vision_config.num_hidden_layers
-    chosen = config.vision_feature_layer
-    states = range(num_layers + 1)  # what goes into each layer, and what comes out of the last
-    last = max(states[index] for index in ([chosen] if isinstance(chosen, int) else chosen))
-    layers = "|".join(str(layer) for layer in range(last, num_layers))
-    behind = rf"|encoder\.layers\.({layers})\." if layers else ""
-    return re.compile(rf"vision_tower\.(.*\.)?(post_layernorm\.{behind})")
-
-
-def load_model(start: Path, stage: Stage) -> Any:
-    """The model of a folder with the parts let free that a stage trains, adapters put in where it asks for them."""
-    import torch
-    from transformers import LlavaForConditionalGeneration
-
-    from mix665k.trainer.model.attention import choose
-
-    kind: Any = LlavaForConditionalGeneration
-    model = load(
-        partial(
-            kind.from_pretrained,
-            dtype=torch.bfloat16 if stage.bf16 else torch.float32,
-            attn_implementation={"text_config": choose(stage), "vision_config": "sdpa"},
-        ),
-        str(start),
-        f"a LLaVA model with attention {choose(stage)}",
-    )
-    return make_trainable(model, stage)
-
-
-def make_trainable(model: Any, stage: Stage) -> Any:
-    """Set a model up for a stage: what learns, adapters, precision of the weights, what is kept for the backward pass.
-
-    DeepSpeed keeps weights in float32 beside those it computes with. Where it is not there, weights that learn are
-    float32 themselves: in bfloat16 most steps are smaller than half the distance to the next number, and lost.
-    """
-    model.config.text_config.use_cache = model.config.use_cache = False
-    freeze(model, stage)
-    if stage.lora is not None:
-        add_adapters(model, stage.lora, seed=stage.seed)
-    if stage.zero == 0:
-        for parameter in model.parameters():
-            parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
-    if stage.gradient_checkpointing:
-        recompute(model, stage)
-    return model
-
-
-class Flops(NamedTuple):
-    """Operations forward and backward for each token, and for each label besides."""
-
-    token: float
-    label: float
-
-
-def count_flops(model: Any) -> Flops:
-    """2 operations a weight forward, 2 for its input's gradient, 2 for its own where it learns.
-
-    Counted over the language model, the projector and, for labels only, the head, as for dense layers (Kaplan et al.
-    2020, section 2.1); attention over the sequence and the vision tower are left out.
-    """
-    token = label = 0.0
-    for name, parameter in model.named_parameters():
-        operations = getattr(parameter, "ds_numel", parameter.numel()) * (6 if parameter.requires_grad else 4)
-        if name.startswith("lm_head."):
-            label += operations
-        elif not name.startswith(PARTS["vision_tower"]) and "embed_tokens" not in name:
-            token += operations
-    return Flops(token, label)
-
-
-def _processor(llm: str, vision: str, vision_config: Any, template: str) -> Any:
-    """Tokenizer with the image and padding tokens, image processor and chat template."""
+def _processor(llm: str, vision: str, *, template: str, patch_size: int) -> Any:
+    """The tokenizer with image and padding tokens, the image processor and the chat template."""
     from transformers import AutoTokenizer, LlavaProcessor
 
     tokenizer = load_tokenizer(AutoTokenizer, llm)
@@ -217,10 +132,10 @@ def _processor(llm: str, vision: str, vision_config: Any, template: str) -> Any:
     return kind(
         image_processor=load_processor(vision),
         tokenizer=tokenizer,
-        patch_size=vision_config.patch_size,
+        patch_size=patch_size,
         vision_feature_select_strategy="default",
         image_token=IMAGE_TOKEN,
-        num_additional_image_tokens=1,  # CLIP's class token, which the strategy leaves out
+        num_additional_image_tokens=1,  # CLIP's class token, which the strategy drops
         chat_template=jinja_of(TEMPLATES[template]) if template in TEMPLATES else tokenizer.chat_template,
     )
 
@@ -229,7 +144,7 @@ def load_tokenizer(kind: Any, name: str) -> Any:
     """`kind.from_pretrained(name)`, which must be a fast tokenizer.
 
     Raises:
-        ModelError: when it is not there, or has no fast form.
+        ModelError: when it cannot be loaded, or has no fast form.
     """
     try:
         tokenizer = kind.from_pretrained(tokenizer_place(name))

@@ -11,14 +11,17 @@ from mix665k.trainer.run.job import Job
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
-_HERE = Path(__file__).parent.parent
+_TRAINER = Path(__file__).parent.parent
 
 
 def deepspeed_config(stage: Stage, *, universal: bool) -> dict[str, Any] | None:
-    """The shipped `zero2.json` or `zero3.json`; `universal` loads a checkpoint of another number of ranks."""
+    """The shipped `zero2.json` or `zero3.json`; `universal` loads a checkpoint of another number of ranks.
+
+    None for a stage without DeepSpeed.
+    """
     if stage.zero == 0:
         return None
-    config: dict[str, Any] = json.loads((_HERE / f"zero{stage.zero}.json").read_text())
+    config: dict[str, Any] = json.loads((_TRAINER / f"zero{stage.zero}.json").read_text())
     if universal:
         config["checkpoint"] = {"load_universal": True}
     return config
@@ -46,13 +49,13 @@ def training_arguments(job: Job, layout: Layout, *, universal: bool) -> "Trainin
         optim="adamw_torch",
         bf16=stage.bf16,
         use_cpu=not torch.cuda.is_available(),
-        gradient_checkpointing=False,  # of the whole model; `load_model` does it by part
+        gradient_checkpointing=False,  # Trainer knows the whole model only; `make_trainable` does it by part
         logging_steps=stage.log_steps,
         logging_first_step=True,
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=stage.save_steps,
-        save_total_limit=None,  # older ones go once the newest is complete
+        save_total_limit=None,  # the loop removes older ones, once the newest is complete
         eval_strategy="steps" if evaluates else "no",
         eval_steps=stage.eval_steps if evaluates else None,
         seed=stage.seed,

@@ -1,4 +1,4 @@
-"""What goes along with a run: its epochs and rates, and what a person sees: a bar, a log of numbers, a curve."""
+"""Callbacks of a run: its epochs and learning rates, and what a person sees: a bar, a log of numbers, a curve."""
 
 import json
 from pathlib import Path
@@ -19,12 +19,12 @@ SHOWN_BAD = 2
 
 
 def callbacks(job: Job, batches: "MicroBatches") -> list[TrainerCallback]:
-    """All of a run's; those that show or write do so on rank 0."""
+    """The callbacks of a run; those that show or write something do so on rank 0."""
     return [Epochs(batches), Schedule(), NumbersLog(job.folder), Bar()]
 
 
 class Epochs(TrainerCallback):
-    """Tells the batches which epoch begins; a plain loader has no way to."""
+    """Tells the batches which epoch begins."""
 
     def __init__(self, batches: "MicroBatches") -> None:
         self._batches = batches
@@ -35,9 +35,12 @@ class Epochs(TrainerCallback):
 
 
 class Schedule(TrainerCallback):
-    """Lets a run that goes on with another number of steps follow its own schedule from its first step."""
+    """Lets a run that is resumed with another number of steps follow its new schedule from the first step.
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, lr_scheduler: Any = None, **given: Any) -> None:
+    A checkpoint restores the learning rate that the old schedule had for the next step.
+    """
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, *, lr_scheduler: Any = None, **given: Any) -> None:
         """See TrainerCallback."""
         if state.global_step:
             lr_scheduler.last_epoch -= 1
@@ -45,9 +48,9 @@ class Schedule(TrainerCallback):
 
 
 class NumbersLog(TrainerCallback):
-    """One JSON object per log line in `log.jsonl`, and a picture of the loss when the run ends.
+    """One JSON object per log line in `log.jsonl`, and a plot of the loss when the run ends.
 
-    A run that goes on from a checkpoint drops the lines behind it, so that each step stands once.
+    A resumed run drops the lines after its checkpoint, so that each step is there once.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +62,7 @@ class NumbersLog(TrainerCallback):
             kept = [line for line in read_log(self._folder) if line["step"] <= state.global_step]
             (self._folder / LOG).write_text("".join(f"{json.dumps(line)}\n" for line in kept))
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **given: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, *, logs: dict[str, Any] | None = None, **given: Any) -> None:
         """See TrainerCallback."""
         if state.is_world_process_zero and logs:
             with (self._folder / LOG).open("a") as file:
@@ -81,26 +84,25 @@ class Bar(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """See TrainerCallback."""
         if state.is_world_process_zero and self._console.is_terminal:
-            columns = (BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[numbers]}"))
-            self._progress = Progress(
-                *columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=self._console
-            )
+            columns = [BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[numbers]}")]
+            columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
+            self._progress = Progress(*columns, console=self._console)
             self._progress.add_task("steps", total=state.max_steps, completed=state.global_step, numbers="")
             self._progress.start()
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **given: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, *, logs: dict[str, Any] | None = None, **given: Any) -> None:
         """See TrainerCallback."""
         if not state.is_world_process_zero or not logs or not {"loss", "eval_loss"} & logs.keys():
             return
         if "bad_images" in logs:
-            told = f"step {state.global_step}: {_bad_images(logs)}"
-            self._console.print(told, highlight=False, markup=False, soft_wrap=True)
+            line = f"step {state.global_step}: {_bad_images(logs)}"
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
         if self._progress is None:
             self._console.print(
-                f"step {state.global_step}/{state.max_steps}  {_words(logs)}", highlight=False, soft_wrap=True
+                f"step {state.global_step}/{state.max_steps}  {_numbers(logs)}", highlight=False, soft_wrap=True
             )
         elif "loss" in logs:
-            self._progress.update(self._progress.task_ids[0], completed=state.global_step, numbers=_words(logs))
+            self._progress.update(self._progress.task_ids[0], completed=state.global_step, numbers=_numbers(logs))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """See TrainerCallback."""
@@ -109,7 +111,7 @@ class Bar(TrainerCallback):
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log; a last one cut off by a kill is left out, and so is what no run of ours wrote."""
+    """The lines of a run's log, without one that a kill cut off and whatever else is not a step."""
     found = []
     if (folder / LOG).is_file():
         for text in (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
@@ -123,7 +125,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def draw_curve(log: list[dict[str, Any]], path: Path) -> None:
-    """Training loss, and evaluation loss where there is one, over steps."""
+    """Plot training loss, and held-out loss where there is one, over steps."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -138,17 +140,17 @@ def draw_curve(log: list[dict[str, Any]], path: Path) -> None:
 
 
 def _bad_images(logs: dict[str, Any]) -> str:
-    """How many images could not be used, and which, the first few where there are many."""
+    """How many images could not be used, and which: the first few where there are many."""
     count, texts = logs["bad_images"], logs["bad_image_texts"]
     if count > SHOWN_BAD:
         texts = f"{'; '.join(texts.split('; ')[:SHOWN_BAD])}; and {count - SHOWN_BAD:,} more, see {LOG}"
     return f"{count:,} bad image{'s' if count > 1 else ''}: {texts}"
 
 
-def _words(logs: dict[str, Any]) -> str:
+def _numbers(logs: dict[str, Any]) -> str:
     if "eval_loss" in logs:
         return f"held-out loss {logs['eval_loss']:.4f}"
-    words = [f"loss {logs['loss']:.4f}", f"lr {logs['learning_rate']:.1e}", f"{logs['tokens_per_s']:,.0f} tokens/s"]
-    words += [f"{logs['samples_per_s']:.1f} samples/s"]
-    words += [f"padding {logs['padding']:.0%}", f"loading {logs['loading']:.0%}"]
-    return "  ".join(words + ([f"MFU {logs['mfu']:.0%}"] if "mfu" in logs else []))
+    numbers = [f"loss {logs['loss']:.4f}", f"lr {logs['learning_rate']:.1e}", f"{logs['tokens_per_s']:,.0f} tokens/s"]
+    numbers += [f"{logs['samples_per_s']:.1f} samples/s"]
+    numbers += [f"padding {logs['padding']:.0%}", f"loading {logs['loading']:.0%}"]
+    return "  ".join(numbers + ([f"MFU {logs['mfu']:.0%}"] if "mfu" in logs else []))

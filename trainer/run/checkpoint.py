@@ -10,39 +10,37 @@ from pathlib import Path
 import msgspec
 
 from mix665k.schemas.errors import TrainingError
+from mix665k.schemas.files import write_whole
 from mix665k.trainer.run.ranks import let_rank_0
 
 COMPLETE = "complete.json"
-WEIGHTS = "weights.safetensors"
-"""All weights of a run without DeepSpeed."""
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
-class Complete(msgspec.Struct, forbid_unknown_fields=True):
+class Complete(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Written into a checkpoint last: what it belongs to."""
 
     step: int
     ranks: int
     mixture: str
+    """The mixture's row hash."""
     stage: str
 
 
 def mark_complete(folder: Path, complete: Complete) -> None:
-    """Say that all ranks have written their part of a checkpoint."""
-    part = folder / f".{COMPLETE}.part"
-    part.write_bytes(msgspec.json.encode(complete))
-    part.replace(folder / COMPLETE)
+    """Record that all ranks have written their part of a checkpoint."""
+    write_whole(folder / COMPLETE, msgspec.json.encode(complete))
 
 
 def mark_incomplete(folder: Path) -> None:
-    """Say that a checkpoint is being written anew."""
+    """Record that a checkpoint is being written again."""
     (folder / COMPLETE).unlink(missing_ok=True)
 
 
 def remove_older(run: Path, *, step: int, keep: int) -> None:
-    """Keep `keep` complete checkpoints up to the one of `step`; what a killed run left half-written before goes too.
+    """Keep `keep` complete checkpoints up to the one of `step`, which is complete; remove older and unfinished ones.
 
-    Later ones stay, which are there when a run goes on from one that is not its newest.
+    Later checkpoints stay: they exist when a run was resumed from one that is not its newest.
     """
     *_, oldest = [done.step for _, done in reversed(checkpoints(run)) if done.step <= step][:keep]
     for path in run.glob("checkpoint-*"):
@@ -65,25 +63,39 @@ def checkpoints(run: Path) -> list[tuple[Path, Complete]]:
     return sorted(((path, done) for path, done in found if done), key=lambda pair: pair[1].step)
 
 
-def choose(run: Path, *, resume: str, mixture: str) -> tuple[Path, Complete] | None:
-    """The checkpoint to go on from: the newest complete one (`auto`), the one named, or none (`no`).
+def find_checkpoint(path: Path) -> tuple[Path, Complete]:
+    """A complete checkpoint: the folder itself, or the newest of a run.
 
     Raises:
-        TrainingError: when it is half-written, belongs to another mixture, or a new run would mix with an old one.
+        TrainingError: when there is none.
     """
-    there = checkpoints(run)
+    if done := read_complete(path):
+        return path, done
+    found = checkpoints(path)
+    if not found:
+        raise TrainingError(f"{path}: no complete checkpoint here; expected a run's folder or one of its checkpoint-N")
+    return found[-1]
+
+
+def choose(run: Path, *, resume: str, mixture: str) -> tuple[Path, Complete] | None:
+    """The checkpoint to resume from: the newest complete one (`auto`), the one named, or none (`no`).
+
+    Raises:
+        TrainingError: when it is incomplete, belongs to another mixture, or a new run would mix with an old one.
+    """
+    existing = checkpoints(run)
     if resume == "no":
-        if there:
+        if existing:
             raise TrainingError(
-                f"{run}: holds checkpoints up to step {there[-1][1].step}; name another --out or --resume auto"
+                f"{run}: holds checkpoints up to step {existing[-1][1].step}; name another --out or --resume auto"
             )
         return None
     if resume == "auto":
-        chosen = there[-1] if there else None
+        chosen = existing[-1] if existing else None
     else:
         done = read_complete(Path(resume))
         if done is None:
-            complete = ", ".join(path.name for path, _ in there) or "none"
+            complete = ", ".join(path.name for path, _ in existing) or "none"
             raise TrainingError(
                 f"--resume {resume}: expected auto, no or a complete checkpoint; complete are {complete}"
             )
@@ -97,7 +109,7 @@ def choose(run: Path, *, resume: str, mixture: str) -> tuple[Path, Complete] | N
 
 
 def universal_form(checkpoint: Path) -> None:
-    """Convert a checkpoint in place, once, so that another number of ranks can load it.
+    """Convert a checkpoint in place, once, so that another number of ranks can load it; rank 0 does, the others wait.
 
     Raises:
         TrainingError: when it cannot be converted.

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from mix665k.schemas.errors import TrainingError, os_reason
+from mix665k.schemas.files import decode_json, write_whole
 from mix665k.schemas.stage import Stage
 
 Reporter = Literal["none", "tensorboard", "wandb", "trackio"]
@@ -14,18 +15,20 @@ JOB = "job.json"
 START = "start"
 
 
-class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """One run of one stage. Paths are absolute."""
 
     stage: Stage
     mixture: str
     images: str
     llm: str
+    """A name on the Hub or a folder, as `vision`."""
     vision: str
     out: str
     projector: str | None = None
     """A file, or the folder of stage 1's run."""
     resume: str = "auto"
+    """`auto`, `no` or the path of a checkpoint."""
     report_to: Reporter = "tensorboard"
     on_bad_image: OnBadImage = "fail"
 
@@ -51,25 +54,34 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def write_job(job: Job) -> Path:
-    """Write the job into its folder."""
-    path = job.folder / JOB
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(job), indent=1))
-    part.replace(path)
-    return path
+    """Write the job into its folder.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    job.folder.mkdir(parents=True, exist_ok=True)
+    write_whole(job.folder / JOB, msgspec.json.format(msgspec.json.encode(job), indent=1))
+    return job.folder / JOB
 
 
 def read_job(path: Path) -> Job:
-    """The job in a file; its run is where the file is, wherever it was when it was written.
+    """The job in a file; `out` is the folder of the file, as a run may have been moved.
 
     Raises:
-        TrainingError: when it is not there or no job.
+        TrainingError: when there is no such file, or it holds no job.
     """
     try:
-        job = msgspec.json.decode(path.read_bytes(), type=Job)
-        return msgspec.structs.replace(job, out=str(path.parent.resolve()))
+        content = path.read_bytes()
     except OSError as error:
         raise TrainingError(f"{path}: {os_reason(error)}, expected a run's folder") from None
-    except msgspec.DecodeError as error:
-        raise TrainingError(f"{path}: not a job of this version: {error}") from None
+    job = decode_json(content, Job, kind=TrainingError, where=path, fix="expected a job that this version wrote")
+    return msgspec.structs.replace(job, out=str(path.parent.resolve()))
+
+
+def job_of(checkpoint: Path) -> Job:
+    """The job whose run wrote a checkpoint.
+
+    Raises:
+        TrainingError: when its run's folder holds no job.
+    """
+    return read_job(checkpoint.parent / JOB)

@@ -1,21 +1,19 @@
-"""Starting a run: everything that can be wrong is found before the first rank starts."""
+"""Starting a run: whatever can be wrong is found before the first rank starts."""
 
 import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from mix665k.schemas.errors import StageError, TrainingError
+from mix665k.schemas.files import held
 from mix665k.schemas.stage import Stage
 from mix665k.trainer.run.job import JOB, Job, read_job, write_job
 from mix665k.trainer.run.ranks import launched_ranks
-from mix665k.trainer.run.stage_files import accumulation
+from mix665k.trainer.run.stage_files import layout_of
 
 if TYPE_CHECKING:
     from mix665k.trainer.run.checkpoint import Complete
@@ -25,55 +23,65 @@ _WEIGHTS = ("zero", "lora", "trains", "bf16")
 _ORDER = ("seed", "global_batch", "batching", "window", "remainder", "eval_fraction", "template", "max_tokens")
 _OPTIMIZER = ("lr", "projector_lr", "vision_tower_lr", "weight_decay")
 _SAME = (*_WEIGHTS, *_ORDER, *_OPTIMIZER)
-"""Fields of a stage that say which weights a checkpoint holds, which examples a step takes, what AdamW keeps."""
+"""Fields of a stage that determine which weights a checkpoint holds, which examples a step takes, what AdamW keeps."""
 
 
 def launch(job: Job, *, nproc: int) -> int:
     """Run a job on `nproc` ranks of this machine, or as the one rank that a launcher started; gives the exit code.
 
     Raises:
-        UserError: for whatever the user can mend.
+        UserError: for whatever the user can fix.
     """
     launched = launched_ranks()
-    accumulation(job.stage, ranks=launched or nproc)
-    with ExitStack() as held:
-        if launched is not None:
-            _as_one_rank(job, held)
-            return 0
-        held.enter_context(alone(job.folder))
+    layout_of(job.stage, ranks=launched or nproc)
+    if launched is not None:
+        _run_as_rank(job)
+        return 0
+    with _only_run(job.folder):
         prepare(job)
         if nproc > 1:
             return _start_ranks(write_job(job), nproc)
-        from mix665k.trainer.run.rank import run
+        from mix665k.trainer.run.rank_main import run
 
         run(job)
         return 0
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold a run's folder; the system lets go of it when this process ends, however that ends.
+def _only_run(folder: Path) -> AbstractContextManager[None]:
+    """Hold a run's folder: two runs that wrote into one mixed their checkpoints."""
+    busy = TrainingError(f"{folder}: another run is training here; wait for it, or name another --out")
+    return held(folder / _LOCK, busy=busy)
+
+
+def _run_as_rank(job: Job) -> None:
+    """Prepare on rank 0 while the others wait for it, on as many machines as the launcher uses; then train.
 
     Raises:
-        TrainingError: when another run holds it.
+        UserError: on all ranks alike.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / _LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise TrainingError(f"{folder}: another run is training here; wait for it, or name another --out") from None
+    from mix665k.trainer.run.rank_main import run
+    from mix665k.trainer.run.ranks import let_rank_0, start_ranks
+
+    with ExitStack() as locks:
+
+        def hold_and_prepare() -> None:
+            locks.enter_context(_only_run(job.folder))
+            prepare(job)
+
+        start_ranks()
+        let_rank_0(hold_and_prepare)
+        run(job)
 
 
 def _start_ranks(job: Path, nproc: int) -> int:
-    """Start `nproc` ranks through torchrun's launcher and wait for them; a rank tells its own error."""
+    """Start `nproc` ranks through torchrun's launcher and wait for them; a rank prints its own error."""
     import torch.distributed.run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // nproc)))
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    line = ["--standalone", "--nproc_per_node", str(nproc), "-m", "mix665k.trainer.run.rank", str(job)]
+    line = ["--standalone", "--nproc_per_node", str(nproc), "-m", "mix665k.trainer.run.rank_main", str(job)]
     launcher: Any = torch.distributed.run
     try:
         launcher.run(launcher.parse_args(line))
@@ -83,21 +91,24 @@ def _start_ranks(job: Path, nproc: int) -> int:
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:
             raise TrainingError(
-                f"rank {rank} was killed by signal {-failure.exitcode}; out of memory? the same command goes on"
+                f"rank {rank} was killed by signal {-failure.exitcode}; possibly out of memory; rerun the same command "
+                "to resume"
             ) from None
         return 1
     return 0
 
 
 def prepare(job: Job) -> None:
-    """Put the start model together if it is not there, check the images, measure the mixture, tell where a run goes on.
+    """Check everything, compose the start model, measure the mixture, choose the checkpoint to resume from.
+
+    Prints to stderr which checkpoint that is, if any.
 
     Raises:
-        UserError: for whatever the user can mend.
+        UserError: for whatever the user can fix.
     """
-    from mix665k.trainer.data.examples import open_data
-    from mix665k.trainer.model.start import make_start
     from mix665k.trainer.run.checkpoint import choose
+    from mix665k.trainer.run.start_model import make_start
+    from mix665k.trainer.run.training_data import open_data
 
     require_reporter(job.report_to)
     require_attention(job.stage)
@@ -106,34 +117,37 @@ def prepare(job: Job) -> None:
     chosen = choose(job.folder, resume=job.resume, mixture=open_data(job).mixture_hash)
     if chosen:
         require_same_run(job, chosen[0])
-        print(_how_it_goes_on(job, *chosen), file=sys.stderr)
+        print(_resumption(job, *chosen), file=sys.stderr)
     write_job(job)
 
 
-def _how_it_goes_on(job: Job, checkpoint: Path, done: "Complete") -> str:
-    """What is told of a run that has a checkpoint.
+def _resumption(job: Job, checkpoint: Path, done: "Complete") -> str:
+    """The line that says what becomes of a run that has a checkpoint.
 
     Raises:
-        TrainingError: when the run is past the last step that is asked for.
+        TrainingError: when the checkpoint is past the last step that is asked for.
     """
     last = job.stage.max_steps
     if last is not None and done.step > last:
         raise TrainingError(f"{checkpoint}: is past --max-steps {last:,}; give more steps, or another --out")
-    return f"{checkpoint}: nothing is left to train" if done.step == last else f"going on from {checkpoint}"
+    return f"{checkpoint}: nothing left to train" if done.step == last else f"resuming from {checkpoint}"
 
 
 def require_same_run(job: Job, checkpoint: Path) -> None:
-    """Refuse to go on with what a checkpoint would not follow, or in another order, which takes some examples twice.
+    """Refuse to resume a run that would not continue as it was.
 
     Raises:
-        TrainingError: with what it was and what it is.
+        TrainingError: with the fields that changed.
     """
+    # A checkpoint restores weights, optimizer states and learning rates, whatever the stage says now; and in another
+    # order some examples would be trained on twice and others never. The length of the schedule may change: `Schedule`
+    # follows a longer one.
     if not (checkpoint.parent / JOB).is_file():
         return
     before = read_job(checkpoint.parent / JOB)
     pairs = [(name, getattr(before.stage, name), getattr(job.stage, name)) for name in _SAME]
-    if differing := [f"{name} was {was}, is {now}" for name, was, now in pairs if was != now]:
-        raise TrainingError(f"{checkpoint}: {'; '.join(differing)}; give what it was, or another --out")
+    if changed := [f"{name} changed from {was} to {now}" for name, was, now in pairs if was != now]:
+        raise TrainingError(f"{checkpoint}: {'; '.join(changed)}; use the original value or a new --out")
 
 
 def require_reporter(name: str) -> None:
@@ -156,13 +170,13 @@ def require_attention(stage: Stage) -> None:
 
     if stage.attention == "flash_attention_2" and not has_flash_attn():
         raise StageError(
-            "attention flash_attention_2: flash-attn 2 is not installed, or no GPU is there; "
+            "attention flash_attention_2: flash-attn 2 is not installed, or there is no GPU; "
             "pip install 'mix665k[flash]' or say `auto`"
         )
 
 
 def require_images(job: Job) -> None:
-    """Refuse a run whose images are not all there, or that has none to learn from; `train check` also decodes them.
+    """Refuse a run whose images are missing, or that has none to learn from; `train check` also decodes them.
 
     Raises:
         TrainingError: with their number and the first, unless bad images are blanked or dropped.
@@ -179,26 +193,8 @@ def require_images(job: Job) -> None:
     faults = list(find_faults(job.images_folder, names, decode=False, jobs=1, on_done=lambda: None))
     if not faults:
         return
-    told = f"{job.images}: {len(faults):,} of {len(names):,} images are not there, the first is {faults[0][0]}; "
+    missing = f"{job.images}: {len(faults):,} of {len(names):,} images are missing, the first is {faults[0][0]}; "
     if job.on_bad_image == "fail":
-        raise TrainingError(f"{told}get them, or pass --on-bad-image blank|drop")
+        raise TrainingError(f"{missing}download them, or pass --on-bad-image blank|drop")
     become = "blank" if job.on_bad_image == "blank" else "records without a label"
-    print(f"{told}they become {become}", file=sys.stderr)
-
-
-def _as_one_rank(job: Job, held: ExitStack) -> None:
-    """Rank 0 prepares while the others wait for it, on as many machines as the launcher uses.
-
-    Raises:
-        UserError: on all ranks alike.
-    """
-    from mix665k.trainer.run.rank import run
-    from mix665k.trainer.run.ranks import let_rank_0, start_ranks
-
-    def hold_and_prepare() -> None:
-        held.enter_context(alone(job.folder))
-        prepare(job)
-
-    start_ranks()
-    let_rank_0(hold_and_prepare)
-    run(job)
+    print(f"{missing}they become {become}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Hugging Face's Trainer with this project's batches, loss and logs; it brings DeepSpeed, accumulation and resume."""
+"""Hugging Face's Trainer with our batches, loss and logs; it brings DeepSpeed, accumulation and resuming."""
 
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,26 @@ from mix665k.schemas.stage import Stage
 from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.model.attention import MASKED, SEGMENT_NAMES, block_mask
 from mix665k.trainer.model.compose import PARTS
-from mix665k.trainer.model.image_features import ImagePlaces
-from mix665k.trainer.model.labelled_head import LabelledHead
-from mix665k.trainer.run.checkpoint import WEIGHTS, Complete, mark_complete, mark_incomplete, remove_older
-from mix665k.trainer.run.meters import Meters
+from mix665k.trainer.model.hooks import ImageFeatures, LabelledHead
+from mix665k.trainer.run.checkpoint import Complete, mark_complete, mark_incomplete, remove_older
+from mix665k.trainer.run.metrics import Metrics
+from mix665k.trainer.run.weights import WEIGHTS
 
 FOR_MODEL = ("input_ids", "attention_mask", "position_ids", *SEGMENT_NAMES)
 
 
 class StageTrainer(Trainer):
-    """Trains one stage; a subclass of the trainer, never of the model, whose class names decide how weights load."""
+    """Trains one stage.
+
+    A subclass of the trainer, never of the model: the names of a model's classes determine how its weights load.
+    """
 
     def __init__(
         self,
         *,
         stage: Stage,
         batches: MicroBatches,
-        meters: Meters,
+        metrics: Metrics,
         mixture_hash: str,
         model: Any,
         args: Any,
@@ -50,19 +53,17 @@ class StageTrainer(Trainer):
         )
         self.remove_callback(PrinterCallback)
         self.stage = stage
-        self.meters = meters
+        self.metrics = metrics
         self._batches = batches
         self._mixture_hash = mixture_hash
         self._head = LabelledHead(model)
-        self._images = ImagePlaces(model)
+        self._images = ImageFeatures(model)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """The batches of this rank; not prepared by accelerate, which would deal them out once more.
-
-        Trainer asks for all micro-batches of a step at once: so many are loaded while the step before is computed.
-        """
+        """The batches of this rank; not prepared by accelerate, which would shard them once more."""
         assert self.train_dataset is not None
         workers = self.args.dataloader_num_workers
+        # Trainer asks for all micro-batches of a step at once: as many are loaded while the step before is computed.
         return DataLoader(
             self.train_dataset,
             batch_sampler=self._batches,
@@ -74,8 +75,8 @@ class StageTrainer(Trainer):
         )
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
-        """The micro-batches of a step; the time until they come is counted."""
-        return super().get_batch_samples(self.meters.waiting(epoch_iterator), num_batches, device)
+        """The micro-batches of a step; the time until they arrive is counted."""
+        return super().get_batch_samples(self.metrics.waiting(epoch_iterator), num_batches, device)
 
     def compute_loss(
         self,
@@ -85,14 +86,16 @@ class StageTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """The mean over the labelled tokens of the global batch, whatever ranks and micro-batches they are on."""
+        # LLaVA averages the means of ranks and micro-batches, which weights the labels of short answers on one rank
+        # more than those of long ones on another, and makes the loss depend on the layout.
         losses = self._losses(model, inputs)
         if model.training:
-            self.meters.add(losses, inputs)
+            self.metrics.add(losses, inputs)
         if num_items_in_batch is None:
             loss = losses.sum() / max(len(losses), 1)
         else:
-            labels = torch.as_tensor(num_items_in_batch).clamp(min=1)  # a step whose images are all bad has none
-            loss = losses.sum() / labels * self.accelerator.num_processes  # ranks' gradients are averaged
+            labels = torch.as_tensor(num_items_in_batch).clamp(min=1)  # a step of nothing but bad images has none
+            loss = losses.sum() / labels * self.accelerator.num_processes  # as the ranks' gradients will be averaged
         return (loss, {"losses": losses}) if return_outputs else loss
 
     def _losses(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
@@ -100,17 +103,18 @@ class StageTrainer(Trainer):
         given = {name: inputs[name] for name in FOR_MODEL if name in inputs}
         trained: Any = self.model
         if trained.config.text_config._attn_implementation not in MASKED:
-            given.pop("attention_mask", None)  # padding is on the right, where nothing causal looks
+            # No mask is needed: padding is on the right of all labels, where causal attention does not look.
+            given.pop("attention_mask", None)
         elif "cu_seq_lens_q" in given:
             length = given["input_ids"].shape[1]
             given["attention_mask"] = block_mask(given["cu_seq_lens_q"], length=length, dtype=trained.dtype)
-        images = self._images.at(inputs["pixel_values"], inputs["image_places"])
-        with self._head.at(inputs["places"]), images:
+        images = self._images.at(inputs["pixel_values"], inputs["image_positions"])
+        with self._head.at(inputs["label_positions"]), images:
             logits = model(**given).logits
         return functional.cross_entropy(logits.float(), inputs["targets"], reduction="none")
 
     def _prepare_input(self, data: Any) -> Any:
-        """Tensors go to the device while it still computes: those of pinned memory need no waiting."""
+        """Move tensors to the device while it computes: copies from pinned memory are not waited for."""
         return super()._prepare_input(
             data.to(self.args.device, non_blocking=True) if isinstance(data, torch.Tensor) else data
         )
@@ -124,9 +128,9 @@ class StageTrainer(Trainer):
         return self.optimizer
 
     def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
-        """Add what was counted since the last line."""
+        """Add what was counted since the last line of training."""
         if "loss" in logs:
-            logs |= self.meters.drain(_gather)
+            logs |= self.metrics.drain(_gather)
         super().log(logs, start_time)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
@@ -152,11 +156,11 @@ class StageTrainer(Trainer):
         ranks = _gather((total, count))
         metrics = {f"{metric_key_prefix}_loss": sum(t for t, _ in ranks) / max(sum(c for _, c in ranks), 1)}
         self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics=metrics)
         return metrics
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """All weights under the names of the model that is trained; DeepSpeed's own checkpoint holds them already."""
+        """Write all weights, by their names in the trained model; not with DeepSpeed, whose checkpoint has them."""
         folder = Path(output_dir or str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
         if not self.is_deepspeed_enabled and self.is_world_process_zero():
@@ -168,7 +172,7 @@ class StageTrainer(Trainer):
         trained.load_state_dict(load_file(Path(resume_from_checkpoint) / WEIGHTS), strict=True)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """Older checkpoints go when this one is complete: a kill in between leaves the run one to go on from."""
+        """Save a checkpoint, then remove older ones: a kill in between leaves one to resume from."""
         step, run = self.state.global_step, Path(str(self.args.output_dir))
         if self.is_world_process_zero():
             mark_incomplete(run / f"checkpoint-{step}")
@@ -176,7 +180,7 @@ class StageTrainer(Trainer):
         super()._save_checkpoint(model, trial)
         _wait_for_all()
         if self.is_world_process_zero():
-            done = Complete(step, self.args.world_size, self._mixture_hash, self.stage.name)
+            done = Complete(step=step, ranks=self.args.world_size, mixture=self._mixture_hash, stage=self.stage.name)
             mark_complete(run / f"checkpoint-{step}", done)
             remove_older(run, step=step, keep=self.stage.keep_checkpoints)
 

@@ -20,14 +20,13 @@ class Ranks(NamedTuple):
 
     rank: int
     world: int
-    on_gpu: bool
 
 
 def launched_ranks() -> int | None:
     """How many ranks torchrun, deepspeed or srun started, this process being one of them; None when none did.
 
     Raises:
-        TrainingError: when srun did, and nobody said where rank 0 is.
+        TrainingError: when srun did, and no MASTER_ADDR says where rank 0 is.
     """
     if "RANK" in os.environ:
         return int(os.environ.get("WORLD_SIZE", "1"))
@@ -40,7 +39,7 @@ def launched_ranks() -> int | None:
 
 
 def quieten() -> None:
-    """Keep the libraries' own bars, remarks and deprecations off the terminal; errors stay."""
+    """Keep the libraries' own bars, remarks and deprecations off the terminal; errors are shown."""
     import torch
 
     if not torch.cuda.is_available():
@@ -58,7 +57,8 @@ def quieten() -> None:
 def start_ranks() -> Ranks:
     """Join the other ranks; must come before TrainingArguments and the model, so that ZeRO-3 can partition it.
 
-    Without a GPU the collectives are gloo's: DeepSpeed's own for shared memory would be compiled.
+    Raises:
+        TrainingError: when the ranks cannot find each other.
     """
     import torch
 
@@ -72,27 +72,31 @@ def start_ranks() -> Ranks:
     if os.environ["WORLD_SIZE"] == "1":
         os.environ.setdefault("MASTER_PORT", str(_free_port()))
     if torch.distributed.is_initialized():
-        return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), on_gpu)
-    if not on_gpu:
+        return _ranks()
+    if not on_gpu:  # gloo's collectives: DeepSpeed's own for shared memory would be compiled first
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     try:
         deepspeed.init_distributed("nccl" if on_gpu else "gloo", auto_mpi_discovery=False)
     except (RuntimeError, ValueError) as error:
         why = " ".join(str(error).split())[:300]
         raise TrainingError(f"the ranks cannot find each other: {why}; check MASTER_ADDR and MASTER_PORT") from None
-    return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), on_gpu)
+    return _ranks()
+
+
+def _ranks() -> Ranks:
+    return Ranks(rank=int(os.environ["RANK"]), world=int(os.environ["WORLD_SIZE"]))
 
 
 def let_rank_0(work: Callable[[], None]) -> None:
-    """Let rank 0 work while the others wait for as long as that takes.
-
-    They wait in a group of their own, through memory: NCCL's would want to know each rank's GPU, which Trainer's
-    arguments choose only later, and would end the run after some minutes.
+    """Let rank 0 work while the others wait, for as long as that takes.
 
     Raises:
-        TrainingError: for what the user can mend, on all ranks alike, so that none waits for ever.
+        TrainingError: for what the user can fix; raised on every rank, so that none hangs.
     """
     import torch.distributed as dist
+
+    # In a gloo group of their own. In NCCL's collectives, tried first, each rank's GPU must be known, which Trainer's
+    # arguments choose only later, and a run that waits for more than ten minutes is ended.
 
     waiting: Any = dist.new_group(backend="gloo", timeout=timedelta(days=1))
     failure: list[str | None] = [None]
@@ -108,7 +112,7 @@ def let_rank_0(work: Callable[[], None]) -> None:
 
 
 def _free_port() -> int:
-    """A port that nobody listens on, so that two runs of one rank can go side by side."""
+    """A port that no process listens on, so that two runs of one rank do not meet."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -116,7 +120,7 @@ def _free_port() -> int:
 
 
 def end_ranks() -> None:
-    """Part from the other ranks once all are done: one that ends alone takes the others' connections with it."""
+    """Wait for all ranks, then leave their process group: a rank that ends earlier breaks the others' connections."""
     import torch.distributed as dist
 
     if dist.is_initialized():

@@ -1,17 +1,17 @@
 """Stages on disk: the paper's two by name, others by path, with single values overridden."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
-from mix665k.schemas.errors import StageError, os_reason
+from mix665k.schemas.errors import StageError, did_you_mean, os_reason
+from mix665k.schemas.files import parse_yaml
 from mix665k.schemas.stage import Lora, Stage
 from mix665k.schemas.template import TEMPLATES
+from mix665k.trainer.batching.types import Layout
 
 FOLDER = Path(__file__).parent.parent / "stages"
 _SET = "NAME=VALUE, such as lr=1e-3"
@@ -22,7 +22,7 @@ def load_stage(name: str, overrides: Sequence[str] = ()) -> Stage:
     """The stage of a shipped name or a YAML file, with overrides such as `lr=1e-3` or `lora.r=64`.
 
     Raises:
-        StageError: for a file that is not there or no stage, an unknown field or a value of the wrong type.
+        StageError: for a file that cannot be read or is no stage, an unknown field or a value of the wrong type.
     """
     path = FOLDER / f"{name}.yaml"
     path = path if path.is_file() else Path(name)
@@ -33,19 +33,20 @@ def load_stage(name: str, overrides: Sequence[str] = ()) -> Stage:
         stage = msgspec.convert(content, Stage, strict=False)
     except msgspec.ValidationError as error:
         why, _, at = str(error).replace("`", "").partition(" - at ")
-        where = _override_at(_place(why, at), overrides) or f"stage {path}: {at or '$'}"
+        field = f"{at}.{why.rpartition(' ')[2]}" if " field " in why else at.removeprefix("key in ")
+        where = _blamed_override(field, overrides) or f"stage {path}: {at or '$'}"
         raise StageError(f"{where}: {why[:1].lower()}{why[1:]}{_nearest(why, at)}{_choices(at)}") from None
     if stage.template not in (*TEMPLATES, "chat"):
-        where = _override_at("template", overrides) or f"stage {path}: $.template"
+        where = _blamed_override("template", overrides) or f"stage {path}: $.template"
         raise StageError(f"{where}: no template {stage.template!r}, expected chat or one of {', '.join(TEMPLATES)}")
     return stage
 
 
-def accumulation(stage: Stage, *, ranks: int) -> int:
-    """Micro-batches per optimizer step, so that the global batch comes out.
+def layout_of(stage: Stage, *, ranks: int) -> Layout:
+    """How a stage's global batch is laid out on so many ranks.
 
     Raises:
-        StageError: with the numbers, when it does not.
+        StageError: with the numbers, when it cannot be shared out evenly.
     """
     per_step = stage.per_device_batch * ranks
     if stage.global_batch % per_step:
@@ -59,34 +60,29 @@ def accumulation(stage: Stage, *, ranks: int) -> int:
             f"stage {stage.name}: global_batch {stage.global_batch} is no multiple of per_device_batch "
             f"{stage.per_device_batch} x {ranks} ranks = {per_step}; try {advice}"
         )
-    return stage.global_batch // per_step
+    accumulation = stage.global_batch // per_step
+    return Layout(ranks=ranks, accumulation=accumulation, per_device_batch=stage.per_device_batch)
 
 
 def _read(path: Path, name: str) -> dict[str, Any]:
-    """What a stage's file holds."""
+    """The mapping in a stage's file."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         shipped = ", ".join(sorted(one.stem for one in FOLDER.glob("*.yaml")))
         raise StageError(f"stage {name}: {os_reason(error)}; shipped are {shipped}") from None
     except UnicodeDecodeError as error:
-        raise StageError(f"stage {path}: not UTF-8 at byte {error.start:,}, expected {_LINES}; save it anew") from None
-    content = _parse(text, f"stage {path}", expected=_LINES)
+        raise StageError(
+            f"stage {path}: not UTF-8 at byte {error.start:,}, expected {_LINES}; re-save it as UTF-8"
+        ) from None
+    content = parse_yaml(text, kind=StageError, where=f"stage {path}", expected=_LINES)
     if not isinstance(content, dict):
         raise StageError(f"stage {path}: {'empty' if content is None else 'no mapping'}, expected {_LINES}")
     return content
 
 
-def _parse(text: str, where: str, *, expected: str) -> Any:
-    """What YAML says; PyYAML lets errors of Python pass where a tag does not fit its value, and for deep nesting."""
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
-        raise StageError(f"{where}: not YAML, expected {expected}: {' '.join(str(error).split())}") from None
-
-
 def _override(content: dict[str, Any], override: str) -> None:
-    """Set one value in place; the text behind `=` is YAML."""
+    """Set one value in place; the text after `=` is YAML."""
     name, equals, text = override.partition("=")
     *groups, last = _parts(name)
     if not equals or not all((*groups, last)):
@@ -95,7 +91,7 @@ def _override(content: dict[str, Any], override: str) -> None:
         if not isinstance(content.get(group), dict):
             content[group] = {}
         content = content[group]
-    value = _parse(text, f"--set {override}", expected=_SET)
+    value = parse_yaml(text, kind=StageError, where=f"--set {override}", expected=_SET)
     content[last] = _number(value) if isinstance(value, str) else value
 
 
@@ -111,30 +107,23 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _place(why: str, at: str) -> str:
-    """Where the fault is, down to the field that is unknown or missing."""
-    return f"{at}.{why.rpartition(' ')[2]}" if " field " in why else at.removeprefix("key in ")
-
-
 def _nearest(why: str, at: str) -> str:
     """For an unknown field the one that was meant, else all there are."""
     if "unknown field" not in why:
         return ""
-    fields = (Lora if at == "$.lora" else Stage).__struct_fields__
-    close = difflib.get_close_matches(why.rpartition(" ")[2], fields, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(fields)}"
+    return did_you_mean(why.rpartition(" ")[2], (Lora if at == "$.lora" else Stage).__struct_fields__)
 
 
-def _override_at(place: str, overrides: Sequence[str]) -> str | None:
-    """The last override that set what is wrong, as it was typed."""
-    fault = re.sub(r"^\$?\.|\[.*", "", place).split(".")
+def _blamed_override(field: str, overrides: Sequence[str]) -> str | None:
+    """The last override that set the faulty field, or a group that it is in, as it was typed."""
+    fault = re.sub(r"^\$?\.|\[.*", "", field).split(".")
     names = [_parts(one.partition("=")[0]) for one in overrides]
     setting = [one for one, name in zip(overrides, names, strict=True) if name[: len(fault)] == fault[: len(name)]]
     return f"--set {setting[-1]}" if setting else None
 
 
 def _choices(at: str) -> str:
-    """The values that a field takes, where they can be counted."""
+    """The values that a field takes, where there are few."""
     field = at.removeprefix("$.").partition("[")[0]
     schema = msgspec.json.schema(Stage)["$defs"]["Stage"]["properties"].get(field, {})
     kinds = schema.get("anyOf", [schema.get("items", schema)])

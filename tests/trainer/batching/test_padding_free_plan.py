@@ -45,7 +45,7 @@ def test_the_layout_changes_neither_the_batches_nor_their_order(mixture: Mixture
 @given(mixture=mixtures, layout=layouts, remainder=st.sampled_from(["drop", "repeat"]))
 def test_a_remainder_is_dropped_or_filled_up(mixture: Mixture, layout: Layout, remainder: Remainder) -> None:
     if remainder == "drop" and len(mixture) < layout.global_batch:
-        with pytest.raises(UserError, match="no step is left"):
+        with pytest.raises(UserError, match="no complete global batch"):
             plan(mixture, layout, remainder=remainder, mode="padding_free")
         return
     planned = plan(mixture, layout, remainder=remainder, mode="padding_free")

@@ -75,7 +75,9 @@ def test_no_example_is_an_error() -> None:
 
 
 def test_dropping_everything_is_an_error() -> None:
-    with pytest.raises(UserError, match="all 10 examples lie in incomplete global batches of 16"):
+    with pytest.raises(
+        UserError, match="no complete global batch of 16 among 10 examples, and the remainder is 'drop'"
+    ):
         plan([*IMAGES, *TEXTS], (2, 2, 4), remainder="drop")
 
 

@@ -61,9 +61,9 @@ def test_the_places_of_labels_are_those_before_them() -> None:
     batch = _collate([_example([1, 2, 3, 4], learned=2), _example([5, 6])], tokens_per_image=1)
 
     width = batch["input_ids"].shape[1]
-    assert batch["places"].tolist() == [1, 2, width]
+    assert batch["label_positions"].tolist() == [1, 2, width]
     assert batch["targets"].tolist() == [3, 4, 6]
-    assert batch["owners"].tolist() == [0, 0, 1]
+    assert batch["example_index"].tolist() == [0, 0, 1]
     assert (batch["num_labels"], batch["num_tokens"]) == ([2, 1], 6)
 
 
@@ -78,9 +78,9 @@ def test_padding_free_puts_one_example_behind_the_other() -> None:
     assert batch["cu_seq_lens_q"].tolist() == batch["cu_seq_lens_k"].tolist() == [0, length, length + 3]
     assert batch["cu_seq_lens_q"].dtype == torch.int32
     assert batch["max_length_q"] == batch["max_length_k"] == length
-    assert batch["places"].tolist() == [length - 2, length, length + 1]
+    assert batch["label_positions"].tolist() == [length - 2, length, length + 1]
     assert batch["targets"].tolist() == [8, 9, 1]
-    assert batch["owners"].tolist() == [0, 1, 1]
+    assert batch["example_index"].tolist() == [0, 1, 1]
     assert (batch["num_labels"], batch["num_tokens"]) == ([1, 2], length + 3)
     assert "attention_mask" not in batch
 
@@ -102,12 +102,12 @@ def test_both_modes_learn_the_same_labels(lengths: list[int], learned: int) -> N
     padded, concatenated = (_collate(examples, mode=mode) for mode in modes)
 
     assert torch.equal(padded["targets"], concatenated["targets"])
-    assert torch.equal(padded["owners"], concatenated["owners"])
+    assert torch.equal(padded["example_index"], concatenated["example_index"])
     assert padded["num_labels"] == concatenated["num_labels"]
     assert padded["num_tokens"] == concatenated["num_tokens"]
     assert padded["ids"] == concatenated["ids"]
     for batch in (padded, concatenated):
-        assert torch.equal(batch["input_ids"].flatten()[batch["places"] + 1], batch["targets"])
+        assert torch.equal(batch["input_ids"].flatten()[batch["label_positions"] + 1], batch["targets"])
         assert int((batch["labels"] != IGNORED).sum()) == len(batch["targets"])
 
 

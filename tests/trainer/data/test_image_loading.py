@@ -135,7 +135,7 @@ def test_a_bad_image_fails_or_is_blank_or_dropped(tmp_path: Path, kind: str, why
     _harm(tmp_path, kind)
     loaders = {on_bad: ImageLoader(tmp_path, processor(), on_bad=on_bad, speed=speed) for on_bad in _ways()}
 
-    with pytest.raises(ImageFileError, match=rf"made/1: .*a\.jpg: {why}.*; get it again or pass --on-bad-image"):
+    with pytest.raises(ImageFileError, match=rf"made/1: .*a\.jpg: {why}.*; download it again or pass --on-bad-image"):
         loaders["fail"].load("a.jpg", record="made/1")
     blank, dropped = (loaders[way].load("a.jpg", record="made/1") for way in ("blank", "drop"))
     assert blank.fault == dropped.fault

@@ -11,8 +11,7 @@ from mix665k.trainer.batching.types import Mode
 from mix665k.trainer.data.collate import Batch, Placeholders, collate
 from mix665k.trainer.data.dataset import Example
 from mix665k.trainer.model.attention import MASKED, SEGMENT_NAMES, block_mask
-from mix665k.trainer.model.image_features import ImagePlaces
-from mix665k.trainer.model.labelled_head import LabelledHead
+from mix665k.trainer.model.hooks import ImageFeatures, LabelledHead
 from tests.trainer.parts import IMAGE_PX, IMAGE_TOKEN_ID, TOKENS_PER_IMAGE
 
 IMAGE = [IMAGE_TOKEN_ID] * TOKENS_PER_IMAGE
@@ -78,7 +77,7 @@ class Shortcuts:
 
     def __init__(self, model: Any) -> None:
         self.head = LabelledHead(model)
-        self.images = ImagePlaces(model)
+        self.images = ImageFeatures(model)
 
 
 def losses(model: Any, micro_batch: Batch, *, by: Shortcuts | None = None) -> torch.Tensor:
@@ -93,11 +92,11 @@ def losses(model: Any, micro_batch: Batch, *, by: Shortcuts | None = None) -> to
         inputs["attention_mask"] = block_mask(
             inputs["cu_seq_lens_q"], length=inputs["input_ids"].shape[1], dtype=model.dtype
         )
-    pixels, places = micro_batch["pixel_values"], micro_batch["places"]
+    pixels, places = micro_batch["pixel_values"], micro_batch["label_positions"]
     if by is None:
         logits = model(**inputs, pixel_values=pixels, use_cache=False).logits.flatten(0, 1)[places]
     else:
-        with by.head.at(places), by.images.at(pixels, micro_batch["image_places"]):
+        with by.head.at(places), by.images.at(pixels, micro_batch["image_positions"]):
             logits = model(**inputs, use_cache=False).logits
     return torch.nn.functional.cross_entropy(logits, micro_batch["targets"], reduction="none")
 
@@ -140,9 +139,9 @@ def test_changing_one_conversation_changes_nothing_in_its_neighbours(saved: Path
     mixed = [ours[0], others[1], ours[2], others[3]]
     before, after = (batch("padding_free", some) for some in (ours, mixed))
     found, changed = (losses(model, one, by=by) for one in (before, after))
-    kept = (before["owners"] == 0) | (before["owners"] == 2)
+    kept = (before["example_index"] == 0) | (before["example_index"] == 2)
 
-    assert torch.equal(before["owners"], after["owners"])
+    assert torch.equal(before["example_index"], after["example_index"])
     assert torch.equal(found[kept], changed[kept])
     assert not torch.isclose(found[~kept], changed[~kept]).any()
 
@@ -155,7 +154,7 @@ def test_without_keeping_them_apart_neighbours_would_show(saved: Path) -> None:
     for some in (ours, [others[0], *ours[1:]]):
         one = batch("padding_free", some)
         row = model(input_ids=one["input_ids"], pixel_values=one["pixel_values"], use_cache=False).logits
-        found.append(row.flatten(0, 1)[one["places"]][one["owners"] == 3])
+        found.append(row.flatten(0, 1)[one["label_positions"]][one["example_index"] == 3])
     assert not torch.allclose(*found)
 
 

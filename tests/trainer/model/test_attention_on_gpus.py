@@ -92,7 +92,7 @@ class StandIn(NamedTuple):
 def use_varlen(monkeypatch: pytest.MonkeyPatch, kernel: Callable[..., Tensor]) -> str:
     """Let the function of segments take the way it takes on a GPU."""
     monkeypatch.setattr(varlen, "varlen_attn", kernel)
-    monkeypatch.setattr(attention, "_has_kernel", lambda query: True)
+    monkeypatch.setattr(attention, "_has_varlen_kernel", lambda query: True)
     return "segments"
 
 
@@ -153,7 +153,7 @@ def test_changing_one_conversation_changes_nothing_in_its_neighbours(saved: Path
     ours, others = examples(), examples(seed=2)
     before, after = (batch("padding_free", some) for some in (ours, [ours[0], others[1], ours[2], others[3]]))
     found, changed = (losses(model, one, by=by) for one in (before, after))
-    kept = (before["owners"] == 0) | (before["owners"] == 2)
+    kept = (before["example_index"] == 0) | (before["example_index"] == 2)
 
     assert torch.equal(found[kept], changed[kept])
     assert not torch.isclose(found[~kept], changed[~kept]).any()

@@ -13,10 +13,12 @@ from mix665k.schemas.errors import ModelError, TrainingError
 from mix665k.schemas.stage import Lora
 from mix665k.schemas.template import TEMPLATES, render
 from mix665k.trainer.data.chat import jinja_of
-from mix665k.trainer.export import export, find_checkpoint, load_trained, write_projector
+from mix665k.trainer.export import export
 from mix665k.trainer.model.adapters import add_adapters, merge_adapters
 from mix665k.trainer.model.compose import compose, describe
+from mix665k.trainer.run.checkpoint import find_checkpoint
 from mix665k.trainer.run.stage_files import load_stage
+from mix665k.trainer.run.weights import load_trained, write_projector
 from tests.trainer.running import Inputs, run
 
 LLAVA: Any = Llava
@@ -172,7 +174,10 @@ def test_generate_answers_on_stdout(first_stage: Path, tmp_path: Path) -> None:
 
 def test_a_run_is_no_model_and_a_prompt_holds_no_image_token(first_stage: Path) -> None:
     a_run = run("generate", first_stage, "--prompt", "What?")
-    assert (a_run.returncode, "a run, no model; `train export" in a_run.stderr) == (1, True)
+    assert (a_run.returncode, "is a training run, not an exported model; run `train export" in a_run.stderr) == (
+        1,
+        True,
+    )
     prompt = run("generate", first_stage / "start", "--prompt", "a <image> b")
     assert (prompt.returncode, "give the picture with --image" in prompt.stderr) == (1, True)
 

@@ -52,4 +52,4 @@ def test_an_attention_that_is_not_there_is_one_line(inputs: Inputs, projector: P
     done = run("finetune", *given, "--out", tmp_path / "run", sets=("attention=flash_attention_2",))
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert line.startswith("error: attention flash_attention_2: flash-attn 2 is not installed, or no GPU is there;")
+    assert line.startswith("error: attention flash_attention_2: flash-attn 2 is not installed, or there is no GPU;")

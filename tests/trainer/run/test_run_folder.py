@@ -8,11 +8,11 @@ import torch
 from filelock import FileLock
 
 from mix665k.schemas.errors import ModelError, TrainingError
-from mix665k.trainer.export import load_trained
-from mix665k.trainer.model.start import make_start
 from mix665k.trainer.run.checkpoint import Complete, checkpoints, mark_complete, mark_incomplete, remove_older
 from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.stage_files import load_stage
+from mix665k.trainer.run.start_model import make_start
+from mix665k.trainer.run.weights import load_trained
 from tests.trainer.mixtures import record, write_mixture
 from tests.trainer.running import SMALL, Inputs, finetune, pretrain, run, steps_of
 
@@ -63,9 +63,11 @@ def test_a_checkpoint_that_started_otherwise_is_not_gone_on_from(
     make_start(job(inputs, tmp_path, projector=first_stage))
     folder = tmp_path / "checkpoint-2"
     folder.mkdir()
-    mark_complete(folder, Complete(2, 1, ONE, "finetune"))
+    mark_complete(folder, Complete(step=2, ranks=1, mixture=ONE, stage="finetune"))
     before = (tmp_path / "projector.safetensors").read_bytes()
-    with pytest.raises(TrainingError, match=r"projector was .*checkpoint-4 of mixture .*, is sha256 .*; give what it"):
+    with pytest.raises(
+        TrainingError, match=r"projector changed from .*checkpoint-4 of mixture .* to sha256 .*; use the original value"
+    ):
         make_start(job(inputs, tmp_path, projector=projector))
     assert (tmp_path / "projector.safetensors").read_bytes() == before
     with pytest.raises(TrainingError, match=r"--projector .*nope.safetensors: no such file"):
@@ -82,7 +84,7 @@ def test_a_projector_that_holds_no_tensors_is_told(inputs: Inputs, tmp_path: Pat
 def test_a_checkpoint_that_is_written_anew_is_none_meanwhile(tmp_path: Path) -> None:
     mark_incomplete(tmp_path / "checkpoint-3")
     (tmp_path / "checkpoint-3").mkdir()
-    mark_complete(tmp_path / "checkpoint-3", Complete(3, 1, ONE, "finetune"))
+    mark_complete(tmp_path / "checkpoint-3", Complete(step=3, ranks=1, mixture=ONE, stage="finetune"))
     mark_incomplete(tmp_path / "checkpoint-3")
     assert checkpoints(tmp_path) == []
 
@@ -91,7 +93,7 @@ def test_older_checkpoints_go_by_number_and_only_complete_ones_are_counted(tmp_p
     for step in (2, 4, 8, 9, 10, 12):
         (tmp_path / f"checkpoint-{step}").mkdir()
         if step not in (4, 9, 12):
-            mark_complete(tmp_path / f"checkpoint-{step}", Complete(step, 1, ONE, "finetune"))
+            mark_complete(tmp_path / f"checkpoint-{step}", Complete(step=step, ranks=1, mixture=ONE, stage="finetune"))
     remove_older(tmp_path, step=10, keep=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "checkpoint-10",
@@ -104,7 +106,7 @@ def test_older_checkpoints_go_by_number_and_only_complete_ones_are_counted(tmp_p
 def test_a_checkpoint_behind_the_newest_does_not_go_as_soon_as_it_is_written(tmp_path: Path) -> None:
     for step in (4, 6, 10):
         (tmp_path / f"checkpoint-{step}").mkdir()
-        mark_complete(tmp_path / f"checkpoint-{step}", Complete(step, 1, ONE, "finetune"))
+        mark_complete(tmp_path / f"checkpoint-{step}", Complete(step=step, ranks=1, mixture=ONE, stage="finetune"))
     remove_older(tmp_path, step=6, keep=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-6"]
 
@@ -115,7 +117,7 @@ def test_a_finished_run_trains_no_step_more(inputs: Inputs, tmp_path: Path) -> N
     lines = pretrain(inputs, tmp_path / "run", "--max-steps", "2")
     again = run("pretrain", *given, "2", sets=SMALL)
     assert again.returncode == 0
-    assert again.stderr.splitlines() == [f"{tmp_path}/run/checkpoint-2: nothing is left to train"]
+    assert again.stderr.splitlines() == [f"{tmp_path}/run/checkpoint-2: nothing left to train"]
     past = run("pretrain", *given, "1", sets=SMALL)
     assert past.returncode == 1
     assert past.stderr.splitlines() == [
@@ -123,7 +125,7 @@ def test_a_finished_run_trains_no_step_more(inputs: Inputs, tmp_path: Path) -> N
     ]
     assert steps_of(tmp_path / "run") == lines
     more = run("pretrain", *given, "3", sets=SMALL)
-    assert more.stderr.splitlines()[0] == f"going on from {tmp_path}/run/checkpoint-2"
+    assert more.stderr.splitlines()[0] == f"resuming from {tmp_path}/run/checkpoint-2"
     assert [line["step"] for line in steps_of(tmp_path / "run")] == [1, 2, 3]
 
 

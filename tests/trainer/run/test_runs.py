@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mix665k.trainer.export import load_trained
 from mix665k.trainer.model.compose import PARTS
 from mix665k.trainer.run.checkpoint import checkpoints
+from mix665k.trainer.run.weights import load_trained
 from tests.trainer.running import ONE_THREAD, SMALL, Inputs, command, finetune, pretrain, run, steps_of, told
 
 pytestmark = pytest.mark.slow
@@ -157,14 +157,16 @@ def test_adapters_are_drawn_from_the_seed_and_go_on_as_they_are(
     done = run("finetune", *given, *SHORT, sets=(*SMALL, "lora.r=8", "zero=2"))
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert "checkpoint-4: zero was 0, is 2; lora was Lora(r=4, alpha=256, dropout=0.05), is Lora(r=8" in line
-    assert line.endswith("give what it was, or another --out")
+    assert (
+        "checkpoint-4: zero changed from 0 to 2; lora changed from Lora(r=4, alpha=256, dropout=0.05) to Lora(r=8"
+        in line
+    )
+    assert line.endswith("use the original value or a new --out")
     done = run("finetune", *given, *SHORT, sets=(*SMALL, *sets, "global_batch=4", "lr=1e-3"))
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert line.endswith(
-        "checkpoint-4: global_batch was 8, is 4; lr was 2e-05, is 0.001; give what it was, or another --out"
-    )
+    changed = "global_batch changed from 8 to 4; lr changed from 2e-05 to 0.001"
+    assert line.endswith(f"checkpoint-4: {changed}; use the original value or a new --out")
 
 
 @pytest.mark.parametrize("choice", ["blank", "drop"])
@@ -205,7 +207,7 @@ def test_a_missing_image_stops_the_run_before_it_starts(inputs: Inputs, tmp_path
     own = inputs._replace(images=tmp_path)
     done = run("pretrain", *own.options(), *own.models(), "--out", tmp_path / "run", sets=SMALL)
     assert done.returncode == 1
-    assert "images are not there, the first is coco/" in done.stderr
+    assert "images are missing, the first is coco/" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from mix665k.schemas.errors import StageError, TrainingError
+from mix665k.trainer.batching.types import Layout
 from mix665k.trainer.run.checkpoint import Complete, checkpoints, choose, mark_complete
 from mix665k.trainer.run.launch import require_reporter
 from mix665k.trainer.run.ranks import launched_ranks
-from mix665k.trainer.run.stage_files import accumulation, load_stage
+from mix665k.trainer.run.stage_files import layout_of, load_stage
 
 
 def test_values_are_overridden_by_dotted_names() -> None:
@@ -42,10 +43,10 @@ def test_values_are_overridden_by_dotted_names() -> None:
         ("epochs=nan", "^--set epochs=nan: expected float > 0"),
         ("seed=-1", "^--set seed=-1: expected int >= 0"),
         ("seed=4294967296", "^--set seed=4294967296: expected int <= 4294967295"),
-        ("lora.x=4", "^--set lora.x=4: object contains unknown field x; expected one of r, alpha, dropout$"),
+        ("lora.x=4", "^--set lora.x=4: object contains unknown field x; expected one of alpha, dropout, r$"),
         ("lora={x: 4}", "^--set lora={x: 4}: object contains unknown field x"),
         ("lora={1: 2}", "^--set lora={1: 2}: expected str"),
-        ("huh=1", "^--set huh=1: object contains unknown field huh; expected one of name, trains, "),
+        ("huh=1", "^--set huh=1: object contains unknown field huh; expected one of attention, batching, "),
     ],
 )
 def test_a_wrong_value_is_an_error(override: str, message: str) -> None:
@@ -84,22 +85,22 @@ def test_a_stage_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> Non
 
 def test_the_global_batch_comes_out_or_is_refused_with_the_numbers() -> None:
     stage = load_stage("finetune")
-    assert accumulation(stage, ranks=8) == 1
-    assert accumulation(stage, ranks=2) == 4
+    assert layout_of(stage, ranks=8) == Layout(ranks=8, accumulation=1, per_device_batch=16)
+    assert layout_of(stage, ranks=2) == Layout(ranks=2, accumulation=4, per_device_batch=16)
     with pytest.raises(
         StageError,
         match=r"global_batch 128 is no multiple of per_device_batch 16 x 3 ranks = 48; try --set another|--nproc",
     ):
-        accumulation(stage, ranks=3)
+        layout_of(stage, ranks=3)
     with pytest.raises(StageError, match="per_device_batch 10 x 8 ranks = 80; try --set per_device_batch=8"):
-        accumulation(load_stage("finetune", ["per_device_batch=10"]), ranks=8)
+        layout_of(load_stage("finetune", ["per_device_batch=10"]), ranks=8)
 
 
 def checkpoint(run: Path, step: int, *, complete: bool = True, mixture: str = "a" * 64) -> Path:
     folder = run / f"checkpoint-{step}"
     folder.mkdir(parents=True)
     if complete:
-        mark_complete(folder, Complete(step, 1, mixture, "finetune"))
+        mark_complete(folder, Complete(step=step, ranks=1, mixture=mixture, stage="finetune"))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""What a run learns from: a mixture's examples, the ones held out, and the order's ingredients."""
+"""What a run learns from: the examples of a mixture, those held out, and what orders them."""
 
 import os
 from functools import partial
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mix665k.schemas.errors import TrainingError
+from mix665k.schemas.stage import Stage
 from mix665k.trainer.batching.types import Examples, Order
 from mix665k.trainer.run.job import Job
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
-    from mix665k.trainer.data.collate import Placeholders
     from mix665k.trainer.data.encode import Encoder
     from mix665k.trainer.data.lengths import Lengths
     from mix665k.trainer.data.mixture import Mixture
@@ -23,63 +23,70 @@ Rows = NDArray[np.int64]
 
 
 class TrainingData(NamedTuple):
-    """The data sets of a run; `examples` describes those of `train`, by their position in it."""
+    """The datasets of a run; `examples` describes those of `train`, by their index in it."""
 
     train: "Dataset[Any]"
     held_out: "Dataset[Any] | None"
     collator: Any
+    """From a list of examples to a `Batch`."""
     examples: Examples
     order: Order
     mixture_hash: str
+    """The mixture's row hash."""
     sources: list[str]
+    """The names of the mixture's sources."""
 
 
 def open_data(job: Job) -> TrainingData:
-    """Open the mixture and the images of a job; lengths are computed or read from their cache.
+    """The data of a job whose start model exists; lengths are computed or read from their cache.
 
     Raises:
-        UserError: for a mixture, images or rows that cannot be trained on.
+        UserError: for a mixture or rows that cannot be trained on.
     """
     from torch.utils.data import Subset
     from transformers import AutoConfig, AutoTokenizer
 
-    from mix665k.trainer.data.collate import collate
+    from mix665k.trainer.data.collate import Placeholders, collate
     from mix665k.trainer.data.dataset import MixtureDataset
     from mix665k.trainer.data.images import ImageLoader, load_processor
+    from mix665k.trainer.data.lengths import lengths
     from mix665k.trainer.data.mixture import Mixture
 
     stage = job.stage
     mixture = Mixture(job.mixture_folder)
     tokenizer, config = AutoTokenizer.from_pretrained(job.start), AutoConfig.from_pretrained(job.start)
     encoder = make_encoder(tokenizer, config, job)
-    found = measured(mixture, encoder)
-    train, held_out = split_rows(found, job, ids=mixture)
+    found = lengths(mixture, encoder, jobs=os.cpu_count() or 1)
+    train, held_out = split_rows(found, job, mixture=mixture)
     processor = load_processor(str(job.start))
     loader = ImageLoader(
         job.images_folder, processor, mode=stage.image, on_bad=job.on_bad_image, speed=stage.image_path
     )
     dataset = MixtureDataset(mixture, encoder=encoder, images=loader, filler_id=tokenizer.pad_token_id)
+    placeholders = Placeholders(
+        pad_id=tokenizer.pad_token_id,
+        image_token_id=config.image_token_id,
+        tokens_per_image=config.image_seq_length,
+        image_px=config.vision_config.image_size,
+    )
     return TrainingData(
         train=Subset(dataset, train.tolist()),
         held_out=Subset(dataset, held_out.tolist()) if len(held_out) else None,
-        collator=partial(collate, mode=stage.batching, placeholders=_placeholders(tokenizer, config)),
-        examples=Examples(found.tokens[train], found.has_image[train]),
-        order=Order(stage.batching, stage.window, stage.remainder, stage.seed),
+        collator=partial(collate, mode=stage.batching, placeholders=placeholders),
+        examples=Examples(lengths=found.tokens[train], has_image=found.has_image[train]),
+        order=order_of(stage),
         mixture_hash=mixture.row_hash,
         sources=[entry.name for entry in mixture.manifest.sources],
     )
 
 
-def _placeholders(tokenizer: Any, config: Any) -> "Placeholders":
-    from mix665k.trainer.data.collate import Placeholders
-
-    return Placeholders(
-        tokenizer.pad_token_id, config.image_token_id, config.image_seq_length, config.vision_config.image_size
-    )
+def order_of(stage: Stage) -> Order:
+    """How a stage orders an epoch."""
+    return Order(mode=stage.batching, window=stage.window, remainder=stage.remainder, seed=stage.seed)
 
 
 def make_encoder(tokenizer: Any, config: Any, job: Job) -> "Encoder":
-    """The encoder of a job's stage for the model it starts from."""
+    """The encoder of a job's stage, for the tokenizer and the configuration of the model it starts from."""
     from mix665k.trainer.data.encode import Encoder
 
     return Encoder(
@@ -91,15 +98,8 @@ def make_encoder(tokenizer: Any, config: Any, job: Job) -> "Encoder":
     )
 
 
-def measured(mixture: "Mixture", encoder: "Encoder") -> "Lengths":
-    """The lengths of all rows."""
-    from mix665k.trainer.data.lengths import lengths
-
-    return lengths(mixture, encoder, jobs=os.cpu_count() or 1)
-
-
-def split_rows(found: "Lengths", job: Job, *, ids: "Mixture") -> tuple[Rows, Rows]:
-    """The rows to train on, and those held out: every k-th, so that each source is among them.
+def split_rows(found: "Lengths", job: Job, *, mixture: "Mixture") -> tuple[Rows, Rows]:
+    """The numbers of the rows to train on, and of those held out: every k-th, so that each source is among them.
 
     Raises:
         TrainingError: when a row has no label and such rows are not dropped.
@@ -108,7 +108,7 @@ def split_rows(found: "Lengths", job: Job, *, ids: "Mixture") -> tuple[Rows, Row
     if len(unlabelled) and job.stage.on_unlabelled == "fail":
         raise TrainingError(
             f"{job.mixture}: {len(unlabelled):,} rows have no label within max_tokens {job.stage.max_tokens:,}, "
-            f"the first is {ids[int(unlabelled[0])].id}; raise max_tokens or --set on_unlabelled=drop"
+            f"the first is {mixture[int(unlabelled[0])].id}; raise max_tokens or --set on_unlabelled=drop"
         )
     rows = np.flatnonzero(found.supervised > 0)
     if not job.stage.eval_fraction:

@@ -1,4 +1,4 @@
-"""One rank of a run: `python -m mix665k.trainer.run.rank OUT/job.json`, which `train` and every launcher start."""
+"""One rank of a run: `python -m mix665k.trainer.run.rank_main OUT/job.json`, which `train` and every launcher start."""
 
 import os
 import sys
@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.errors import TrainingError, UserError
 from mix665k.schemas.stage import Stage
-from mix665k.trainer.batching.types import Layout
-from mix665k.trainer.data.examples import TrainingData, open_data
+from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.run.arguments import training_arguments
 from mix665k.trainer.run.checkpoint import choose, universal_form
 from mix665k.trainer.run.job import Job, read_job
-from mix665k.trainer.run.ranks import Ranks, end_ranks, start_ranks
-from mix665k.trainer.run.stage_files import accumulation
+from mix665k.trainer.run.ranks import end_ranks, start_ranks
+from mix665k.trainer.run.stage_files import layout_of
+from mix665k.trainer.run.training_data import TrainingData, open_data
 
 _PARTED = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
-"""What gloo says when another rank has ended."""
+"""What gloo reports when another rank has ended."""
 LoadModel = Callable[[Path, Stage], Any]
-"""From the folder of a start and a stage to the model that trains."""
+"""From the folder of a start model and a stage to the model that trains."""
 
 if TYPE_CHECKING:
     from mix665k.trainer.run.loop import StageTrainer
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the job of a file; a user's error is one line, and none where another rank told its own."""
+    """Run the job in a file; a user's error is one line, and none where another rank printed its own."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         run(read_job(Path(given[0])))
@@ -36,22 +36,22 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except RuntimeError as error:
-        if not any(words in str(error) for words in _PARTED):
+        if not any(text in str(error) for text in _PARTED):
             raise
         return 1
     return 0
 
 
 def run(job: Job, *, load: LoadModel | None = None) -> None:
-    """Train the stage of a job, from a complete checkpoint if it is to go on from one.
+    """Train the stage of a job, from a complete checkpoint if it is to resume from one.
 
-    `load` is `load_model` unless it is given.
+    `load` makes the model, `load_model` by default.
 
     Raises:
-        UserError: for whatever the user can mend.
+        UserError: for whatever the user can fix.
     """
     ranks = start_ranks()
-    layout = Layout(ranks.world, accumulation(job.stage, ranks=ranks.world), job.stage.per_device_batch)
+    layout = layout_of(job.stage, ranks=ranks.world)
     data = open_data(job)
     chosen = choose(job.folder, resume=job.resume, mixture=data.mixture_hash)
     if chosen and chosen[1].step == job.stage.max_steps:
@@ -61,31 +61,31 @@ def run(job: Job, *, load: LoadModel | None = None) -> None:
     if chosen and other_ranks:
         universal_form(chosen[0])
     arguments = training_arguments(job, layout, universal=other_ranks)
-    trainer = _trainer(job, data, layout, ranks, arguments, load)
+    batches = MicroBatches(data.examples, layout=layout, order=data.order, rank=ranks.rank)
+    trainer = _make_trainer(job, data, batches=batches, arguments=arguments, load=load)
     try:
         trainer.train(resume_from_checkpoint=str(chosen[0]) if chosen else None)
-    except UserError as error:  # of a loader's worker: PyTorch wraps the message into a traceback
+    except UserError as error:  # from a worker of the loader: PyTorch puts a traceback before the message
         last = str(error).strip().splitlines()[-1]
         raise TrainingError(last.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")) from None
     end_ranks()
 
 
-def _trainer(
-    job: Job, data: TrainingData, layout: Layout, ranks: Ranks, arguments: object, load: LoadModel | None
+def _make_trainer(
+    job: Job, data: TrainingData, *, batches: MicroBatches, arguments: object, load: LoadModel | None
 ) -> "StageTrainer":
-    """The trainer with its model; the model is loaded last, so that ZeRO-3 can partition it."""
-    from mix665k.trainer.batching.sampler import MicroBatches
-    from mix665k.trainer.model.compose import count_flops, load_model
+    """The trainer with its model, which is loaded after the arguments are made, so that ZeRO-3 can partition it."""
+    from mix665k.trainer.model.cost import count_flops
+    from mix665k.trainer.model.trainable import load_model
     from mix665k.trainer.run.callbacks import callbacks
     from mix665k.trainer.run.loop import StageTrainer
-    from mix665k.trainer.run.meters import Meters
+    from mix665k.trainer.run.metrics import Metrics
 
     model = (load or load_model)(job.start, job.stage)
-    batches = MicroBatches(data.examples, layout=layout, order=data.order, rank=ranks.rank)
     return StageTrainer(
         stage=job.stage,
         batches=batches,
-        meters=Meters(data.sources, flops=count_flops(model)),
+        metrics=Metrics(data.sources, flops=count_flops(model)),
         mixture_hash=data.mixture_hash,
         model=model,
         args=arguments,

@@ -1,4 +1,4 @@
-"""What is counted between two log lines, over all ranks: tokens, padding, time, loss by source, which samples."""
+"""The numbers of a log line, over all ranks: tokens, padding, time, loss by source, which samples."""
 
 import hashlib
 import time
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from mix665k.trainer.model.compose import Flops
+    from mix665k.trainer.model.cost import Flops
 
 PEAK_FLOPS = {
     "H100 PCIe": 756e12,
@@ -20,27 +20,27 @@ PEAK_FLOPS = {
     "4090": 165e12,
     "V100": 125e12,
 }
-"""Dense bf16 operations a second (V100: fp16) by a piece of the device's name, from the makers' data sheets.
+"""Dense bf16 operations a second (V100: fp16) by a part of the device's name, from the makers' data sheets.
 
-The first piece that fits counts, so a longer one stands before its beginning.
+The first that matches counts, so "H100 NVL" comes before "H100".
 """
 
 
-class Meters:
-    """Sums of one rank; `drain` adds the ranks up and starts anew."""
+class Metrics:
+    """Counts what one rank does between two log lines; `drain` adds up the ranks and resets."""
 
     def __init__(self, sources: Sequence[str], *, flops: "Flops") -> None:
         self._sources = sources
         self._flops = flops
         self._losses: list[tuple[list[str], list[int], torch.Tensor]] = []
-        self._tokens = self._places = 0
+        self._tokens = self._computed = 0
         self._waited_s = 0.0
         self._seen: list[str] = []
         self._bad_images: list[str] = []
         self._begun = time.perf_counter()
 
     def waiting(self, batches: Iterator[Any]) -> Iterator[Any]:
-        """The same batches; the time until each comes counts as loading."""
+        """The same batches; the time until each arrives counts as loading."""
         while True:
             begun = time.perf_counter()
             batch = next(batches, None)
@@ -50,40 +50,45 @@ class Meters:
             yield batch
 
     def add(self, losses: "torch.Tensor", batch: dict[str, Any]) -> None:
-        """Count a micro-batch of `mix665k.trainer.data.collate`; nothing is asked of the device before `drain`.
+        """Count a micro-batch of `collate`.
 
         losses  float32 [n]  of the labelled tokens, in reading order
         """
+        # Sums stay on the device until `drain`: nothing here waits for it.
         import torch
 
         sums = torch.zeros(len(batch["ids"]), dtype=torch.float64, device=losses.device)
-        sums.index_add_(0, batch["owners"], losses.detach().double())
+        sums.index_add_(0, batch["example_index"], losses.detach().double())
         self._losses.append((batch["sources"], batch["num_labels"], sums))
         self._tokens += batch["num_tokens"]
-        self._places += batch["input_ids"].numel()
+        self._computed += batch["input_ids"].numel()
         self._bad_images += batch["bad_images"]
         self._seen += [identifier for identifier in batch["ids"] if identifier]
 
     def drain(self, gather: Any) -> dict[str, float | str]:
-        """The numbers since the last call, added up over ranks; `gather` gives the list of all ranks' objects."""
+        """The numbers since the last call, over all ranks; `gather` gives the list of all ranks' objects.
+
+        `padding` is the share of computed tokens that belong to no example; `loading` the share of the time that the
+        slowest rank waited for batches; `samples` a hash of the ids seen; `mfu` the share of the device's peak.
+        """
         mine = {
             "by_source": self._by_source(),
             "tokens": self._tokens,
-            "places": self._places,
+            "computed": self._computed,
             "seen": self._seen,
             "bad_images": self._bad_images,
             "waited_s": self._waited_s,
         }
-        now = time.perf_counter()  # the next window begins here too, so that `gather` lies within one
+        now = time.perf_counter()  # the next window begins here, so that the time of `gather` is in it
         seconds = now - self._begun
         ranks = gather(mine)
-        tokens, places = (sum(rank[key] for rank in ranks) for key in ("tokens", "places"))
+        tokens, computed = (sum(rank[key] for rank in ranks) for key in ("tokens", "computed"))
         seen = [identifier for rank in ranks for identifier in rank["seen"]]
         numbers: dict[str, float | str] = {
             "seconds": seconds,
             "tokens_per_s": tokens / seconds,
             "samples_per_s": len(seen) / seconds,
-            "padding": 1 - tokens / places if places else 0.0,
+            "padding": 1 - tokens / computed if computed else 0.0,
             "loading": max(rank["waited_s"] for rank in ranks) / seconds,
             "samples": hashlib.sha256("\n".join(sorted(seen)).encode()).hexdigest()[:16],
         }
@@ -98,7 +103,7 @@ class Meters:
             if count:
                 numbers[f"loss/{source}"] = loss / count
                 numbers[f"labels/{source}"] = count
-        self._losses, self._tokens, self._places, self._seen, self._bad_images = [], 0, 0, [], []
+        self._losses, self._tokens, self._computed, self._seen, self._bad_images = [], 0, 0, [], []
         self._waited_s = 0.0
         self._begun = now
         return numbers

@@ -15,9 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from mix665k.trainer.batching.types import Mode
+from mix665k.trainer.model.activation_checkpointing import keep_costly
 from mix665k.trainer.model.attention import _varlen
-from mix665k.trainer.model.checkpointing import keep_costly
-from mix665k.trainer.model.compose import load_model, make_trainable
+from mix665k.trainer.model.trainable import load_model, make_trainable
 from mix665k.trainer.run.stage_files import load_stage
 from tests.trainer.model.test_attention import KINDS, Shortcuts, batch, examples, gradients, load, losses, saved
 from tests.trainer.running import Inputs, finetune
@@ -74,7 +74,7 @@ def test_a_gpus_attention_takes_grouped_heads_and_is_not_computed_anew() -> None
     """Torch's varlen kernel runs on a GPU only; here its shapes do."""
 
     def attend(query: torch.Tensor) -> torch.Tensor:
-        return _varlen(query, states, states, starts, 60, 0.125).sigmoid()
+        return _varlen(query, states, states, starts=starts, longest=60, scale=0.125).sigmoid()
 
     with FakeTensorMode():
         query, states = (
@@ -174,7 +174,7 @@ def test_selective_checkpointing_goes_with_partitioned_weights(inputs: Inputs, p
 def test_steps_too_small_for_half_precision_are_not_lost(inputs: Inputs, projector: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    from mix665k.trainer.export import write_projector
+    from mix665k.trainer.run.weights import write_projector
 
     sets = ("zero=0", "bf16=true", "lora.r=4", "projector_lr=1e-6", "save_steps=3", "schedule=constant")
     finetune(inputs, projector, tmp_path / "run", "--max-steps", "3", sets=sets)

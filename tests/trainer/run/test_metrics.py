@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from mix665k.trainer.model.compose import Flops
-from mix665k.trainer.run.meters import Meters, _peak_flops
+from mix665k.trainer.model.cost import Flops
+from mix665k.trainer.run.metrics import Metrics, _peak_flops
 
 
 class Clock:
@@ -23,7 +23,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr("mix665k.trainer.run.meters.time", made)
+    monkeypatch.setattr("mix665k.trainer.run.metrics.time", made)
     return made
 
 
@@ -34,19 +34,19 @@ def loaded(clock: Clock, seconds: float, count: int) -> Iterator[int]:
 
 
 def test_the_time_until_batches_come_is_loading_and_the_rest_is_not(clock: Clock) -> None:
-    meters = Meters(["vqav2"], flops=Flops(10.0, 3.0))
-    for _ in meters.waiting(loaded(clock, 1.0, 4)):
+    metrics = Metrics(["vqav2"], flops=Flops(10.0, 3.0))
+    for _ in metrics.waiting(loaded(clock, 1.0, 4)):
         clock.seconds += 4.0
-    assert meters.drain(lambda mine: [mine])["loading"] == 4 / 20
+    assert metrics.drain(lambda mine: [mine])["loading"] == 4 / 20
     clock.seconds += 1.0
-    assert meters.drain(lambda mine: [mine])["loading"] == 0
+    assert metrics.drain(lambda mine: [mine])["loading"] == 0
 
 
 def test_the_rank_that_waits_longest_counts(clock: Clock) -> None:
-    meters = Meters(["vqav2"], flops=Flops(10.0, 3.0))
-    assert list(meters.waiting(loaded(clock, 1.0, 2))) == [0, 1]
+    metrics = Metrics(["vqav2"], flops=Flops(10.0, 3.0))
+    assert list(metrics.waiting(loaded(clock, 1.0, 2))) == [0, 1]
     clock.seconds += 2.0
-    assert meters.drain(lambda mine: [mine | {"waited_s": 0.5}, mine, mine | {"waited_s": 0.0}])["loading"] == 0.5
+    assert metrics.drain(lambda mine: [mine | {"waited_s": 0.5}, mine, mine | {"waited_s": 0.0}])["loading"] == 0.5
 
 
 def test_windows_leave_no_gap_so_gathering_is_in_the_next_one(clock: Clock) -> None:
@@ -54,18 +54,18 @@ def test_windows_leave_no_gap_so_gathering_is_in_the_next_one(clock: Clock) -> N
         clock.seconds += 3.0
         return [mine]
 
-    meters = Meters(["vqav2"], flops=Flops(10.0, 3.0))
+    metrics = Metrics(["vqav2"], flops=Flops(10.0, 3.0))
     clock.seconds += 2.0
-    assert meters.drain(slow_gather)["seconds"] == 2.0
+    assert metrics.drain(slow_gather)["seconds"] == 2.0
     clock.seconds += 1.0
-    assert meters.drain(slow_gather)["seconds"] == 4.0
+    assert metrics.drain(slow_gather)["seconds"] == 4.0
 
 
 BATCH = {
     "ids": ["a", "b"],
     "sources": ["vqav2", "gqa"],
     "num_labels": [2, 1],
-    "owners": torch.tensor([0, 0, 1]),
+    "example_index": torch.tensor([0, 0, 1]),
     "num_tokens": 9,
     "input_ids": torch.zeros(2, 6),
     "bad_images": [],
@@ -73,9 +73,9 @@ BATCH = {
 
 
 def test_losses_are_summed_by_source_over_ranks() -> None:
-    meters = Meters(["vqav2", "gqa", "vg"], flops=Flops(10.0, 3.0))
-    meters.add(torch.tensor([1.0, 3.0, 5.0]), BATCH)
-    found = meters.drain(lambda mine: [mine, mine])
+    metrics = Metrics(["vqav2", "gqa", "vg"], flops=Flops(10.0, 3.0))
+    metrics.add(torch.tensor([1.0, 3.0, 5.0]), BATCH)
+    found = metrics.drain(lambda mine: [mine, mine])
     assert (found["loss/vqav2"], found["labels/vqav2"]) == (2.0, 4)
     assert (found["loss/gqa"], found["labels/gqa"]) == (5.0, 2)
     assert "loss/vg" not in found
@@ -84,10 +84,10 @@ def test_losses_are_summed_by_source_over_ranks() -> None:
 
 
 def test_rates_times_the_seconds_of_their_window_are_counts(clock: Clock) -> None:
-    meters = Meters(["vqav2", "gqa"], flops=Flops(10.0, 3.0))
-    meters.add(torch.tensor([1.0, 3.0, 5.0]), BATCH)
+    metrics = Metrics(["vqav2", "gqa"], flops=Flops(10.0, 3.0))
+    metrics.add(torch.tensor([1.0, 3.0, 5.0]), BATCH)
     clock.seconds += 4.0
-    found = meters.drain(lambda mine: [mine])
+    found = metrics.drain(lambda mine: [mine])
     assert (found["seconds"], found["samples_per_s"], found["tokens_per_s"]) == (4.0, 2 / 4, 9 / 4)
 
 
@@ -108,8 +108,8 @@ def test_the_peak_is_that_of_the_very_device(device: str, peak: float | None, mo
 
 
 def test_utilisation_counts_the_head_for_labels_only(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mix665k.trainer.run.meters._peak_flops", lambda: 100.0)
-    meters = Meters(["vqav2", "gqa"], flops=Flops(10.0, 3.0))
-    meters.add(torch.tensor([1.0, 3.0, 5.0]), BATCH)
+    monkeypatch.setattr("mix665k.trainer.run.metrics._peak_flops", lambda: 100.0)
+    metrics = Metrics(["vqav2", "gqa"], flops=Flops(10.0, 3.0))
+    metrics.add(torch.tensor([1.0, 3.0, 5.0]), BATCH)
     clock.seconds += 2.0
-    assert meters.drain(lambda mine: [mine])["mfu"] == (9 * 10 + 3 * 3) / 2 / 100
+    assert metrics.drain(lambda mine: [mine])["mfu"] == (9 * 10 + 3 * 3) / 2 / 100

@@ -1,0 +1,120 @@
+"""`train plan`: simulates an epoch of a mixture in several orders, without a GPU."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from mix665k.schemas.errors import StageError
+from mix665k.trainer.batching.simulate import EpochCost, Setting
+from mix665k.trainer.batching.types import Examples, Layout
+from mix665k.trainer.data.encode import Encoder
+from mix665k.trainer.data.lengths import lengths
+from mix665k.trainer.data.mixture import Mixture
+
+
+def split_batch(batch: int, *, ranks: int, per_device_batch: int) -> Layout:
+    """The layout of a global batch on so many ranks.
+
+    Raises:
+        StageError: when it cannot be shared out evenly.
+    """
+    per_step = ranks * per_device_batch
+    if batch % per_step:
+        raise StageError(
+            f"--batch {batch}: no multiple of --per-device-batch {per_device_batch} x {ranks} ranks = {per_step}; "
+            "change one of the three"
+        )
+    return Layout(ranks=ranks, accumulation=batch // per_step, per_device_batch=per_device_batch)
+
+
+def setting_of(mixture: Mixture, encoder: Encoder, *, layout: Layout, seed: int, window: int) -> Setting:
+    """What is simulated of a mixture, for one tokenizer and template.
+
+    Rows without any label are left out; a line on stderr says how many.
+
+    Raises:
+        UserError: when a row cannot be encoded.
+    """
+    found = lengths(mixture, encoder, jobs=os.cpu_count() or 1)
+    kept = np.flatnonzero(found.supervised > 0)
+    if left_out := len(mixture) - len(kept):
+        row = "1 row has no label and is" if left_out == 1 else f"{left_out:,} rows have no label and are"
+        print(f"{mixture.folder}: {row} left out; a higher --max-tokens may help", file=sys.stderr)
+    _, sources = np.unique(np.array(mixture.sources), return_inverse=True)
+    return Setting(
+        examples=Examples(lengths=found.tokens[kept], has_image=found.has_image[kept]),
+        words=mixture.words()[kept],
+        sources=sources[kept].astype(np.int64),
+        layout=layout,
+        seed=seed,
+        window=window,
+    )
+
+
+def to_json(found: list[EpochCost]) -> str:
+    """One JSON document."""
+    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+
+
+def print_costs(console: Console, found: list[EpochCost]) -> None:
+    """Print a table, and how the orders compare in time."""
+    numbers = ("padding", "imbalance", "cost / ideal", "sources a step", "largest", "one modality")
+    table = Table(box=SIMPLE_HEAD, collapse_padding=True)
+    table.add_column("order", no_wrap=True)
+    for title in numbers:
+        table.add_column(title, justify="right", min_width=max(len(word) for word in title.split()))
+    for one in found:
+        values = [f"{one.padding:.1%}", f"{one.imbalance:.2f}", f"{one.ratio:.3f}", f"{one.sources_per_step:.1f}"]
+        values += [f"{one.largest_micro_batch:,}", f"{one.one_modality:.0%}"]
+        table.add_row(one.order, *values)
+    console.print(table)
+    random, llava, *ours = found
+    console.print(f"LLaVA's grouping against random order: {random.cost / llava.cost:.2f}x as fast", highlight=False)
+    for one in ours:
+        console.print(f"{one.order} against LLaVA's grouping: {llava.cost / one.cost:.2f}x as fast", highlight=False)
+
+
+def require_drawable(path: Path) -> None:
+    """Refuse a path that no picture can be written to.
+
+    Raises:
+        StageError: with what was expected.
+    """
+    if path.suffix != ".png" or not path.parent.is_dir():
+        raise StageError(f"--png {path}: expected a name that ends in .png, in an existing folder")
+
+
+def draw_costs(found: list[EpochCost], path: Path) -> None:
+    """Draw a bar for each order: tokens, padding and waiting in multiples of the ideal.
+
+    Raises:
+        OSError: when the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes: Any = figure.subplots()
+    names = [one.order for one in found]
+    parts = {"tokens": [1.0] * len(found), "padding": [], "waiting for the slowest rank": []}
+    for one in found:
+        padded = 1 / (1 - one.padding)
+        parts["padding"].append(padded - 1)
+        parts["waiting for the slowest rank"].append(max(one.ratio - padded, 0))
+    left = np.zeros(len(found))
+    for (label, widths), colour in zip(parts.items(), ("#2b6cb0", "#cbd5e0", "#ed8936"), strict=True):
+        axes.barh(names, widths, left=left, label=label, color=colour)
+        left = left + widths
+    for name, one in zip(names, found, strict=True):
+        axes.text(one.ratio + 0.02, name, f"{one.ratio:.2f}", va="center")
+    axes.set(xlabel="tokens computed by the slowest rank, 1 = the ideal", xlim=(0, max(left) * 1.12))
+    axes.invert_yaxis()
+    axes.legend(loc="lower right", frameon=False, fontsize="small")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
