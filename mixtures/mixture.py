@@ -1,6 +1,7 @@
 """A mixture to read, whatever it is stored as: the one place that decides, and the one loop over its rows."""
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +13,12 @@ import pyarrow as pa
 from mix665k.mixtures.progress import Advance, no_bar, no_progress
 from mix665k.mixtures.storage.integrity import AGAIN, require_sums, require_unique, require_valid, whole_rows
 from mix665k.mixtures.storage.llava_json import WHOLE_NUMBER, Faults, read_rows
-from mix665k.mixtures.storage.on_hub import downloaded
-from mix665k.mixtures.storage.parquet import count_pairs
+from mix665k.mixtures.storage.parquet import count_pairs, to_dicts
 from mix665k.mixtures.storage.prompt_kinds import SOURCES, told_sources
-from mix665k.mixtures.storage.rows import to_dicts
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.schemas.conversation import Record, Turn
-from mix665k.schemas.errors import MixtureError, did_you_mean
+from mix665k.schemas.errors import HubError, MixtureError, did_you_mean
+from mix665k.schemas.hub import download
 from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from mix665k.mixtures.verify.verification import Verification
 
 EXPECTED = "expected a mixture or a JSON file in LLaVA's own form"
+_ON_HUB = re.compile(
+    r"hf:/{1,2}datasets/(?P<dataset>[^/@]+/[^/@]+)(?:@(?P<revision>refs/\w+/[^/]+|[^/]+))?(?:/(?P<file>.+))?/?"
+)
+"""An address as `huggingface_hub` writes it; a path object keeps one of its two slashes."""
+_ON_HUB_FILES = (MANIFEST, "data/*.parquet", "README.md", "recipe.yaml")
+"""What to download of a published mixture: not the images that may be beside it."""
 
 
 class Batch:
@@ -92,7 +98,8 @@ class Mixture:
             MixtureError: when there is no such thing, or a folder holds no complete mixture.
             HubError: when the Hub cannot be reached or refuses.
         """
-        path = downloaded(os.fspath(target))
+        text = os.fspath(target)
+        path = _downloaded(text) if text.startswith("hf:/") else Path(text)
         if not path.exists():
             raise MixtureError(f"{path}: no such file or folder, {EXPECTED}")
         return cls(path, None if path.is_file() else load_manifest(path))
@@ -286,3 +293,15 @@ class Mixture:
                     counts[name] = counts.get(name, 0) + count
             self._counts = {name: counts[name] for name in SOURCES if name in counts}
         return self._counts
+
+
+def _downloaded(address: str) -> Path:
+    """The local copy of what an address of the Hub names.
+
+    Raises:
+        HubError: when it is none, or the Hub cannot be reached or refuses.
+    """
+    found = _ON_HUB.fullmatch(address)
+    if found is None:
+        raise HubError(f"{address}: expected hf://datasets/OWNER/NAME or hf://datasets/OWNER/NAME@REVISION")
+    return download(address, **found.groupdict(), patterns=_ON_HUB_FILES)

@@ -1,4 +1,4 @@
-"""Publishing files on the Hugging Face Hub in one commit; what it refuses becomes one line.
+"""Publishing files on the Hugging Face Hub in one commit, and getting them back; what it refuses becomes one line.
 
 The token is the environment's or the hub's own login, and is never shown.
 """
@@ -236,3 +236,29 @@ def _line(error: BaseException) -> str:
     """An error's text on one line, without the number of its request."""
     text = " ".join(str(error).split("(Request ID")[0].split()) or type(error).__name__
     return f"{text[:1].lower()}{text[1:300]}".rstrip(".")
+
+
+def download(where: str, *, dataset: str, revision: str | None, file: str | None, patterns: Sequence[str]) -> Path:
+    """The local copy of one file of a data set, or of all whose paths match, in the library's cache.
+
+    Raises:
+        HubError: when the Hub cannot be reached or refuses; `where` is what the user asked for.
+    """
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    network: Any = HfHubHTTPError.__bases__[0]  # HTTPError of httpx or of httpx2, whichever the library uses
+    try:
+        if file is not None:
+            return Path(hf_hub_download(dataset, file, repo_type="dataset", revision=revision))
+        return Path(snapshot_download(dataset, repo_type="dataset", revision=revision, allow_patterns=list(patterns)))
+    except GatedRepoError:
+        raise HubError(f"{where}: gated; ask for access on its page and log in with `hf auth login`") from None
+    except RepositoryNotFoundError:
+        why = "no such data set, or a private one that this token may not read"
+        raise HubError(f"{where}: {why}; check the name, or run `hf auth login`") from None
+    except LocalEntryNotFoundError:
+        why = "the Hub cannot be reached and no complete copy is in the cache"
+        raise HubError(f"{where}: {why}; check the network and HF_HUB_OFFLINE") from None
+    except (network, ValueError, OSError) as error:
+        raise HubError(f"{where}: cannot be downloaded: {_line(error)}") from None

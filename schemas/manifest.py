@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import write_whole
 from mix665k.schemas.recipe import Expect
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -110,6 +111,16 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     pairs: Count
     row_hash: str
     sources: list[SourceEntry]
+
+
+def encoded(manifest: Manifest) -> bytes:
+    """The content of `manifest.json`."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json`, completely or not at all: it is what makes a folder a mixture."""
+    write_whole(folder / MANIFEST, encoded(manifest))
 
 
 def load_manifest(folder: Path) -> Manifest:

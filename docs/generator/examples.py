@@ -85,8 +85,7 @@ def _block(name: str, raw: Sequence[RawRecords]) -> Block:
 
 def _build(blocks: Sequence[Block], raw: Sequence[RawRecords], folder: Path) -> dict[str, list[dict[str, Any]]]:
     """The rows by source of a mixture of these raw records."""
-    from mix665k.mixtures.storage.parquet import read_shard
-    from mix665k.mixtures.storage.rows import to_dicts
+    from mix665k.mixtures.storage.parquet import read_shard, to_dicts
     from mix665k.schemas.manifest import load_manifest
 
     for path in {one.file.path for one in raw}:

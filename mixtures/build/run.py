@@ -13,10 +13,18 @@ from mix665k.mixtures.build.plan import Options, Plan
 from mix665k.mixtures.build.processes import Result, Watcher, run_sources
 from mix665k.mixtures.card.card import CARD, write_card
 from mix665k.mixtures.storage.integrity import hash_of_all
-from mix665k.mixtures.storage.manifests import write_manifest
 from mix665k.schemas.errors import MixtureError, RecipeError, os_reason
 from mix665k.schemas.files import write_whole
-from mix665k.schemas.manifest import CLEANED, FORMAT, MANIFEST, STATE, Manifest, SourceEntry, load_manifest
+from mix665k.schemas.manifest import (
+    CLEANED,
+    FORMAT,
+    MANIFEST,
+    STATE,
+    Manifest,
+    SourceEntry,
+    load_manifest,
+    write_manifest,
+)
 
 
 def build(plan: Plan, *, jobs: int, overwrite: bool, watcher: Watcher) -> tuple[Manifest, list[Result]]:

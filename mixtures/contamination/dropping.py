@@ -22,11 +22,20 @@ from mix665k.mixtures.contamination.summary import Touched
 from mix665k.mixtures.mixture import Batch, Mixture
 from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.integrity import hash_of_all
-from mix665k.mixtures.storage.manifests import write_manifest
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter
 from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.files import write_whole
-from mix665k.schemas.manifest import CLEANED, MANIFEST, STATE, Flow, FunnelStep, Manifest, Shard, SourceEntry
+from mix665k.schemas.manifest import (
+    CLEANED,
+    MANIFEST,
+    STATE,
+    Flow,
+    FunnelStep,
+    Manifest,
+    Shard,
+    SourceEntry,
+    write_manifest,
+)
 
 _HOW = {Kind.IMAGES: "image", Kind.PAIRS: "pair", Kind.TEXT: "text", Kind.CONTENT: "content"}
 

@@ -14,7 +14,7 @@ from mix665k.builders.registry import RawFile
 from mix665k.mixtures.contamination.identity import COLLECTIONS, Collection, image_key, tells_nothing
 from mix665k.mixtures.contamination.layouts import LAYOUTS, LISTED, Item, Layout, Listed, Told, tell
 from mix665k.mixtures.contamination.questions import bare, normalised
-from mix665k.mixtures.storage.rows import uncollected
+from mix665k.mixtures.storage.parquet import uncollected
 from mix665k.schemas.errors import MixtureError, RawDataError, did_you_mean
 from mix665k.schemas.files import sha256_of
 

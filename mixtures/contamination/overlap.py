@@ -12,8 +12,7 @@ from mix665k.mixtures.contamination.identity import CocoOfVg, image_key
 from mix665k.mixtures.contamination.questions import asked
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Advance
-from mix665k.mixtures.storage.parquet import SCHEMA
-from mix665k.mixtures.storage.rows import from_dicts
+from mix665k.mixtures.storage.parquet import SCHEMA, from_dicts
 
 _RECORD, _CODE = pl.UInt32, pl.UInt32
 

@@ -10,7 +10,7 @@ from mix665k.mixtures.diff.digests import Digests, digest, join
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.llava_json import Faults
-from mix665k.mixtures.storage.rows import from_dicts
+from mix665k.mixtures.storage.parquet import from_dicts
 from mix665k.schemas.manifest import Manifest
 
 

@@ -11,7 +11,7 @@ from mix665k.mixtures.export.messages import ImageToken, to_messages, write_json
 from mix665k.mixtures.mixture import Batch, Mixture
 from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.llava_json import published_record
-from mix665k.mixtures.storage.rows import to_dicts
+from mix665k.mixtures.storage.parquet import to_dicts
 from mix665k.schemas.errors import MixtureError, os_reason
 
 Form = Literal["llava", "messages"]

@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
-from mix665k.mixtures.forks import die_with_parent, server_context, starting
+from mix665k.mixtures.parallel import die_with_parent, server_context, starting
 from mix665k.schemas.errors import MixtureError
 
 Item = TypeVar("Item")

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mix665k.builders.draw import Draw
 from mix665k.mixtures.inspect.findings import Sampled
-from mix665k.mixtures.storage.rows import to_dicts
+from mix665k.mixtures.storage.parquet import to_dicts
 
 SAMPLE_SEED = 0
 """Fixed, so that everyone who looks at a mixture sees the same records of it."""

@@ -18,12 +18,11 @@ from mix665k.mixtures.publish.layout import CROISSANT, IMAGES, LICENCES, RECIPE
 from mix665k.mixtures.publish.pictures import Part, plan_parts, write_parts
 from mix665k.mixtures.publish.published import LeftOutSource, Published
 from mix665k.mixtures.publish.work import claimed, remove_left, temporary_folder
-from mix665k.mixtures.storage.manifests import encoded
 from mix665k.mixtures.verify.alone import verify_mixture
 from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.hub import File, Owned, Pushed, Target, push, require_access, require_name
-from mix665k.schemas.manifest import MANIFEST, Manifest
+from mix665k.schemas.manifest import MANIFEST, Manifest, encoded
 
 _OWNED = Owned(("data/*.parquet", f"{IMAGES}/*.parquet"), marker=MANIFEST)
 

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from mix665k.mixtures.storage.parquet import Filling, read_shard, shard_name
-from mix665k.mixtures.storage.rows import to_dicts
-from mix665k.mixtures.storage.suspects import suspects
-from mix665k.mixtures.storage.validate import RecordCheck
+from mix665k.mixtures.storage.parquet import Filling, read_shard, shard_name, to_dicts
+from mix665k.mixtures.storage.validate import RecordCheck, suspects
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, SourceEntry, funnel_fault

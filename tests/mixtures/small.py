@@ -17,11 +17,9 @@ from mix665k.mixtures.build.run import build
 from mix665k.mixtures.inspect.findings import Inspection
 from mix665k.mixtures.inspect.run import Request, inspect
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.storage.manifests import write_manifest
-from mix665k.mixtures.storage.parquet import RowHash, read_shard
-from mix665k.mixtures.storage.rows import from_dicts, to_dicts
+from mix665k.mixtures.storage.parquet import RowHash, from_dicts, read_shard, to_dicts
 from mix665k.schemas.files import sha256_of
-from mix665k.schemas.manifest import Manifest, load_manifest
+from mix665k.schemas.manifest import Manifest, load_manifest, write_manifest
 from tests.conftest import SilentWatcher
 
 SHORT = "Answer the question using a single word or phrase."

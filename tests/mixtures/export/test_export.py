@@ -12,8 +12,7 @@ from mix665k.mixtures.build.run import build
 from mix665k.mixtures.export.export import Export, export
 from mix665k.mixtures.mixture import Batch, Mixture
 from mix665k.mixtures.storage.llava_json import published_record
-from mix665k.mixtures.storage.parquet import read_shard
-from mix665k.mixtures.storage.rows import from_dicts, to_dicts
+from mix665k.mixtures.storage.parquet import from_dicts, read_shard, to_dicts
 from mix665k.schemas.errors import MixtureError
 from tests.conftest import SilentWatcher
 from tests.mixtures.small import RECORDS, change_rows, run

@@ -15,7 +15,7 @@ from mix665k.mixtures.inspect.answers import AnswerCounter
 from mix665k.mixtures.inspect.findings import MAX_TOKENS, Answers, Spread
 from mix665k.mixtures.inspect.measure import TOKENS_PER_BIN, WORD_BINS
 from mix665k.mixtures.inspect.run import Request
-from mix665k.mixtures.storage.rows import from_dicts
+from mix665k.mixtures.storage.parquet import from_dicts
 from tests.mixtures.small import SHORT, look, record, run, written
 
 

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mix665k.mixtures.storage.parquet import read_shard
-from mix665k.mixtures.storage.rows import to_dicts
+from mix665k.mixtures.storage.parquet import read_shard, to_dicts
 from mix665k.schemas.manifest import load_manifest
 from tests.loopback_hub import Hub, environment
 

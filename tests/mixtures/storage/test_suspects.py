@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 
 from mix665k.builders.sources.llava_json import LlavaRecord, Said
 from mix665k.mixtures.storage.llava_json import LABEL, to_rows
-from mix665k.mixtures.storage.parquet import read_shard
-from mix665k.mixtures.storage.rows import from_dicts, to_dicts
-from mix665k.mixtures.storage.suspects import suspects
-from mix665k.mixtures.storage.validate import RecordCheck
+from mix665k.mixtures.storage.parquet import from_dicts, read_shard, to_dicts
+from mix665k.mixtures.storage.validate import RecordCheck, suspects
 
 CHECK = RecordCheck()
 TEXTS = st.one_of(

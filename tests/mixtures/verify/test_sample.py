@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mix665k.mixtures.inspect.sample import Sampler
-from mix665k.mixtures.storage.rows import from_dicts
+from mix665k.mixtures.storage.parquet import from_dicts
 from mix665k.mixtures.verify.fields import ABSENT, Difference, differences
 from mix665k.mixtures.verify.sample import sample_faults
 
