@@ -1,9 +1,10 @@
 """Region boxes as LLaVA writes them, and the two prompts that go with them."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from mix665k.builders.draw import Draw
-from mix665k.builders.funnel import Tally
+from mix665k.builders.funnel import Dropped
 from mix665k.builders.sentences import fold, upper_first, with_period
 from mix665k.schemas.conversation import Pair
 
@@ -67,34 +68,30 @@ def box_text(edges: tuple[float, float, float, float]) -> str:
 
 
 class RegionPairs(NamedTuple):
-    """Makes turns about regions; one of two prompts is drawn for each."""
+    """Makes pairs about regions; one of two prompts is drawn for each.
+
+    `note` counts the boxes that have an area until they are rounded.
+    """
 
     draw: Draw
     convention: Convention
     outside: Outside
-    tally: Tally
+    note: Callable[[str, str], None]
 
-    def pair(self, sentence: str, box: Box, size: Size, *, origin: str) -> Pair | None:
-        """Describe a region, or say where it is; None (counted) where that cannot be.
-
-        An empty sentence and a box that has no area inside the image are dropped; a box that only rounding makes empty
-        is kept and noted.
-        """
+    def pair(self, sentence: str, box: Box, *, size: Size, origin: str) -> Pair | Dropped:
+        """Describe a region, or say where it is; dropped is one without a sentence or without area inside the image."""
         sentence = fold(sentence)
         inside = clipped(box, size)
         if not sentence:
-            self.tally.drop("empty sentence", origin, conversations=0)
-            return None
+            return Dropped("empty sentence", origin, conversations=0)
         if inside is None:
-            self.tally.drop("box has no area", origin, conversations=0)
-            return None
+            return Dropped("box has no area", origin, conversations=0)
         if self.outside == "drop" and leaves(box, size):
-            self.tally.drop("box leaves the image", origin, conversations=0)
-            return None
+            return Dropped("box leaves the image", origin, conversations=0)
         text = box_text(fractions(inside, size, self.convention))
         x1, y1, x2, y2 = text[1:-1].split(", ")
         if x1 == x2 or y1 == y2:
-            self.tally.note("box collapses when rounded", origin)
+            self.note("box collapses when rounded", origin)
         sentence = with_period(sentence)
         if self.draw.rank(origin) % 2:
             return Pair(f"Please provide a short description for this region: {text}.", upper_first(sentence), origin)

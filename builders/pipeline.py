@@ -1,7 +1,6 @@
 """Running a bound source and its steps, with every conversation counted on its way."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 
 from mix665k.builders.bind import BoundSource, BoundStep
 from mix665k.builders.funnel import Tally
@@ -27,10 +26,8 @@ class Run:
         self.read = Tally("read")
         self._tallies = [self.read]
         raw = RawFiles(bound.source.about, bound.files, tally=self.read, on_bad_record=on_bad_record, progress=progress)
-        stream = bound.source.function(raw, **bound.params)
-        if limit is not None:
-            stream = self._limited(stream, limit)
-        self.conversations = self._through(bound.steps, self.read.leaving(stream))
+        stream = self.read.built(bound.source.function(raw, **bound.params), limit=limit)
+        self.conversations = self._through(bound.steps, stream)
 
     def funnel(self) -> list[FunnelStep]:
         """What each step did, in order."""
@@ -40,11 +37,6 @@ class Run:
         """The tally of one more step behind the others."""
         self._tallies.append(Tally(name))
         return self._tallies[-1]
-
-    def _limited(self, stream: Iterator[Conversation], limit: int) -> Iterator[Conversation]:
-        yield from islice(stream, limit)
-        if next(stream, None) is not None:
-            self.read.balance("beyond --limit")
 
     def _through(self, steps: Iterable[BoundStep], stream: Iterator[Conversation]) -> Iterator[Conversation]:
         for bound in steps:

@@ -1,7 +1,6 @@
 """Following the origins of pairs back to the raw records that they were made of."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,30 +30,6 @@ class Trace(NamedTuple):
     found: Found | None
 
 
-def by_origin(origin: str, found: Mapping[str, Any]) -> str:  # noqa: ARG001, see `Lead.key`
-    """The origin is the record's id."""
-    return origin
-
-
-def by_name(origin: str, found: Mapping[str, Any]) -> str:  # noqa: ARG001, see `Lead.key`
-    """The origin is the record's id, a slash and the number of the pair in it."""
-    return origin.rpartition("/")[0]
-
-
-def number_of(origin: str) -> int:
-    """The number of a pair in its record, see `by_name`."""
-    return int(origin.rpartition("/")[2])
-
-
-def by_field(role: str, field: str) -> Callable[[str, Mapping[str, Any]], str | None]:
-    """A field of the record found in the file `role` is the record's id."""
-    return partial(_told_by, role, field)
-
-
-def _told_by(role: str, field: str, origin: str, found: Mapping[str, Any]) -> str | None:  # noqa: ARG001
-    return str(getattr(found[role], field)) if role in found else None
-
-
 def follow(
     source: Source, paths: Mapping[str, Path], origins: Collection[str], *, progress: Callable[[int], None]
 ) -> dict[str, list[Trace]]:
@@ -67,14 +42,13 @@ def follow(
     records: dict[str, dict[str, Any]] = {origin: {} for origin in origins}
     for lead in source.trail:
         file = source.about.file(lead.role)
-        assert file is not None, lead.role
         keys = {o: lead.key(o.removeprefix(lead.prefix), records[o]) for o in traces if o.startswith(lead.prefix)}
         wanted = {key for key in keys.values() if key is not None}
         entries = dict(_find(lead, file, paths[lead.role], wanted, progress)) if lead.role in paths else {}
         for origin, key in keys.items():
             entry = entries.get(key or "")
             found = entry and _found(lead, file, entry, origin.removeprefix(lead.prefix))
-            traces[origin].append(Trace(lead, lead.id or file.id or "", key, found))
+            traces[origin].append(Trace(lead, lead.id or file.id_name, key, found))
             if entry:
                 records[origin][lead.role] = entry.record
     return traces

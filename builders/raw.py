@@ -65,62 +65,84 @@ class RawFiles:
         on_bad_record: OnBadRecord,
         progress: Callable[[int], None],
     ) -> None:
-        self.tally = tally
+        self._tally = tally
         self.paths = paths
         self._about = about
         self._drops = on_bad_record == "drop"
         self._progress = progress
 
-    def records(self, role: str, *, counted: bool = False) -> Iterator[Any]:
-        """The records of a file, decoded, in the order of the file.
+    def entering(self, role: str) -> Iterator[tuple[str, Any]]:
+        """(id, record) of the file that conversations are made of, each counted as it is read, good or bad.
 
-        `counted` says that bad records of this file enter the funnel (as one conversation of one pair each); those of
-        other files are noted as examples, and show in the funnel where the join misses them.
+        A record enters the funnel as one conversation of as many pairs as its `RawFile` says; one that is not of its
+        form, or repeats an id, as one pair, and is dropped.
+
+        Raises:
+            RawDataError: for a bad record, unless those are dropped.
         """
-        return (record for _, record in self.entries(role, counted=counted))
-
-    def entries(self, role: str, *, counted: bool = False) -> Iterator[tuple[str, Any]]:
-        """The same with each record's id: its key in a keyed file, else the text of its id field."""
-        file, path = self._file(role), self.paths[role]
-        seen: set[str] = set()
-        for place, identifier, found in read(file, path, self._progress):
+        num_pairs = self._about.file(role).pairs
+        for identifier, found in self._entries(role):
             if isinstance(found, Bad):
-                self.reject(role, identifier, f"{found.where}: {found.why}", counted=counted)
-            elif file.id is not None and identifier in seen:
-                self.reject(
-                    role,
-                    identifier,
-                    f"{json_path(file, place)}: this {file.id} occurs twice, expected once",
-                    counted=counted,
-                )
+                self._tally.enter()
+                self.reject(role, identifier, found.why)
             else:
-                seen.add(identifier)
+                self._tally.enter(pairs=num_pairs(found) if num_pairs else 1)
                 yield identifier, found
 
     def index(self, role: str) -> dict[str, Any]:
-        """The records of a file by the text of their id."""
-        return dict(self.entries(role))
+        """The records of a file that others are joined with, by the text of their id.
 
-    def reject(self, role: str, identifier: str, why: str, *, counted: bool) -> None:
-        """Refuse a bad record: an error, or a drop with its reason.
+        Bad records are noted; they show in the funnel where the join misses them.
+
+        Raises:
+            RawDataError: for a bad record, unless those are dropped.
+        """
+        index: dict[str, Any] = {}
+        for identifier, found in self._entries(role):
+            if isinstance(found, Bad):
+                self._refuse(role, identifier, found.why)
+            else:
+                index[identifier] = found
+        return index
+
+    def reject(self, role: str, identifier: str, why: str, *, pairs: int = 1) -> None:
+        """Drop a record that has entered, with its pairs, because the file is wrong.
 
         Raises:
             RawDataError: unless bad records are dropped.
         """
+        reason = self._refuse(role, identifier, why)
+        self._tally.drop(reason, pairs=pairs)
+
+    def note(self, reason: str, identifier: str) -> None:
+        """Count something that changes no number, with the id as an example."""
+        self._tally.note(reason, identifier)
+
+    def _refuse(self, role: str, identifier: str, why: str) -> str:
         if not self._drops:
             raise RawDataError(
                 f"{self.paths[role]}: {why} (id {identifier!r}); mend the file or pass --on-bad-record drop"
             )
         reason = f"bad record in {role}"
-        self.tally.note(reason, f"{identifier}: {why}")
-        if counted:
-            self.tally.enter()
-            self.tally.change(reason, conversations=-1, pairs=-1)
+        self._tally.note(reason, f"{identifier}: {why}")
+        return reason
 
-    def _file(self, role: str) -> RawFile:
-        file = self._about.file(role)
-        assert file is not None, role
-        return file
+    def _entries(self, role: str) -> Iterator[tuple[str, Any]]:
+        """(id, record or Bad) of each record: its key in a keyed file, else the text of its id field."""
+        file, path = self._about.file(role), self.paths[role]
+        name = file.id_name
+        seen: set[str] = set()
+        for place, identifier, found in read(file, path, self._progress):
+            if isinstance(found, Bad):
+                yield identifier, Bad(found.where, f"{found.where}: {found.why}")
+            elif not name:
+                yield identifier, found
+            elif identifier not in seen:
+                seen.add(identifier)
+                yield identifier, found
+            else:
+                where = json_path(file, place)
+                yield identifier, Bad(where, f"{where}: this {name} occurs twice, expected once")
 
 
 def read(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, str, Any]]:

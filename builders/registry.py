@@ -1,17 +1,24 @@
 """Sources and steps by name, with what is known about them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from mix665k.builders.licences import Terms, Use
+import msgspec
+
+from mix665k.builders.funnel import Dropped, Regrouped
+from mix665k.builders.licences import NO_IMAGES, Licence, Paper
 from mix665k.schemas.conversation import Conversation
+from mix665k.schemas.errors import did_you_mean
 
-SourceFunction = Callable[..., Iterator[Conversation]]
+SourceFunction = Callable[..., Iterator[Conversation | Dropped | Regrouped]]
 StepFunction = Callable[..., Iterator[Conversation]]
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+"""How the names of archives end."""
 
 
-class Download(NamedTuple):
+class Download(msgspec.Struct, frozen=True, kw_only=True):
     """A file that a publisher offers: a raw file as it is, or an archive of raw files or of images.
 
     `folders` are the addresses that hold the file `name`, tried in order: the publisher's, then copies. A file of a
@@ -39,50 +46,128 @@ class Download(NamedTuple):
         return self.addresses[0] if self.folders else hub or page or "your own"
 
 
-class RawFile(NamedTuple):
+class RawFile(msgspec.Struct, frozen=True, kw_only=True):
     """A raw annotation file as its publisher ships it.
 
     `download` brings it, `member` is its name in there if that is an archive; `num_bytes` is about its own size.
     `at` says where its records are: `[]` the file is a list of them, `{}` an object with their ids as keys, `lines` one
     on each line, `pickle` a pickled list, any other text the field that holds their list. `form` is one record, `id`
-    the field that tells records apart (None: ids may repeat). Of `optional` files those whose roles begin alike
-    (`refcoco+/refs`) are given together or not at all.
+    the field of it that tells records apart (None: ids may repeat, or are the keys). `pairs` counts the question-answer
+    pairs of a record; None: it has one. Of `optional` files those whose roles begin alike (`refcoco+/refs`) are given
+    together or not at all.
+
+    Raises:
+        ValueError: when made, for facts that contradict each other.
     """
 
     role: str
     path: str
     form: type
-    at: str
-    id: str | None
-    download: Download | None
+    at: str = "[]"
+    id: str | None = None
+    download: Download | None = None
     num_bytes: int | None = None
     optional: bool = False
     member: str = ""
+    pairs: Callable[[Any], int] | None = None
+
+    def __post_init__(self) -> None:
+        if why := self._fault():
+            raise ValueError(f"RawFile {self.role}: {why}")
+
+    def _fault(self) -> str | None:
+        """What is wrong with the declaration, or None."""
+        known = getattr(self.form, "__struct_fields__", ())
+        if self.id is not None and self.at == "{}":
+            return f"id={self.id!r}, but the ids of a keyed file are its keys; leave `id` out"
+        if self.id is not None and self.id not in known:
+            return f"id={self.id!r} is not a field of {self.form.__name__}{did_you_mean(self.id, known)}"
+        if self.member and self.download is None:
+            return f"member={self.member!r} of no download; say which archive holds it in `download`"
+        if self.download and self.download.name.endswith(ARCHIVES) and not self.member:
+            return f"download {self.download.name!r} is an archive; name the file in it with `member`"
+        return None
+
+    @property
+    def id_name(self) -> str:
+        """What the id of a record is called: the field, or `key`; empty where ids may repeat."""
+        return "key" if self.at == "{}" else self.id or ""
 
 
-class ImageArchive(NamedTuple):
-    """Images as their publisher ships them: the members below `prefix` belong below `folder` of the images folder."""
+class ImageFolder(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder of images: where a mixture expects them, and the archive that holds them.
+
+    `names` is the pattern of its files, with what is put in for each image in angle brackets: `<image_id>.jpg`. The
+    members of the archive `download` below `members` belong into the folder.
+
+    Raises:
+        ValueError: when made, for a pattern that has no such place.
+    """
 
     folder: str
-    prefix: str
-    download: Download
+    names: str
+    download: Download | None = None
+    members: str = ""
+
+    def __post_init__(self) -> None:
+        if self.folder and not 0 <= self.names.find("<") < self.names.find(">"):
+            raise ValueError(f"ImageFolder {self.folder}: names={self.names!r}, expected a place such as <image_id>")
+
+    @property
+    def pattern(self) -> str:
+        """The path of an image in words: `gqa/images/<imageId>.jpg`."""
+        return f"{self.folder}/{self.names}" if self.folder else self.names
+
+    def path(self, name: str) -> str:
+        """The image of this name, below the images folder."""
+        before, after = _around(self.folder, self.names)
+        return f"{before}{name}{after}"
 
 
-class About(NamedTuple):
-    """What a user should know about a source before using it."""
+@lru_cache
+def _around(folder: str, names: str) -> tuple[str, str]:
+    """What comes before and after an image's name in its path."""
+    before, _, rest = names.partition("<")
+    return f"{folder}/{before}", rest.partition(">")[2]
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user should know about a source before using it.
+
+    `licence` is that of its texts. `languages` are ISO 639-1 codes, or `multilingual`; `personal_data` says what of it
+    the texts may hold. A source without `images` is text only.
+    """
 
     title: str
     files: tuple[RawFile, ...]
-    licence: str
-    image_licence: str
-    images: str
+    licence: Licence
     counts: str
-    archives: tuple[ImageArchive, ...] = ()
-    terms: Terms = Terms(Use("unclear", "not stated"), Use("unclear", "not stated"))
+    images: tuple[ImageFolder, ...] = ()
+    image_licence: Licence = NO_IMAGES
+    papers: tuple[Paper, ...] = ()
+    languages: tuple[str, ...] = ("en",)
+    personal_data: str = ""
 
-    def file(self, role: str) -> RawFile | None:
-        """The file of this role."""
-        return next((file for file in self.files if file.role == role), None)
+    @property
+    def image_paths(self) -> str:
+        """The paths of its images in words."""
+        return ", ".join(folder.pattern for folder in self.images) or "none"
+
+    @property
+    def archives(self) -> list[tuple[ImageFolder, Download]]:
+        """The folders of images that come as an archive."""
+        return [(folder, folder.download) for folder in self.images if folder.download]
+
+    def file(self, role: str) -> RawFile:
+        """The file of this role.
+
+        Raises:
+            LookupError: when there is none.
+        """
+        roles = {file.role: file for file in self.files}
+        if role not in roles:
+            raise LookupError(f"no raw file has the role {role!r}{did_you_mean(role, roles)}")
+        return roles[role]
 
 
 class Entry(NamedTuple):
@@ -94,7 +179,7 @@ class Entry(NamedTuple):
     raw: Any
 
 
-class Lead(NamedTuple):
+class Lead(msgspec.Struct, frozen=True, kw_only=True):
     """How the origin of a pair leads to a record of a raw file.
 
     `key` gives what that record is called, from the origin and the records found in the files before, by role; None
@@ -113,6 +198,32 @@ class Lead(NamedTuple):
     optional: bool = False
 
 
+def by_origin(origin: str, found: Mapping[str, Any]) -> str:  # noqa: ARG001, see `Lead.key`
+    """The origin is the record's id."""
+    return origin
+
+
+def by_name(origin: str, found: Mapping[str, Any]) -> str:  # noqa: ARG001, see `Lead.key`
+    """The origin is the record's id, a slash and the number of the pair in it."""
+    return origin.rpartition("/")[0]
+
+
+def number_of(origin: str) -> int:
+    """The number of a pair in its record, see `by_name`."""
+    return int(origin.rpartition("/")[2])
+
+
+class ByField(msgspec.Struct, frozen=True):
+    """A field of the record found in the file `role` is the record's id."""
+
+    role: str
+    field: str
+
+    def __call__(self, origin: str, found: Mapping[str, Any]) -> str | None:  # noqa: ARG002, see `Lead.key`
+        """The id, None where that record is missing."""
+        return str(getattr(found[self.role], self.field)) if self.role in found else None
+
+
 class Source(NamedTuple):
     """Raw files in, conversations out; the `trail` leads from a pair's origin back to raw records, file by file."""
 
@@ -120,6 +231,15 @@ class Source(NamedTuple):
     function: SourceFunction
     about: About
     trail: tuple[Lead, ...] = ()
+
+    def __reduce__(self) -> tuple[Callable[[str], "Source"], tuple[str]]:
+        """Pickled by its name: what it declares may hold functions that have none."""
+        return known_source, (self.name,)
+
+
+def known_source(name: str) -> Source:
+    """The registered source of this name."""
+    return SOURCES[name]
 
 
 class Step(NamedTuple):
@@ -134,15 +254,41 @@ STEPS: dict[str, Step] = {}
 
 
 def source(about: About, *, trail: tuple[Lead, ...] = ()) -> Callable[[SourceFunction], SourceFunction]:
-    """Register `function(raw, *, parameters)` as a source under its own name."""
+    """Register `function(raw, *, parameters)` as a source under its own name.
+
+    Raises:
+        ValueError: when the declarations contradict each other, so that the module cannot be imported.
+    """
 
     def register(function: SourceFunction) -> SourceFunction:
         name: Any = function.__name__
         assert name not in SOURCES, name
+        if why := _fault(about, trail):
+            raise ValueError(f"source {name}: {why}")
         SOURCES[name] = Source(name, function, about, trail)
         return function
 
     return register
+
+
+def _fault(about: About, trail: tuple[Lead, ...]) -> str | None:
+    """What is wrong with a source's declarations, or None."""
+    forms = {file.role: file.form for file in about.files}
+    if len(forms) < len(about.files):
+        return f"two raw files have one role, expected one each: {', '.join(file.role for file in about.files)}"
+    found: set[str] = set()
+    for lead in trail:
+        if lead.role not in forms:
+            return f"trail: no raw file has the role {lead.role!r}{did_you_mean(lead.role, forms)}"
+        if isinstance(lead.key, ByField):
+            role, field = lead.key.role, lead.key.field
+            if role not in found:
+                return f"trail: {lead.role!r} needs a record of {role!r}, which no lead before finds"
+            known = getattr(forms[role], "__struct_fields__", ())
+            if field not in known:
+                return f"trail: {field!r} is not a field of {forms[role].__name__}{did_you_mean(field, known)}"
+        found.add(lead.role)
+    return None
 
 
 def step(function: StepFunction) -> StepFunction:

@@ -60,8 +60,10 @@ def _describe(console: Console, source: Source, raw: Path | None) -> int:
         console.print(text, highlight=False, soft_wrap=True)
 
     say(f"[bold cyan]{source.name}[/bold cyan]  {about.title}")
-    say(f"  {about.counts}; annotations {about.licence}; images {about.image_licence}, in {about.images}")
-    uses = {"texts": about.terms.text, "images": about.terms.images}
+    say(
+        f"  {about.counts}; annotations {about.licence.name}; images {about.image_licence.name}, in {about.image_paths}"
+    )
+    uses = {"texts": about.licence, "images": about.image_licence}
     say(f"  commercial use: {'; '.join(f'{what} {use.commercial}, {use.because}' for what, use in uses.items())}")
     damaged = 0
     told: list[str] = []
@@ -76,10 +78,9 @@ def _describe(console: Console, source: Source, raw: Path | None) -> int:
             found = inspect_file(file, raw / file.path)
             damaged += bool(found and not found.usable)
             say(f"    {_verdict(found)}")
-    for archive in about.archives:
-        num_bytes = archive.download.num_bytes
-        size = f", {num_bytes / 1e9:,.1f} GB" if num_bytes else ""
-        say(f"  images of {archive.folder}: from {archive.download.place}{size}")
+    for images, download in about.archives:
+        size = f", {download.num_bytes / 1e9:,.1f} GB" if download.num_bytes else ""
+        say(f"  images of {images.folder}: from {download.place}{size}")
     say("")
     return damaged
 

@@ -7,6 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from mix665k.schemas.manifest import LeftOut
+
 T = TypeVar("T")
 
 
@@ -15,6 +17,16 @@ def narrow_table(title: str, *columns: str, numbers: tuple[str, ...] = ()) -> Ta
     table = Table(*columns, title=Text(title, style="bold"), title_justify="left", box=SIMPLE_HEAD)
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def left_out_table(sources: Mapping[str, Sequence[LeftOut]]) -> Table:
+    """What was left out of each source, by step and reason."""
+    table = narrow_table("left out while building", "source", "step", "reason", "kind", numbers=("records", "pairs"))
+    for name, rows in sources.items():
+        for k, row in enumerate(rows):
+            texts = ("" if k else name, row.step, Text(printable(row.reason)), row.kind)
+            table.add_row(*texts, *(f"{count:,}" if count else "" for count in (row.conversations, row.pairs)))
     return table
 
 

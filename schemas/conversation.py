@@ -21,18 +21,17 @@ class Pair(msgspec.Struct, gc=False):
     origin: str
 
 
-class Conversation(msgspec.Struct, gc=False):
+class Conversation(msgspec.Struct, gc=False, kw_only=True):
     """Question-answer pairs about one image, or about none.
 
     `id` is the raw id; `several` says that this raw id can give several conversations, which then are numbered
-    `#0`, `#1`, … in the mixture. `reference_id` is the id that LLaVA's own file gives the record. `history` tells
-    what the steps did to it, and `position` is its place in the order of the raw file.
+    `#0`, `#1`, … in the mixture. `history` tells what the steps did to it, and `position` is its place in the order of
+    the raw file.
     """
 
     id: str
     image: str | None
     pairs: list[Pair]
-    reference_id: str
     several: bool = False
     history: tuple[str, ...] = ()
     position: int = 0

@@ -1,8 +1,9 @@
 """The manifest: what a mixture is made of, how, and what was left out; written last."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -17,8 +18,22 @@ STATE = ".build"
 """Folder of a mixture for the state of finished sources and for unfinished work."""
 CLEANED = f"{STATE}/contamination"
 """What marks a folder that `mix contamination --drop-to` writes: the row hash of the mixture that it began with."""
-FORMAT = 1
+FORMAT = 2
 """Raised when a manifest of this version can no longer be read by the previous one's reader."""
+
+
+Kind = Literal["lost", "chosen", "merged", "split", "repeated"]
+"""Why a number changed between two steps.
+
+`lost`: it was unusable, or a rule keeps it out; `chosen`: nothing is wrong with it, the recipe or an option takes
+others; `merged`, `split`, `repeated`: nothing is left out, the same pairs are in fewer or more conversations, or there
+more than once.
+"""
+LEFT_OUT: tuple[Kind, ...] = ("lost", "chosen")
+MAX_EXAMPLES = 10
+"""Ids that are kept for each reason."""
+NOT_FOUND = "not found"
+"""The note on ids that a recipe asks for and no raw record has."""
 
 
 class InputFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,6 +63,7 @@ class FunnelStep(msgspec.Struct, forbid_unknown_fields=True):
     step: str
     conversations: Flow
     pairs: Flow
+    kinds: Annotated[dict[str, Kind], msgspec.Meta(description="what kind of change each reason is")] = {}
     noted: Annotated[dict[str, int], msgspec.Meta(description="what was counted without changing a number")] = {}
     examples: Annotated[dict[str, list[str]], msgspec.Meta(description="reason: some of the ids")] = {}
 
@@ -81,8 +97,79 @@ class SourceEntry(msgspec.Struct, forbid_unknown_fields=True):
     ] = []
 
 
+class Change(NamedTuple):
+    """What one step changed for one reason: conversations and pairs, negative for fewer; some of the ids."""
+
+    step: str
+    reason: str
+    kind: Kind
+    conversations: int
+    pairs: int
+    examples: list[str]
+
+
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a source's raw data is not in the mixture for one reason, as positive numbers; some of the ids."""
+
+    step: str
+    reason: str
+    kind: Kind
+    conversations: int
+    pairs: int
+    examples: list[str]
+
+
+def changes(funnel: list[FunnelStep]) -> Iterator[Change]:
+    """Every change of a funnel, in the order of its steps."""
+    for step in funnel:
+        for reason in step.conversations.changes | step.pairs.changes:
+            yield Change(
+                step=step.step,
+                reason=reason,
+                kind=step.kinds.get(reason, "lost"),
+                conversations=step.conversations.changes.get(reason, 0),
+                pairs=step.pairs.changes.get(reason, 0),
+                examples=step.examples.get(reason, []),
+            )
+
+
+def left_out(entry: SourceEntry) -> list[LeftOut]:
+    """What was left out of a source on the way from its raw files, for `mix build`, the card and `mix inspect` alike.
+
+    What is merely merged, split or repeated is not left out. Ids that were asked for and not found come last.
+    """
+    rows = [
+        LeftOut(
+            step=change.step,
+            reason=change.reason,
+            kind=change.kind,
+            conversations=-change.conversations,
+            pairs=-change.pairs,
+            examples=change.examples[:MAX_EXAMPLES],
+        )
+        for change in changes(entry.funnel)
+        if change.kind in LEFT_OUT
+    ]
+    if entry.not_found:
+        rows.append(
+            LeftOut(
+                step=next((step.step for step in entry.funnel if NOT_FOUND in step.noted), ""),
+                reason="asked for by id, not found",
+                kind="lost",
+                conversations=len(entry.not_found),
+                pairs=0,
+                examples=entry.not_found[:MAX_EXAMPLES],
+            )
+        )
+    return rows
+
+
 def funnel_fault(entry: SourceEntry) -> str | None:
-    """Where the funnel does not add up, or None."""
+    """Where the funnel does not add up or does not say what a change is, or None."""
+    for step in entry.funnel:
+        for reason in step.conversations.changes | step.pairs.changes:
+            if reason not in step.kinds:
+                return f"the funnel does not say what kind of change {reason!r} is at {step.step}"
     for unit in ("conversations", "pairs"):
         flows = [(step.step, getattr(step, unit)) for step in entry.funnel]
         for name, flow in flows:

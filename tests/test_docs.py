@@ -65,8 +65,8 @@ def test_every_source_has_a_page_with_rules_oddities_files_licences_and_an_examp
     for heading in ("## Rules", "## Oddities", "## A raw record, and what it becomes", "## Parameters"):
         assert page.count(f"{heading}\n") == 1, heading
     assert all(f"`{file.path}`" in page for file in about.files)
-    assert about.licence in page
-    assert about.image_licence in page
+    assert about.licence.name in page
+    assert about.image_licence.name in page
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
@@ -83,7 +83,7 @@ def test_every_raw_file_and_image_archive_is_listed() -> None:
     listed, images = raw_file_list(), image_table()
     for source in SOURCES.values():
         assert all(f"`raw/{file.path}`" in listed for file in source.about.files)
-        assert all(archive.download.place in images for archive in source.about.archives)
+        assert all(download.place in images for _, download in source.about.archives)
 
 
 @pytest.mark.parametrize("app", sorted(APPS))

@@ -26,7 +26,9 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 def test_every_source_states_its_licence_and_where_its_files_are() -> None:
     for source in SOURCES.values():
-        assert all([source.about.title, source.about.licence, source.about.image_licence, source.about.counts])
+        assert all(
+            [source.about.title, source.about.licence.name, source.about.image_licence.name, source.about.counts]
+        )
         assert all(file.download and file.download.place for file in source.about.files)
 
 

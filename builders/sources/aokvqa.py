@@ -5,12 +5,12 @@ from typing import Annotated
 
 import msgspec
 
-from mix665k.builders.coco import TRAIN2017, coco_id, coco_image
-from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper, Terms
+from mix665k.builders.coco import TRAIN2017, coco_id
+from mix665k.builders.funnel import Regrouped
+from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper
 from mix665k.builders.options import Order, ask, letter_of, rotated
-from mix665k.builders.provenance import by_origin
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, Lead, RawFile, source
+from mix665k.builders.registry import About, Download, Lead, RawFile, by_origin, source
 from mix665k.schemas.conversation import Conversation, Pair
 
 
@@ -28,69 +28,63 @@ ABOUT = About(
     title="A-OKVQA v1.0, train",
     files=(
         RawFile(
-            "questions",
-            "aokvqa/aokvqa_v1p0_train.json",
-            Question,
-            "[]",
-            "question_id",
-            Download("aokvqa_v1p0.tar.gz", ("https://prior-datasets.s3.us-east-2.amazonaws.com/aokvqa",)),
-            15_500_000,
+            role="questions",
+            path="aokvqa/aokvqa_v1p0_train.json",
+            form=Question,
+            id="question_id",
+            download=Download(
+                name="aokvqa_v1p0.tar.gz", folders=("https://prior-datasets.s3.us-east-2.amazonaws.com/aokvqa",)
+            ),
+            num_bytes=15_500_000,
             member="aokvqa_v1p0_train.json",
         ),
     ),
-    licence="Apache-2.0",
-    image_licence="COCO: Flickr terms",
-    images="coco/train2017/<12 digits>.jpg",
+    licence=APACHE,
+    image_licence=FLICKR,
+    images=(TRAIN2017,),
     counts="17,056 questions, 16,540 images",
-    terms=Terms(
-        text=APACHE,
-        images=FLICKR,
-        papers=(
-            Paper(
-                "schwenk2022aokvqa",
-                "Schwenk, Dustin and Khandelwal, Apoorv and Clark, Christopher and Marino, Kenneth and "
-                "Mottaghi, Roozbeh",
-                "A-OKVQA: A Benchmark for Visual Question Answering using World Knowledge",
-                "European Conference on Computer Vision (ECCV)",
-                2022,
-            ),
-            COCO,
+    papers=(
+        Paper(
+            key="schwenk2022aokvqa",
+            authors="Schwenk, Dustin and Khandelwal, Apoorv and Clark, Christopher and Marino, Kenneth and "
+            "Mottaghi, Roozbeh",
+            title="A-OKVQA: A Benchmark for Visual Question Answering using World Knowledge",
+            venue="European Conference on Computer Vision (ECCV)",
+            year=2022,
         ),
+        COCO,
     ),
-    archives=(TRAIN2017,),
 )
 
 
-@source(ABOUT, trail=(Lead("questions", by_origin),))
+@source(ABOUT, trail=(Lead(role="questions", key=by_origin),))
 def aokvqa(
     raw: RawFiles,
     *,
     copies: Annotated[int, msgspec.Meta(ge=1)] | None = None,
     order: Order = "rotate_left",
-) -> Iterator[Conversation]:
+) -> Iterator[Conversation | Regrouped]:
     """The questions of an image in one conversation, `copies` times (default: as often as there are choices).
 
     Copy r shows the choices turned by r places, so that each choice stands under each letter once; the answer is the
     letter. One record of the reference file is known, and shows the raw list turned left by one.
     """
     images: dict[int, list[Question]] = {}
-    for identifier, question in raw.entries("questions", counted=True):
+    for identifier, question in raw.entering("questions"):
         if question.correct_choice_idx >= len(question.choices):
             why = f"correct_choice_idx {question.correct_choice_idx} of {len(question.choices)} choices"
-            raw.reject("questions", identifier, f"{why}, expected one of them", counted=True)
+            raw.reject("questions", identifier, f"{why}, expected one of them")
             continue
-        raw.tally.enter()
         images.setdefault(question.image_id, []).append(question)
     for image_id, questions in images.items():
         num_copies = copies or max(len(question.choices) for question in questions)
-        raw.tally.change("merged", conversations=1 - len(questions))
-        raw.tally.change("repeated", conversations=num_copies - 1, pairs=(num_copies - 1) * len(questions))
+        yield Regrouped("merged", conversations=1 - len(questions))
+        yield Regrouped("repeated", conversations=num_copies - 1, pairs=(num_copies - 1) * len(questions))
+        name = coco_id(image_id)
         for r in range(num_copies):
             pairs = [_turn(question, r, order) for question in questions]
             done = (f"merged {len(questions)}",) * (len(questions) > 1) + (f"{order} by {r}",)
-            yield Conversation(
-                coco_id(image_id), coco_image(image_id), pairs, coco_id(image_id), several=True, history=done
-            )
+            yield Conversation(id=name, image=TRAIN2017.path(name), pairs=pairs, several=True, history=done)
 
 
 def _turn(question: Question, by: int, order: Order) -> Pair:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mix665k.builders.licences import CC_BY, VISUAL_GENOME, Paper, Terms
-from mix665k.builders.provenance import by_origin
+from mix665k.builders.funnel import Dropped
+from mix665k.builders.licences import CC_BY, VISUAL_GENOME, Licence, Paper
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, ImageArchive, Lead, RawFile, source
+from mix665k.builders.registry import About, Download, ImageFolder, Lead, RawFile, by_origin, source
 from mix665k.builders.sentences import upper_first
 from mix665k.schemas.conversation import Conversation, Pair
 
@@ -21,57 +21,55 @@ class Question(msgspec.Struct, gc=False):
 
 
 _FOLDER = "https://downloads.cs.stanford.edu/nlp/data/gqa"
-_IMAGES = Download(
-    "images.zip",
-    (_FOLDER,),
-    num_bytes=21_817_965_542,
-    sha256="02ce5c49c793accd5305356de9c39a50f80a7aaac193b0203de30dbbc65bde62",
+IMAGES = ImageFolder(
+    folder="gqa/images",
+    names="<imageId>.jpg",
+    members="images/",
+    download=Download(
+        name="images.zip",
+        folders=(_FOLDER,),
+        num_bytes=21_817_965_542,
+        sha256="02ce5c49c793accd5305356de9c39a50f80a7aaac193b0203de30dbbc65bde62",
+    ),
 )
 ABOUT = About(
     title="GQA, train, balanced",
     files=(
         RawFile(
-            "questions",
-            "gqa/train_balanced_questions.json",
-            Question,
-            "{}",
-            "question id",
-            Download("questions1.2.zip", (_FOLDER,)),
-            1_400_000_000,
+            role="questions",
+            path="gqa/train_balanced_questions.json",
+            form=Question,
+            at="{}",
+            download=Download(name="questions1.2.zip", folders=(_FOLDER,)),
+            num_bytes=1_400_000_000,
             member="train_balanced_questions.json",
         ),
     ),
-    licence="CC BY 4.0",
-    image_licence="Visual Genome: CC BY 4.0",
-    images="gqa/images/<imageId>.jpg",
+    licence=CC_BY,
+    image_licence=Licence(name="Visual Genome: CC BY 4.0", commercial="yes", because="CC BY 4.0, with attribution"),
+    images=(IMAGES,),
     counts="943,000 questions, 72,140 images",
-    terms=Terms(
-        text=CC_BY,
-        images=CC_BY,
-        papers=(
-            Paper(
-                "hudson2019gqa",
-                "Hudson, Drew A. and Manning, Christopher D.",
-                "GQA: A New Dataset for Real-World Visual Reasoning and Compositional Question Answering",
-                "Conference on Computer Vision and Pattern Recognition (CVPR)",
-                2019,
-            ),
-            VISUAL_GENOME,
+    papers=(
+        Paper(
+            key="hudson2019gqa",
+            authors="Hudson, Drew A. and Manning, Christopher D.",
+            title="GQA: A New Dataset for Real-World Visual Reasoning and Compositional Question Answering",
+            venue="Conference on Computer Vision and Pattern Recognition (CVPR)",
+            year=2019,
         ),
+        VISUAL_GENOME,
     ),
-    archives=(ImageArchive("gqa/images", "images/", _IMAGES),),
 )
 
 
-@source(ABOUT, trail=(Lead("questions", by_origin),))
-def gqa(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation]:
+@source(ABOUT, trail=(Lead(role="questions", key=by_origin),))
+def gqa(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation | Dropped]:
     """One conversation per question, with the short answer, its first letter upper-cased ("yes" becomes "Yes")."""
-    for identifier, question in raw.entries("questions", counted=True):
-        raw.tally.enter()
+    for identifier, question in raw.entering("questions"):
         if not question.answer.strip():
-            raw.tally.drop("empty answer", identifier)
+            yield Dropped("empty answer", identifier)
             continue
         image = question.imageId
         answer = upper_first(question.answer) if capitalize else question.answer
         pair = Pair(question.question, answer, identifier)
-        yield Conversation(image, f"gqa/images/{image}.jpg", [pair], image, several=True)
+        yield Conversation(id=image, image=IMAGES.path(image), pairs=[pair], several=True)

@@ -3,39 +3,36 @@
 from collections.abc import Iterator
 
 from mix665k.builders.coco import TRAIN2017
-from mix665k.builders.licences import COCO, FLICKR, LLAVA, Terms, Use
+from mix665k.builders.licences import COCO, FLICKR, LLAVA, Licence
+from mix665k.builders.llava_records import llava_conversations, llava_file, llava_trail
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, source
-from mix665k.builders.sources.llava_json import llava_conversations, llava_file, llava_trail
 from mix665k.schemas.conversation import Conversation
 
 ABOUT = About(
     title="LLaVA-Instruct-150K",
     files=(
         llava_file(
-            "llava_instruct/llava_instruct_150k.json",
-            "liuhaotian/LLaVA-Instruct-150K",
-            229_000_000,
+            "llava_instruct/llava_instruct_150k.json", hub="liuhaotian/LLaVA-Instruct-150K", num_bytes=229_000_000
         ),
     ),
-    licence="CC BY 4.0, and the terms of the model that wrote it",
-    image_licence="COCO: Flickr terms",
-    images="coco/train2017/<12 digits>.jpg",
+    licence=Licence(
+        name="CC BY 4.0, and the terms of the model that wrote it",
+        commercial="unclear",
+        because="CC BY 4.0, but its texts are also under the terms of the model that wrote them",
+    ),
+    image_licence=FLICKR,
+    images=(TRAIN2017,),
     counts="157,712 conversations",
-    terms=Terms(
-        text=Use("unclear", "CC BY 4.0, but its texts are also under the terms of the model that wrote them"),
-        images=FLICKR,
-        papers=(
-            LLAVA,
-            COCO,
-        ),
+    papers=(
+        LLAVA,
+        COCO,
     ),
-    archives=(TRAIN2017,),
 )
 
 
 @source(ABOUT, trail=llava_trail(several=True))
-def llava_instruct(raw: RawFiles, *, image_folder: str = "coco/train2017") -> Iterator[Conversation]:
+def llava_instruct(raw: RawFiles, *, image_folder: str = TRAIN2017.folder) -> Iterator[Conversation]:
     """The file as it is, with the image folder put before the image names.
 
     It is not the sum of its three published parts, which hold 1,148 records fewer. One COCO image serves several.

@@ -1,79 +1,21 @@
 """Any file in LLaVA's own form: people's own data, or a published mixture."""
 
-from collections.abc import Iterable, Iterator
-from functools import partial
-from typing import Literal
+from collections.abc import Iterator
 
-import msgspec
-
-from mix665k.builders.licences import YOURS, Terms
-from mix665k.builders.provenance import by_name, number_of
+from mix665k.builders.licences import YOURS
+from mix665k.builders.llava_records import llava_conversations, llava_file, llava_trail
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, Entry, Lead, RawFile, source
-from mix665k.schemas.conversation import Conversation, Pair
-
-
-class Said(msgspec.Struct, gc=False):
-    """`{"from": "human", "value": "<image>\\nWhat is this?"}`."""
-
-    role: Literal["human", "gpt"] = msgspec.field(name="from")
-    value: str
-
-
-class LlavaRecord(msgspec.Struct, gc=False):
-    """`{"id": "000000033471", "image": "coco/train2017/000000033471.jpg", "conversations": [turns]}`."""
-
-    id: str | int
-    conversations: list[Said]
-    image: str | None = None
-
-
-def llava_file(path: str, hub: str | None = None, num_bytes: int | None = None) -> RawFile:
-    """A file of such records under the role `records`, from a data set of the hub or the user's own."""
-    return RawFile("records", path, LlavaRecord, "[]", None, Download(path.rpartition("/")[2], hub=hub), num_bytes)
-
-
-def llava_trail(*, several: bool) -> tuple[Lead, ...]:
-    """The trail of `llava_conversations`."""
-    return (Lead("records", by_name, partial(_counted, several=several), "id", _place),)
-
-
-def _counted(entries: Iterable[Entry], *, several: bool) -> Iterator[tuple[str, Entry]]:
-    times: dict[str, int] = {}
-    for entry in entries:
-        if _take_turns(entry.record):
-            yield _count(entry.record, times, several=several), entry
-
-
-def _place(origin: str, record: LlavaRecord) -> dict[str, list[int]]:  # noqa: ARG001, see `Lead.items`
-    return {"conversations": [2 * number_of(origin), 2 * number_of(origin) + 1]}
-
-
-def _take_turns(record: LlavaRecord) -> bool:
-    roles = [turn.role for turn in record.conversations]
-    return bool(roles) and roles == ["human", "gpt"] * (len(roles) // 2)
-
-
-def _count(record: LlavaRecord, times: dict[str, int], *, several: bool) -> str:
-    """The id of a record, with its number among those of this id where there may be several."""
-    name = str(record.id)
-    k = times.get(name, 0)
-    times[name] = k + 1
-    return f"{name}#{k}" if several else name
-
+from mix665k.builders.registry import About, ImageFolder, source
+from mix665k.schemas.conversation import Conversation
 
 ABOUT = About(
     title="a file in LLaVA's own JSON form",
     files=(llava_file("llava.json"),),
-    licence="your own",
-    image_licence="your own",
-    images="as the file says",
+    licence=YOURS,
+    image_licence=YOURS,
+    images=(ImageFolder(folder="", names="as the file says"),),
     counts="your own",
-    terms=Terms(
-        text=YOURS,
-        images=YOURS,
-        languages=(),
-    ),
+    languages=(),
 )
 
 
@@ -81,24 +23,3 @@ ABOUT = About(
 def llava_json(raw: RawFiles, *, image_folder: str = "") -> Iterator[Conversation]:
     """The file's conversations as they are, with `image_folder` put before the image names."""
     return llava_conversations(raw, image_folder=image_folder, several=True)
-
-
-def llava_conversations(raw: RawFiles, *, image_folder: str, several: bool) -> Iterator[Conversation]:
-    """The conversations of the file `records`; `several` says that its ids may repeat."""
-    times: dict[str, int] = {}
-    for where, record in raw.entries("records", counted=True):
-        name = str(record.id)
-        turns = record.conversations
-        if not _take_turns(record):
-            roles = ", ".join(turn.role for turn in turns) or "no one"
-            why = f"{where}.conversations: turns by {roles}, expected human and gpt in turn"
-            raw.reject("records", name, why, counted=True)
-            continue
-        raw.tally.enter(pairs=len(turns) // 2)
-        origin = _count(record, times, several=several)
-        pairs = [
-            Pair(human.value, gpt.value, f"{origin}/{i}")
-            for i, (human, gpt) in enumerate(zip(turns[::2], turns[1::2], strict=True))
-        ]
-        image = record.image and f"{image_folder}{'/' if image_folder else ''}{record.image}"
-        yield Conversation(name, image, pairs, name, several=several)

@@ -1,17 +1,17 @@
 """OKVQA: 9,009 questions on 8,998 COCO images."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
-from mix665k.builders.coco import ANNOTATED, TRAIN2017, annotated_questions, coco_question
-from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper, Terms
+from mix665k.builders.answers import most_common
+from mix665k.builders.coco import ANNOTATED, TRAIN2017, Question, annotated_questions, coco_question
+from mix665k.builders.funnel import Dropped
+from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, RawFile, source
 from mix665k.builders.sentences import upper_first
-from mix665k.builders.sources.vqav2 import Question
 from mix665k.schemas.conversation import Conversation, Pair
 
 
@@ -35,52 +35,47 @@ ABOUT = About(
     title="OK-VQA v1.1, train2014",
     files=(
         RawFile(
-            "questions",
-            "okvqa/OpenEnded_mscoco_train2014_questions.json",
-            Question,
-            "questions",
-            "question_id",
-            Download("OpenEnded_mscoco_train2014_questions.json.zip", (_FOLDER,)),
-            930_000,
+            role="questions",
+            path="okvqa/OpenEnded_mscoco_train2014_questions.json",
+            form=Question,
+            at="questions",
+            id="question_id",
+            download=Download(name="OpenEnded_mscoco_train2014_questions.json.zip", folders=(_FOLDER,)),
+            num_bytes=930_000,
             member="OpenEnded_mscoco_train2014_questions.json",
         ),
         RawFile(
-            "annotations",
-            "okvqa/mscoco_train2014_annotations.json",
-            Annotation,
-            "annotations",
-            "question_id",
-            Download("mscoco_train2014_annotations.json.zip", (_FOLDER,)),
-            9_500_000,
+            role="annotations",
+            path="okvqa/mscoco_train2014_annotations.json",
+            form=Annotation,
+            at="annotations",
+            id="question_id",
+            download=Download(name="mscoco_train2014_annotations.json.zip", folders=(_FOLDER,)),
+            num_bytes=9_500_000,
             member="mscoco_train2014_annotations.json",
         ),
     ),
-    licence="CC BY 4.0",
-    image_licence="COCO: Flickr terms",
-    images="coco/train2017/<12 digits>.jpg",
+    licence=CC_BY,
+    image_licence=FLICKR,
+    images=(TRAIN2017,),
     counts="9,009 questions, 8,998 images",
-    terms=Terms(
-        text=CC_BY,
-        images=FLICKR,
-        papers=(
-            Paper(
-                "marino2019okvqa",
-                "Marino, Kenneth and Rastegari, Mohammad and Farhadi, Ali and Mottaghi, Roozbeh",
-                "OK-VQA: A Visual Question Answering Benchmark Requiring External Knowledge",
-                "Conference on Computer Vision and Pattern Recognition (CVPR)",
-                2019,
-            ),
-            COCO,
+    papers=(
+        Paper(
+            key="marino2019okvqa",
+            authors="Marino, Kenneth and Rastegari, Mohammad and Farhadi, Ali and Mottaghi, Roozbeh",
+            title="OK-VQA: A Visual Question Answering Benchmark Requiring External Knowledge",
+            venue="Conference on Computer Vision and Pattern Recognition (CVPR)",
+            year=2019,
         ),
+        COCO,
     ),
-    archives=(TRAIN2017,),
 )
 
 
 @source(ABOUT, trail=ANNOTATED)
 def okvqa(
     raw: RawFiles, *, answer: Literal["raw_answer", "answer"] = "raw_answer", capitalize: bool = True
-) -> Iterator[Conversation]:
+) -> Iterator[Conversation | Dropped]:
     """One conversation per question, answered by the most common non-empty one of its ten answers.
 
     Ties go to the earlier answer. `answer` is the field to take: `raw_answer` as people wrote it, `answer` its stemmed
@@ -89,13 +84,7 @@ def okvqa(
     for identifier, question, annotation in annotated_questions(raw):
         text = most_common([getattr(given, answer) for given in annotation.answers])
         if text is None:
-            raw.tally.drop("all answers empty", identifier)
+            yield Dropped("all answers empty", identifier)
             continue
         text = upper_first(text) if capitalize else text
         yield coco_question(question.image_id, Pair(question.question, text, identifier))
-
-
-def most_common(answers: list[str]) -> str | None:
-    """The most common non-empty answer, the earlier one of equals; None when all are empty."""
-    counts = Counter(text for answer in answers if (text := answer.strip()))
-    return max(counts, key=counts.__getitem__) if counts else None

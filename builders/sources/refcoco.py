@@ -1,17 +1,18 @@
 """RefCOCO, RefCOCO+ and RefCOCOg: sentences that refer to one object in a COCO image, pooled."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from itertools import chain
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from mix665k.builders.boxes import Box, Convention, Outside, RegionPairs, Size
-from mix665k.builders.coco import TRAIN2017, coco_id, coco_image
+from mix665k.builders.coco import TRAIN2017, coco_id
 from mix665k.builders.draw import Draw
-from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper, Terms
-from mix665k.builders.provenance import by_field, by_origin
+from mix665k.builders.funnel import Dropped, Regrouped
+from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, Entry, Lead, RawFile, source
+from mix665k.builders.registry import About, ByField, Download, Entry, Lead, RawFile, by_origin, source
 from mix665k.schemas.conversation import Conversation
 
 
@@ -61,56 +62,55 @@ _CRAWLED = {"refcoco": "20220413011718", "refcoco+": "20220413011656", "refcocog
 
 def _files(name: str, split_by: str) -> tuple[RawFile, ...]:
     """The three parts of a data set; the last two stand in one file."""
-    download = Download(f"{name}.zip", (_FOLDER, f"https://web.archive.org/web/{_CRAWLED[name]}/{_FOLDER}"))
+    download = Download(
+        name=f"{name}.zip", folders=(_FOLDER, f"https://web.archive.org/web/{_CRAWLED[name]}/{_FOLDER}")
+    )
 
-    def part(role: str, file: str, form: type, at: str, key: str) -> RawFile:
+    def part(role: str, file: str, **facts: Any) -> RawFile:
         member = f"{name}/{file}"
-        return RawFile(f"{name}/{role}", f"refcoco/{member}", form, at, key, download, optional=True, member=member)
+        path = f"refcoco/{member}"
+        return RawFile(role=f"{name}/{role}", path=path, download=download, member=member, optional=True, **facts)
 
+    pairs = lambda ref: len(ref.sentences)  # noqa: E731
     return (
-        part("refs", f"refs({split_by}).p", Ref, "pickle", "ref_id"),
-        part("annotations", "instances.json", Annotation, "annotations", "id"),
-        part("images", "instances.json", Image, "images", "id"),
+        part("refs", f"refs({split_by}).p", form=Ref, at="pickle", id="ref_id", pairs=pairs),
+        part("annotations", "instances.json", form=Annotation, at="annotations", id="id"),
+        part("images", "instances.json", form=Image, at="images", id="id"),
     )
 
 
 ABOUT = About(
     title="RefCOCO (unc), RefCOCO+ (unc), RefCOCOg (umd)",
     files=tuple(file for name, split_by in _SPLIT_BY.items() for file in _files(name, split_by)),
-    licence="Apache-2.0",
-    image_licence="COCO: Flickr terms",
-    images="coco/train2017/<12 digits>.jpg",
+    licence=APACHE,
+    image_licence=FLICKR,
+    images=(TRAIN2017,),
     counts="142,210 + 141,564 + 95,010 sentences",
-    terms=Terms(
-        text=APACHE,
-        images=FLICKR,
-        papers=(
-            Paper(
-                "kazemzadeh2014referit",
-                "Kazemzadeh, Sahar and Ordonez, Vicente and Matten, Mark and Berg, Tamara",
-                "ReferItGame: Referring to Objects in Photographs of Natural Scenes",
-                "Conference on Empirical Methods in Natural Language Processing (EMNLP)",
-                2014,
-            ),
-            Paper(
-                "yu2016refcoco",
-                "Yu, Licheng and Poirson, Patrick and Yang, Shan and Berg, Alexander C. and Berg, Tamara L.",
-                "Modeling Context in Referring Expressions",
-                "European Conference on Computer Vision (ECCV)",
-                2016,
-            ),
-            Paper(
-                "mao2016refcocog",
-                "Mao, Junhua and Huang, Jonathan and Toshev, Alexander and Camburu, Oana and Yuille, Alan L. and "
-                "Murphy, Kevin",
-                "Generation and Comprehension of Unambiguous Object Descriptions",
-                "Conference on Computer Vision and Pattern Recognition (CVPR)",
-                2016,
-            ),
-            COCO,
+    papers=(
+        Paper(
+            key="kazemzadeh2014referit",
+            authors="Kazemzadeh, Sahar and Ordonez, Vicente and Matten, Mark and Berg, Tamara",
+            title="ReferItGame: Referring to Objects in Photographs of Natural Scenes",
+            venue="Conference on Empirical Methods in Natural Language Processing (EMNLP)",
+            year=2014,
         ),
+        Paper(
+            key="yu2016refcoco",
+            authors="Yu, Licheng and Poirson, Patrick and Yang, Shan and Berg, Alexander C. and Berg, Tamara L.",
+            title="Modeling Context in Referring Expressions",
+            venue="European Conference on Computer Vision (ECCV)",
+            year=2016,
+        ),
+        Paper(
+            key="mao2016refcocog",
+            authors="Mao, Junhua and Huang, Jonathan and Toshev, Alexander and Camburu, Oana and Yuille, Alan L. and "
+            "Murphy, Kevin",
+            title="Generation and Comprehension of Unambiguous Object Descriptions",
+            venue="Conference on Computer Vision and Pattern Recognition (CVPR)",
+            year=2016,
+        ),
+        COCO,
     ),
-    archives=(TRAIN2017,),
 )
 
 
@@ -135,9 +135,9 @@ def _leads(name: str) -> tuple[Lead, ...]:
     """The trail of one data set, whose origins are `<name>/<sent_id>`."""
     refs, prefix = f"{name}/refs", f"{name}/"
     return (
-        Lead(refs, by_origin, _by_sentence, "sent_id", _place, prefix),
-        Lead(f"{name}/annotations", by_field(refs, "ann_id"), prefix=prefix),
-        Lead(f"{name}/images", by_field(refs, "image_id"), prefix=prefix),
+        Lead(role=refs, key=by_origin, called=_by_sentence, id="sent_id", items=_place, prefix=prefix),
+        Lead(role=f"{name}/annotations", key=ByField(refs, "ann_id"), prefix=prefix),
+        Lead(role=f"{name}/images", key=ByField(refs, "image_id"), prefix=prefix),
     )
 
 
@@ -150,55 +150,41 @@ def refcoco(
     sentence: Literal["sent", "raw"] = "sent",
     convention: Convention = "square",
     outside: Outside = "clip",
-) -> Iterator[Conversation]:
+) -> Iterator[Conversation | Dropped | Regrouped]:
     """All sentences of an image in one conversation, shuffled, each with one of two drawn prompts.
 
     The data sets whose files are given are pooled, nothing is deduplicated. `sentence` is the field: `sent` cleaned
     by the publisher, `raw` as typed. For the box convention and boxes outside the image see `vg`.
     """
-    images: dict[int, list[_Phrase]] = {}
-    for name in _datasets(raw):
-        for image_id, phrase in _phrases(raw, name, splits, sentence):
-            images.setdefault(image_id, []).append(phrase)
+    refs: dict[int, list[list[_Phrase]]] = {}
+    for name in [name for name in _SPLIT_BY if f"{name}/refs" in raw.paths]:
+        annotations, images = raw.index(f"{name}/annotations"), raw.index(f"{name}/images")
+        for identifier, ref in raw.entering(f"{name}/refs"):
+            origin, num_pairs = f"{name}/{identifier}", len(ref.sentences)
+            annotation, image = annotations.get(str(ref.ann_id)), images.get(str(ref.image_id))
+            if annotation is None or image is None or annotation.image_id != ref.image_id:
+                why = f"ann_id {ref.ann_id} of image_id {ref.image_id} is not in instances.json, expected it there"
+                raw.reject(f"{name}/refs", origin, why, pairs=num_pairs)
+                continue
+            if ref.split not in splits:
+                yield Dropped(f"split {ref.split}", origin, kind="chosen", pairs=num_pairs)
+                continue
+            box, size = Box(*annotation.bbox), Size(image.width, image.height)
+            phrases = [_Phrase(getattr(s, sentence), f"{name}/{s.sent_id}", box, size) for s in ref.sentences]
+            refs.setdefault(ref.image_id, []).append(phrases)
     order = Draw(seed, purpose="refcoco order")
-    turns = RegionPairs(Draw(seed, purpose="region prompt"), convention, outside, raw.tally)
-    for image_id, phrases in images.items():
-        shuffled = order.order(phrases, key=lambda phrase: phrase.origin)
-        pairs = [turns.pair(phrase.text, phrase.box, phrase.size, origin=phrase.origin) for phrase in shuffled]
-        kept = [pair for pair in pairs if pair]
-        if not kept:
-            raw.tally.note("no usable sentence", coco_id(image_id))
+    region_pairs = RegionPairs(Draw(seed, purpose="region prompt"), convention, outside, note=raw.note)
+    for image_id, grouped in refs.items():
+        name, pairs = coco_id(image_id), []
+        for phrase in order.order(chain.from_iterable(grouped), key=lambda phrase: phrase.origin):
+            made = region_pairs.pair(phrase.text, phrase.box, size=phrase.size, origin=phrase.origin)
+            if isinstance(made, Dropped):
+                yield made
+            else:
+                pairs.append(made)
+        if not pairs:
+            yield Dropped("no usable sentence", name, conversations=len(grouped), pairs=0)
             continue
-        raw.tally.change("merged", conversations=1)
-        done = (f"{len(kept)} sentences shuffled",)
-        yield Conversation(coco_id(image_id), coco_image(image_id), kept, coco_id(image_id), several=True, history=done)
-
-
-def _datasets(raw: RawFiles) -> list[str]:
-    """The data sets whose files are given, in the order of the paper."""
-    return [name for name in _SPLIT_BY if f"{name}/refs" in raw.paths]
-
-
-def _phrases(raw: RawFiles, name: str, splits: list[str], sentence: str) -> Iterator[tuple[int, _Phrase]]:
-    """The sentences of one data set with their image ids, in the order of the file."""
-    annotations, images = raw.index(f"{name}/annotations"), raw.index(f"{name}/images")
-    for identifier, ref in raw.entries(f"{name}/refs", counted=True):
-        annotation = annotations.get(str(ref.ann_id))
-        image = images.get(str(ref.image_id))
-        if annotation is None or image is None or annotation.image_id != ref.image_id:
-            why = f"ann_id {ref.ann_id} of image_id {ref.image_id} is not in instances.json, expected it there"
-            raw.reject(f"{name}/refs", f"{name}/{identifier}", why, counted=True)
-            continue
-        raw.tally.enter(pairs=len(ref.sentences))
-        if ref.split not in splits:
-            raw.tally.drop(f"split {ref.split}", f"{name}/{identifier}", pairs=len(ref.sentences))
-            continue
-        raw.tally.change("merged", conversations=-1)
-        for said in ref.sentences:
-            phrase = _Phrase(
-                getattr(said, sentence),
-                f"{name}/{said.sent_id}",
-                Box(*annotation.bbox),
-                Size(image.width, image.height),
-            )
-            yield ref.image_id, phrase
+        yield Regrouped("merged", conversations=1 - len(grouped))
+        done = (f"{len(pairs)} sentences shuffled",)
+        yield Conversation(id=name, image=TRAIN2017.path(name), pairs=pairs, several=True, history=done)

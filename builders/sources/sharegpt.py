@@ -7,10 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from mix665k.builders.licences import NO_IMAGES, Paper, Terms, Use
-from mix665k.builders.provenance import by_name, number_of
+from mix665k.builders.funnel import Dropped
+from mix665k.builders.licences import Licence, Paper
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, Entry, Lead, RawFile, source
+from mix665k.builders.registry import About, Download, Entry, Lead, RawFile, by_name, number_of, source
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair
 
 
@@ -32,43 +32,40 @@ ABOUT = About(
     title="ShareGPT Vicuna unfiltered, V3, cleaned and split",
     files=(
         RawFile(
-            "conversations",
-            "sharegpt/ShareGPT_V3_unfiltered_cleaned_split.json",
-            Shared,
-            "[]",
-            None,
-            Download(  # size and hash as the hub shows them
-                "ShareGPT_V3_unfiltered_cleaned_split.json",
+            role="conversations",
+            path="sharegpt/ShareGPT_V3_unfiltered_cleaned_split.json",
+            form=Shared,
+            download=Download(  # size and hash as the hub shows them
+                name="ShareGPT_V3_unfiltered_cleaned_split.json",
                 hub="anon8231489123/ShareGPT_Vicuna_unfiltered",
                 num_bytes=672_837_942,
                 sha256="35f0e213ce091ed9b9af2a1f0755e9d39f9ccec34ab281cd4ca60d70f6479ba4",
             ),
-            673_000_000,
+            num_bytes=673_000_000,
+            pairs=lambda shared: _num_pairs(shared.conversations),
         ),
     ),
-    licence="unclear",
-    image_licence="no images",
-    images="none",
+    licence=Licence(
+        name="unclear",
+        commercial="unclear",
+        because="conversations that people shared; nobody stated a licence for them",
+    ),
     counts="about 94,000 conversations",
-    terms=Terms(
-        text=Use("unclear", "conversations that people shared; nobody stated a licence for them"),
-        images=NO_IMAGES,
-        papers=(
-            Paper(
-                "chiang2023vicuna",
-                "Chiang, Wei-Lin and Li, Zhuohan and Lin, Zi and Sheng, Ying and Wu, Zhanghao and Zhang, Hao and "
-                "Zheng, Lianmin and Zhuang, Siyuan and Zhuang, Yonghao and Gonzalez, Joseph E. and "
-                "Stoica, Ion and Xing, Eric P.",
-                r"Vicuna: An Open-Source Chatbot Impressing GPT-4 with 90\%* ChatGPT Quality",
-                "LMSYS Org, blog",
-                2023,
-                "misc",
-            ),
+    papers=(
+        Paper(
+            key="chiang2023vicuna",
+            authors="Chiang, Wei-Lin and Li, Zhuohan and Lin, Zi and Sheng, Ying and Wu, Zhanghao and Zhang, Hao and "
+            "Zheng, Lianmin and Zhuang, Siyuan and Zhuang, Yonghao and Gonzalez, Joseph E. and "
+            "Stoica, Ion and Xing, Eric P.",
+            title=r"Vicuna: An Open-Source Chatbot Impressing GPT-4 with 90\%* ChatGPT Quality",
+            venue="LMSYS Org, blog",
+            year=2023,
+            kind="misc",
         ),
-        languages=("en", "multilingual"),
-        personal_data="conversations that people had with a chatbot and shared: they may hold names, addresses "
-        "and opinions of those who wrote them and of others; nothing was taken out for that",
     ),
+    languages=("en", "multilingual"),
+    personal_data="conversations that people had with a chatbot and shared: they may hold names, addresses "
+    "and opinions of those who wrote them and of others; nothing was taken out for that",
 )
 
 _HUMAN = {"human", "user"}
@@ -97,14 +94,14 @@ def _place(origin: str, shared: Shared) -> dict[str, list[int]]:
     return {"conversations": [first, first + 1]}
 
 
-@source(ABOUT, trail=(Lead("conversations", by_name, _by_id, "id", _place),))
+@source(ABOUT, trail=(Lead(role="conversations", key=by_name, called=_by_id, id="id", items=_place),))
 def sharegpt(
     raw: RawFiles,
     *,
     boilerplate: Literal["drop", "keep"] = "drop",
     duplicates: Literal["drop", "keep"] = "drop",
     html: Literal["keep", "to_text"] = "keep",
-) -> Iterator[Conversation]:
+) -> Iterator[Conversation | Dropped]:
     """Conversations filtered as Vicuna's were, as far as that is known; every language is kept.
 
     Leading turns that are not a human's and trailing ones that are not an answer are cut. Dropped are conversations of
@@ -114,9 +111,8 @@ def sharegpt(
     """
     ids: set[str] = set()
     firsts: set[tuple[str, str]] = set()
-    for _, shared in raw.entries("conversations", counted=True):
+    for _, shared in raw.entering("conversations"):
         turns = shared.conversations
-        raw.tally.enter(pairs=_num_pairs(turns))
         kept = _trimmed(turns)
         if html == "to_text":
             kept = [Said(turn.role, _text(turn.value)) for turn in kept]
@@ -127,14 +123,13 @@ def sharegpt(
         if reason is None and duplicates == "drop":
             reason = "duplicate id" if shared.id in ids else "duplicate first pair" if first in firsts else None
         if reason is not None:
-            raw.tally.drop(reason, shared.id, pairs=_num_pairs(turns))
+            yield Dropped(reason, shared.id, pairs=_num_pairs(turns))
             continue
         ids.add(shared.id)
         firsts.add(first)
         done = (f"{len(turns) - len(kept)} turns cut at the ends",) if len(kept) < len(turns) else ()
-        yield Conversation(
-            shared.id, None, _pairs(shared.id, kept), shared.id, several=duplicates == "keep", history=done
-        )
+        pairs = _pairs(shared.id, kept)
+        yield Conversation(id=shared.id, image=None, pairs=pairs, several=duplicates == "keep", history=done)
 
 
 def _num_pairs(turns: list[Said]) -> int:

@@ -6,10 +6,10 @@ from typing import Literal
 import msgspec
 
 from mix665k.builders.draw import Draw
-from mix665k.builders.licences import CC_BY, Paper, Terms, Use
-from mix665k.builders.provenance import by_field, by_origin
+from mix665k.builders.funnel import Dropped
+from mix665k.builders.licences import CC_BY, Licence, Paper
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, ImageArchive, Lead, RawFile, source
+from mix665k.builders.registry import About, ByField, Download, ImageFolder, Lead, RawFile, by_origin, source
 from mix665k.builders.sentences import fold, with_period
 from mix665k.schemas.conversation import Conversation, Pair
 
@@ -30,64 +30,66 @@ class Ocr(msgspec.Struct, gc=False):
 
 
 _FOLDER = "https://dl.fbaipublicfiles.com/textvqa"
-_IMAGES = Download(  # the hash as huggingface/datasets recorded it, in dataset_infos.json of textvqa
-    "train_val_images.zip",
-    (f"{_FOLDER}/images",),
-    num_bytes=7_072_297_970,
-    sha256="ecf35005640d0708eae185aab1c0a10f89b2db7420b29185a1ed92a8f4290498",
+IMAGES = ImageFolder(
+    folder="textvqa/train_images",
+    names="<image_id>.jpg",
+    members="train_images/",
+    download=Download(  # the hash as huggingface/datasets recorded it, in dataset_infos.json of textvqa
+        name="train_val_images.zip",
+        folders=(f"{_FOLDER}/images",),
+        num_bytes=7_072_297_970,
+        sha256="ecf35005640d0708eae185aab1c0a10f89b2db7420b29185a1ed92a8f4290498",
+    ),
 )
 ABOUT = About(
     title="TextCaps v0.1, train, with TextVQA's Rosetta OCR",
     files=(
         RawFile(
-            "captions",
-            "textcaps/TextCaps_0.1_train.json",
-            Caption,
-            "data",
-            "caption_id",
-            Download("TextCaps_0.1_train.json", (f"{_FOLDER}/data/textcaps",)),
-            181_000_000,
+            role="captions",
+            path="textcaps/TextCaps_0.1_train.json",
+            form=Caption,
+            at="data",
+            id="caption_id",
+            download=Download(name="TextCaps_0.1_train.json", folders=(f"{_FOLDER}/data/textcaps",)),
+            num_bytes=181_000_000,
         ),
         RawFile(
-            "ocr",
-            "textcaps/TextVQA_Rosetta_OCR_v0.2_train.json",
-            Ocr,
-            "data",
-            "image_id",
-            Download("TextVQA_Rosetta_OCR_v0.2_train.json", (f"{_FOLDER}/data",)),
-            66_000_000,
+            role="ocr",
+            path="textcaps/TextVQA_Rosetta_OCR_v0.2_train.json",
+            form=Ocr,
+            at="data",
+            id="image_id",
+            download=Download(name="TextVQA_Rosetta_OCR_v0.2_train.json", folders=(f"{_FOLDER}/data",)),
+            num_bytes=66_000_000,
         ),
     ),
-    licence="CC BY 4.0",
-    image_licence="OpenImages: CC BY 2.0",
-    images="textvqa/train_images/<image_id>.jpg",
+    licence=CC_BY,
+    image_licence=Licence(
+        name="OpenImages: CC BY 2.0", commercial="yes", because="OpenImages: CC BY 2.0, with attribution"
+    ),
+    images=(IMAGES,),
     counts="109,765 captions, 21,953 images",
-    terms=Terms(
-        text=CC_BY,
-        images=Use("yes", "OpenImages: CC BY 2.0, with attribution"),
-        papers=(
-            Paper(
-                "sidorov2020textcaps",
-                "Sidorov, Oleksii and Hu, Ronghang and Rohrbach, Marcus and Singh, Amanpreet",
-                "TextCaps: A Dataset for Image Captioning with Reading Comprehension",
-                "European Conference on Computer Vision (ECCV)",
-                2020,
-            ),
-            Paper(
-                "singh2019textvqa",
-                "Singh, Amanpreet and Natarajan, Vivek and Shah, Meet and Jiang, Yu and Chen, Xinlei and Batra, Dhruv "
-                "and Parikh, Devi and Rohrbach, Marcus",
-                "Towards VQA Models That Can Read",
-                "Conference on Computer Vision and Pattern Recognition (CVPR)",
-                2019,
-            ),
+    papers=(
+        Paper(
+            key="sidorov2020textcaps",
+            authors="Sidorov, Oleksii and Hu, Ronghang and Rohrbach, Marcus and Singh, Amanpreet",
+            title="TextCaps: A Dataset for Image Captioning with Reading Comprehension",
+            venue="European Conference on Computer Vision (ECCV)",
+            year=2020,
+        ),
+        Paper(
+            key="singh2019textvqa",
+            authors="Singh, Amanpreet and Natarajan, Vivek and Shah, Meet and Jiang, Yu and Chen, Xinlei and Batra, "
+            "Dhruv and Parikh, Devi and Rohrbach, Marcus",
+            title="Towards VQA Models That Can Read",
+            venue="Conference on Computer Vision and Pattern Recognition (CVPR)",
+            year=2019,
         ),
     ),
-    archives=(ImageArchive("textvqa/train_images", "train_images/", _IMAGES),),
 )
 
 
-_TRAIL = (Lead("captions", by_origin), Lead("ocr", by_field("captions", "image_id"), optional=True))
+_TRAIL = (Lead(role="captions", key=by_origin), Lead(role="ocr", key=ByField("captions", "image_id"), optional=True))
 
 
 @source(ABOUT, trail=_TRAIL)
@@ -98,32 +100,31 @@ def textcaps(
     caption: Literal["first", "drawn"] = "first",
     prompt: str = "Provide a one-sentence caption for the provided image.",
     ocr_line: Literal["always", "where_tokens", "never"] = "always",
-) -> Iterator[Conversation]:
+) -> Iterator[Conversation | Dropped]:
     """One caption per image: the first in the file, or a drawn one.
 
     The OCR tokens follow the prompt on a line of their own. Where there are none, `always` keeps the line, ending in
     `: ` as in the authors' evaluation file; `where_tokens` leaves it out.
     """
-    tokens = {identifier: ocr.ocr_tokens for identifier, ocr in raw.entries("ocr")}
+    tokens = {identifier: ocr.ocr_tokens for identifier, ocr in raw.index("ocr").items()}
     draw = Draw(seed, purpose="textcaps")
     chosen: dict[str, Caption] = {}
-    for identifier, candidate in raw.entries("captions", counted=True):
-        raw.tally.enter()
+    for identifier, candidate in raw.entering("captions"):
         image = candidate.image_id
         if not candidate.caption_str.strip():
-            raw.tally.drop("empty sentence", identifier)
+            yield Dropped("empty sentence", identifier)
         elif image not in chosen:
             chosen[image] = candidate
         else:
-            raw.tally.change("another caption of the image taken", conversations=-1, pairs=-1)
+            yield Dropped("another caption of the image taken", kind="chosen")
             if caption == "drawn" and draw.rank(identifier) < draw.rank(str(chosen[image].caption_id)):
                 chosen[image] = candidate
     for image, taken in chosen.items():
         if image not in tokens:
-            raw.tally.note("no OCR record", image)
+            raw.note("no OCR record", image)
         question = _question(prompt, tokens.get(image, []), ocr_line)
         pair = Pair(question, with_period(fold(taken.caption_str)), str(taken.caption_id))
-        yield Conversation(image, f"textvqa/train_images/{image}.jpg", [pair], image)
+        yield Conversation(id=image, image=IMAGES.path(image), pairs=[pair])
 
 
 def _question(prompt: str, tokens: list[str], ocr_line: str) -> str:

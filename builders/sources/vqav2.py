@@ -4,20 +4,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mix665k.builders.coco import ANNOTATED, TRAIN2017, annotated_questions, coco_question
-from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper, Terms
+from mix665k.builders.coco import ANNOTATED, TRAIN2017, Question, annotated_questions, coco_question
+from mix665k.builders.funnel import Dropped
+from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, RawFile, source
 from mix665k.builders.sentences import upper_first
 from mix665k.schemas.conversation import Conversation, Pair
-
-
-class Question(msgspec.Struct, gc=False):
-    """`{"image_id": 458752, "question": "Is the sky blue?", "question_id": 458752000}`."""
-
-    image_id: int
-    question: str
-    question_id: int
 
 
 class Annotation(msgspec.Struct, gc=False):
@@ -30,14 +23,14 @@ class Annotation(msgspec.Struct, gc=False):
 
 _FOLDER = "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa"
 _QUESTIONS = Download(  # the hashes as facebookresearch/ParlAI checks them (parlai/tasks/vqa_v2/build.py)
-    "v2_Questions_Train_mscoco.zip",
-    (_FOLDER,),
+    name="v2_Questions_Train_mscoco.zip",
+    folders=(_FOLDER,),
     num_bytes=7_239_401,
     sha256="05a64b6e2582d06d7585f5429674a9a33851878be1bff9f8668cdcf792df611e",
 )
 _ANNOTATIONS = Download(
-    "v2_Annotations_Train_mscoco.zip",
-    (_FOLDER,),
+    name="v2_Annotations_Train_mscoco.zip",
+    folders=(_FOLDER,),
     num_bytes=21_708_861,
     sha256="fb101bcefe91422c543c2bb6d70af11eb3119d0ff745ae283d09acdf66250853",
 )
@@ -45,50 +38,45 @@ ABOUT = About(
     title="VQA v2.0, open-ended questions, train2014",
     files=(
         RawFile(
-            "questions",
-            "vqav2/v2_OpenEnded_mscoco_train2014_questions.json",
-            Question,
-            "questions",
-            "question_id",
-            _QUESTIONS,
-            42_000_000,
+            role="questions",
+            path="vqav2/v2_OpenEnded_mscoco_train2014_questions.json",
+            form=Question,
+            at="questions",
+            id="question_id",
+            download=_QUESTIONS,
+            num_bytes=42_000_000,
             member="v2_OpenEnded_mscoco_train2014_questions.json",
         ),
         RawFile(
-            "annotations",
-            "vqav2/v2_mscoco_train2014_annotations.json",
-            Annotation,
-            "annotations",
-            "question_id",
-            _ANNOTATIONS,
-            343_000_000,
+            role="annotations",
+            path="vqav2/v2_mscoco_train2014_annotations.json",
+            form=Annotation,
+            at="annotations",
+            id="question_id",
+            download=_ANNOTATIONS,
+            num_bytes=343_000_000,
             member="v2_mscoco_train2014_annotations.json",
         ),
     ),
-    licence="CC BY 4.0",
-    image_licence="COCO: Flickr terms",
-    images="coco/train2017/<12 digits>.jpg",
+    licence=CC_BY,
+    image_licence=FLICKR,
+    images=(TRAIN2017,),
     counts="443,757 questions, 82,783 images",
-    terms=Terms(
-        text=CC_BY,
-        images=FLICKR,
-        papers=(
-            Paper(
-                "goyal2017making",
-                "Goyal, Yash and Khot, Tejas and Summers-Stay, Douglas and Batra, Dhruv and Parikh, Devi",
-                "Making the V in VQA Matter: Elevating the Role of Image Understanding in Visual Question Answering",
-                "Conference on Computer Vision and Pattern Recognition (CVPR)",
-                2017,
-            ),
-            COCO,
+    papers=(
+        Paper(
+            key="goyal2017making",
+            authors="Goyal, Yash and Khot, Tejas and Summers-Stay, Douglas and Batra, Dhruv and Parikh, Devi",
+            title="Making the V in VQA Matter: Elevating the Role of Image Understanding in Visual Question Answering",
+            venue="Conference on Computer Vision and Pattern Recognition (CVPR)",
+            year=2017,
         ),
+        COCO,
     ),
-    archives=(TRAIN2017,),
 )
 
 
 @source(ABOUT, trail=ANNOTATED)
-def vqav2(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation]:
+def vqav2(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation | Dropped]:
     """One conversation per question, answered by `multiple_choice_answer`.
 
     `capitalize` upper-cases the answer's first letter, as GQA's records of the reference file show it.
@@ -96,7 +84,7 @@ def vqav2(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation]:
     for identifier, question, annotation in annotated_questions(raw):
         answer = annotation.multiple_choice_answer
         if not answer.strip():
-            raw.tally.drop("empty answer", identifier)
+            yield Dropped("empty answer", identifier)
             continue
         answer = upper_first(answer) if capitalize else answer
         yield coco_question(question.image_id, Pair(question.question, answer, identifier))

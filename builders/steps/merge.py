@@ -26,7 +26,7 @@ def merge_by_image(conversations: Iterable[Conversation], tally: Tally) -> Itera
             first.several = first.several and (several or first.image is None)
             yield first
             continue
-        tally.change("merged", conversations=1 - len(group))
+        tally.regroup("merged", conversations=1 - len(group))
         pairs = first.pairs + [pair for other in group[1:] for pair in _without_token(other.pairs)]
         yield derive(first, pairs, done=f"merged {len(group)}", several=several)
 

@@ -33,7 +33,7 @@ class PublishedIds(NamedTuple):
         Raises:
             RawDataError: when the file is not in LLaVA's form.
         """
-        file = RawFile(role="ids_from", path=path.name, form=_Named, at="[]", id=None, download=None)
+        file = RawFile(role="ids_from", path=path.name, form=_Named)
         folders: dict[str | None, set[str]] = {}
         for _, identifier, found in read(file, path, lambda _: None):
             if isinstance(found, Bad):
@@ -57,7 +57,7 @@ class PublishedIds(NamedTuple):
 
 def published_id(conversation: Conversation) -> str:
     """What tells a conversation apart in such a file: its image, or its id where it has none."""
-    return conversation.image or conversation.reference_id
+    return conversation.image or conversation.id
 
 
 def _folder(image: str | None) -> str | None:

@@ -13,6 +13,7 @@ from mix665k.builders.registry import step
 from mix665k.builders.steps.published_ids import PublishedIds, published_id
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RecipeError
+from mix665k.schemas.manifest import NOT_FOUND
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
@@ -80,10 +81,10 @@ def _published(pool: list[Conversation], tally: Tally, path: Path, surviving: St
     _leave_out([c for c in pool if published_id(c) not in wanted], tally, f"not in {path.name}")
     kept = list(surviving([c for c in pool if published_id(c) in wanted]))
     for identifier in sorted(wanted - {published_id(conversation) for conversation in kept}):
-        tally.note("not found", identifier, limit=None)
+        tally.note(NOT_FOUND, identifier, limit=None)
     return kept
 
 
 def _leave_out(conversations: list[Conversation], tally: Tally, reason: str) -> None:
     pairs = sum(len(conversation.pairs) for conversation in conversations)
-    tally.change(reason, conversations=-len(conversations), pairs=-pairs)
+    tally.drop(reason, kind="chosen", conversations=len(conversations), pairs=pairs)

@@ -19,7 +19,7 @@ def split(conversations: Iterable[Conversation], tally: Tally, *, max_pairs: Pos
     for conversation in conversations:
         pairs = conversation.pairs
         starts = range(0, len(pairs), max_pairs)
-        tally.change("split", conversations=len(starts) - 1)
+        tally.regroup("split", conversations=len(starts) - 1)
         for start in starts:
             segment = pairs[start : start + max_pairs]
             done = f"pairs {start}-{start + len(segment) - 1}"
@@ -30,7 +30,7 @@ def split(conversations: Iterable[Conversation], tally: Tally, *, max_pairs: Pos
 def repeat(conversations: Iterable[Conversation], tally: Tally, *, times: Positive) -> Iterator[Conversation]:
     """Give each conversation `times` times, one copy behind the other."""
     for conversation in conversations:
-        tally.change("repeated", conversations=times - 1, pairs=(times - 1) * len(conversation.pairs))
+        tally.regroup("repeated", conversations=times - 1, pairs=(times - 1) * len(conversation.pairs))
         for k in range(times):
             pairs = [Pair(pair.question, pair.answer, pair.origin) for pair in conversation.pairs]
             yield derive(conversation, pairs, done=f"copy {k}", several=True)

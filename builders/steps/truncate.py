@@ -93,6 +93,6 @@ def _cut(conversation: Conversation, kept: list[tuple[str, str]], tally: Tally) 
         tally.note("answer cut", conversation.id)
         done += ", inside the last answer"
     if lost := len(conversation.pairs) - len(kept):
-        tally.change("cut off", pairs=-lost)
+        tally.drop("cut off", conversations=0, pairs=lost)
         tally.note("conversation cut", conversation.id)
     return derive(conversation, pairs, done=done)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from docs.generator.examples import examples
 from docs.generator.recipes import docstring, parameter_table
 from docs.generator.tables import block, readable_json, table
-from mix665k.builders.registry import SOURCES, Download, ImageArchive, RawFile, Source
+from mix665k.builders.registry import SOURCES, Download, ImageFolder, RawFile, Source
 
 SOURCE_PAGES = sorted(SOURCES)
 _MAX_ROWS = 2
@@ -32,7 +32,7 @@ def source_page(name: str, by_hand: str, meta: MutableMapping[str, Any]) -> str:
 def source_table() -> str:
     """All sources with their counts and licences."""
     rows = [
-        [f"[{name}]({name}.md)", source.about.title, source.about.counts, source.about.licence]
+        [f"[{name}]({name}.md)", source.about.title, source.about.counts, source.about.licence.name]
         for name, source in sorted(SOURCES.items())
     ]
     return table(["source", "data set", "counts", "licence of the annotations"], rows)
@@ -48,34 +48,37 @@ def raw_file_list() -> str:
 
 def image_table() -> str:
     """All archives of images, and which sources use them."""
-    users: dict[ImageArchive, list[str]] = {}
+    users: dict[tuple[ImageFolder, Download], list[str]] = {}
     for name, source in sorted(SOURCES.items()):
         for archive in source.about.archives:
             users.setdefault(archive, []).append(f"[{name}](sources/{name}.md)")
-    rows = [[*_archive(archive), ", ".join(names)] for archive, names in users.items()]
-    total = sum(archive.download.num_bytes or 0 for archive in users)
+    rows = [[*_archive(*archive), ", ".join(names)] for archive, names in users.items()]
+    total = sum(download.num_bytes or 0 for _, download in users)
     return table(["images", "size", "from", "sources"], [*rows, ["**all of known size**", _gigabytes(total), "", ""]])
 
 
 def _facts(source: Source) -> str:
-    about, terms = source.about, source.about.terms
+    about = source.about
     rows = [
         [f"`{file.path}`", _megabytes(file.num_bytes), _place(file.download) if file.download else "your own"]
         for file in _by_path(source)
     ]
-    images = [_archive(archive) for archive in about.archives]
+    images = [_archive(*archive) for archive in about.archives]
     return "\n\n".join(
         [
             table(["file", "size", "from"], [*rows, *images]),
             table(
                 ["counts", about.counts],
                 [
-                    ["image", f"`{about.images}`" if "/" in about.images else about.images],
-                    ["licence of the annotations", about.licence],
-                    ["commercial use of the texts", f"{terms.text.commercial}: {terms.text.because}"],
-                    ["licence of the images", about.image_licence],
-                    ["commercial use of the images", f"{terms.images.commercial}: {terms.images.because}"],
-                    *(["to cite", f"{paper.title}. {paper.venue}, {paper.year}"] for paper in terms.papers),
+                    ["image", f"`{about.image_paths}`" if "/" in about.image_paths else about.image_paths],
+                    ["licence of the annotations", about.licence.name],
+                    ["commercial use of the texts", f"{about.licence.commercial}: {about.licence.because}"],
+                    ["licence of the images", about.image_licence.name],
+                    [
+                        "commercial use of the images",
+                        f"{about.image_licence.commercial}: {about.image_licence.because}",
+                    ],
+                    *(["to cite", f"{paper.title}. {paper.venue}, {paper.year}"] for paper in about.papers),
                 ],
             ),
         ]
@@ -98,8 +101,8 @@ def _by_path(source: Source) -> list[RawFile]:
     return list({file.path: file for file in source.about.files}.values())
 
 
-def _archive(archive: ImageArchive) -> list[str]:
-    return [f"`{archive.folder}/`", _gigabytes(archive.download.num_bytes), _place(archive.download)]
+def _archive(images: ImageFolder, download: Download) -> list[str]:
+    return [f"`{images.folder}/`", _gigabytes(download.num_bytes), _place(download)]
 
 
 def _place(download: Download) -> str:

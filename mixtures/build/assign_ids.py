@@ -24,7 +24,7 @@ def with_images(
         if conversation.image is None or is_there(conversation):
             yield conversation
         else:
-            tally.change(_MISSING, conversations=-1, pairs=-len(conversation.pairs))
+            tally.drop(_MISSING, pairs=len(conversation.pairs))
             tally.note(_MISSING, _name_missing(conversation), limit=None)
 
 

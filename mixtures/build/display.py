@@ -11,10 +11,8 @@ from rich.text import Text
 
 from mix665k.mixtures.build.plan import Plan
 from mix665k.mixtures.build.processes import Result
-from mix665k.mixtures.terminal import printable
-from mix665k.schemas.manifest import Manifest, SourceEntry
-
-_NOT_LOST = ("merged", "not drawn", "region not drawn", "another caption of the image taken")
+from mix665k.mixtures.terminal import left_out_table, printable
+from mix665k.schemas.manifest import Manifest, SourceEntry, left_out
 
 
 class BuildProgress:
@@ -69,14 +67,7 @@ def build_progress(plan: Plan, *, console: Console) -> Iterator[BuildProgress]:
 def show_result(console: Console, manifest: Manifest, results: list[Result]) -> None:
     """Print the tables that close a build: what was built, and what was left out and why."""
     console.print(_built_table(manifest, results))
-    lost = Table("source", "left out", title_justify="left", box=SIMPLE_HEAD)
-    for unit in ("records", "pairs"):
-        lost.add_column(unit, justify="right")
-    for result in results:
-        for k, (reason, counts) in enumerate(left_out(result.entry).items()):
-            lost.add_row("" if k else result.entry.name, reason, *(f"{count:,}" if count else "" for count in counts))
-        if missing := len(result.entry.not_found):
-            lost.add_row(result.entry.name, "ids that were asked for and not found", f"{missing:,}")
+    lost = left_out_table({result.entry.name: left_out(result.entry) for result in results})
     if lost.row_count:
         console.print(lost)
 
@@ -109,16 +100,3 @@ def expected(entry: SourceEntry) -> str:
         return ""
     difference = entry.conversations - entry.expect.count
     return "equal" if difference == 0 else f"{difference:+,}"
-
-
-def left_out(entry: SourceEntry) -> dict[str, tuple[int, int]]:
-    """Conversations and pairs lost by reason; what was merged or merely not drawn is not listed."""
-    found: dict[str, tuple[int, int]] = {}
-    for step in entry.funnel:
-        for reason in step.conversations.changes | step.pairs.changes:
-            conversations = -step.conversations.changes.get(reason, 0)
-            pairs = -step.pairs.changes.get(reason, 0)
-            if max(conversations, pairs) > 0 and reason not in _NOT_LOST:
-                before = found.get(reason, (0, 0))
-                found[reason] = (before[0] + conversations, before[1] + pairs)
-    return found

@@ -95,8 +95,8 @@ def _forbidding(source: str, with_images: bool) -> str | None:
     """What forbids commercial use of a source or leaves it unclear, or None."""
     if source not in SOURCES:
         return f"texts: unclear, this version does not know the source {source!r}"
-    terms = SOURCES[source].about.terms
-    for what, use in {"texts": terms.text, "images": terms.images}.items():
+    about = SOURCES[source].about
+    for what, use in {"texts": about.licence, "images": about.image_licence}.items():
         if use.commercial != "yes" and (what == "texts" or with_images):
             return f"{what}: {use.commercial}, {use.because}"
     return None

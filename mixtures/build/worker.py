@@ -21,7 +21,7 @@ from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter, to_row
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of, write_whole
-from mix665k.schemas.manifest import STATE, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
+from mix665k.schemas.manifest import NOT_FOUND, STATE, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 
 
 class Built(NamedTuple):
@@ -108,7 +108,7 @@ def make_entry(
     bound: BoundSource, key: str, inputs: list[InputFile], funnel: list[FunnelStep], shards: list[Shard]
 ) -> SourceEntry:
     """What a manifest says of a source."""
-    missing = [name for step in funnel for name in step.examples.pop("not found", [])]
+    missing = [name for step in funnel for name in step.examples.pop(NOT_FOUND, [])]
     return SourceEntry(
         name=bound.block.label,
         source=bound.source.name,

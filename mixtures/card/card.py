@@ -8,14 +8,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from mix665k.builders.licences import LLAVA_1_5, Paper
 from mix665k.builders.registry import About
-from mix665k.mixtures.build.display import left_out
 from mix665k.mixtures.build.recipes import load_recipe
 from mix665k.mixtures.card.front_matter import Place, Size, about_of, front_matter, has_images
 from mix665k.mixtures.card.limits import limits, partial
 from mix665k.mixtures.card.sizes import source_size
 from mix665k.schemas.files import write_whole
 from mix665k.schemas.hub import MAIN
-from mix665k.schemas.manifest import MANIFEST, InputFile, Manifest, SourceEntry
+from mix665k.schemas.manifest import MANIFEST, InputFile, Manifest, SourceEntry, left_out
 
 CARD = "README.md"
 _HERE = "path/to/this/folder"
@@ -49,9 +48,9 @@ def card(manifest: Manifest, sizes: dict[str, Size], place: Place | None = None)
             licences=licence_table(manifest),
             uses=_reasons(manifest.sources),
             inputs=_inputs(manifest.sources),
-            losses=[(e.name, why, *counts) for e in manifest.sources for why, counts in left_out(e).items()],
+            left_out=[(entry.name, row) for entry in manifest.sources for row in left_out(entry)],
             limits=limits(manifest, with_images=pictured),
-            personal=[(entry.name, about.terms.personal_data) for entry, about in sources if about.terms.personal_data],
+            personal=[(entry.name, about.personal_data) for entry, about in sources if about.personal_data],
             papers="\n\n".join(dict.fromkeys(p.bibtex() for p in _papers(manifest.sources))),
         )
         + "\n"
@@ -63,10 +62,10 @@ def licence_table(manifest: Manifest) -> str:
     rows = ["| source | texts | images | commercial use | cite |", "|---|---|---|---|---|"]
     for entry in manifest.sources:
         about = about_of(entry)
-        images = about.image_licence if has_images(about) else "none"
-        use = f"{about.terms.text.commercial} / {about.terms.images.commercial if has_images(about) else 'no images'}"
-        keys = ", ".join(paper.key for paper in about.terms.papers)
-        rows.append(f"| `{entry.name}` | {_cell(about.licence)} | {_cell(images)} | {use} | {keys} |")
+        images = about.image_licence.name if has_images(about) else "none"
+        use = f"{about.licence.commercial} / {about.image_licence.commercial if has_images(about) else 'no images'}"
+        keys = ", ".join(paper.key for paper in about.papers)
+        rows.append(f"| `{entry.name}` | {_cell(about.licence.name)} | {_cell(images)} | {use} | {keys} |")
     return "\n".join(rows)
 
 
@@ -74,8 +73,8 @@ def _reasons(entries: Iterable[SourceEntry]) -> list[str]:
     """Why commercial use is not simply allowed, each reason with its sources."""
     found: dict[str, list[str]] = {}
     for entry in entries:
-        terms = about_of(entry).terms
-        for what, use in {"texts": terms.text, "images": terms.images}.items():
+        about = about_of(entry)
+        for what, use in {"texts": about.licence, "images": about.image_licence}.items():
             if use.commercial != "yes":
                 found.setdefault(f"{what}, {use.commercial}: {use.because}", []).append(f"`{entry.name}`")
     return [f"{', '.join(names)}, {reason}" for reason, names in found.items()]
@@ -84,13 +83,13 @@ def _reasons(entries: Iterable[SourceEntry]) -> list[str]:
 def _image_places(abouts: Iterable[About]) -> Iterable[tuple[str, str]]:
     """Folders of images, and where somebody who has none of them gets them."""
     for about in abouts:
-        yield from ((archive.folder, archive.download.place) for archive in about.archives)
+        yield from ((images.folder, download.place) for images, download in about.archives)
         if has_images(about) and not about.archives and about.files and about.files[0].download:
-            yield about.images, f"one by one, see {about.files[0].download.place}"
+            yield about.image_paths, f"one by one, see {about.files[0].download.place}"
 
 
 def _papers(entries: Iterable[SourceEntry]) -> Iterable[Paper]:
-    return [LLAVA_1_5, *(paper for entry in entries for paper in about_of(entry).terms.papers)]
+    return [LLAVA_1_5, *(paper for entry in entries for paper in about_of(entry).papers)]
 
 
 def _inputs(entries: Iterable[SourceEntry]) -> list[InputFile]:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from mix665k.builders.registry import SOURCES, About
+from mix665k.builders.licences import Licence
+from mix665k.builders.registry import SOURCES, About, ImageFolder
 from mix665k.mixtures.publish.layout import IMAGES
 from mix665k.mixtures.storage.parquet import SCHEMA
 from mix665k.schemas.hub import MAIN
@@ -46,11 +47,11 @@ class Place(NamedTuple):
 def front_matter(manifest: Manifest, sizes: dict[str, Size], place: Place | None) -> dict[str, Any]:
     """The front matter; `sizes` are those of the sources."""
     abouts = [about_of(entry) for entry in manifest.sources]
-    licences = {_LICENCES.get(about.licence, "other") for about in abouts}
+    licences = {_LICENCES.get(about.licence.name, "other") for about in abouts}
     licence = licences.pop() if len(licences) == 1 else "other"
     named = {"license_name": "per-source"} | ({"license_link": "LICENSE.md"} if place else {})
     with_images = any(has_images(about) for about in abouts)
-    languages = dict.fromkeys(language for about in abouts for language in about.terms.languages)
+    languages = dict.fromkeys(language for about in abouts for language in about.languages)
     tasks = ["image-text-to-text", "visual-question-answering"] if with_images else []
     tasks += ["text-generation"] if not all(has_images(about) for about in abouts) else []
     return {
@@ -75,12 +76,16 @@ def about_of(entry: SourceEntry) -> About:
     """What is known about a source, also where this version does not know it."""
     if entry.source in SOURCES:
         return SOURCES[entry.source].about
-    return About(entry.source, (), "unclear", "unclear", "not known", "not known")
+    unknown = Licence(name="unclear", commercial="unclear", because="not stated")
+    anywhere = (ImageFolder(folder="", names="not known"),)
+    return About(
+        title=entry.source, files=(), licence=unknown, image_licence=unknown, images=anywhere, counts="not known"
+    )
 
 
 def has_images(about: About) -> bool:
     """Whether records of a source name images."""
-    return about.images != "none"
+    return bool(about.images)
 
 
 def features(schema: pa.Schema = SCHEMA) -> list[dict[str, Any]]:

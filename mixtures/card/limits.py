@@ -27,7 +27,7 @@ def partial(manifest: Manifest) -> list[str]:
 def limits(manifest: Manifest, *, with_images: bool) -> list[str]:
     """Known limits, a sentence each."""
     found = [*partial(manifest), *_changed(manifest.overrides), *_missed(manifest)]
-    unclear = [entry.name for entry in manifest.sources if about_of(entry).terms.text.commercial != "yes"]
+    unclear = [entry.name for entry in manifest.sources if about_of(entry).licence.commercial != "yes"]
     if unclear:
         found.append(f"Commercial use is not clearly allowed for the texts of {_names(unclear)}.")
     if with_images:

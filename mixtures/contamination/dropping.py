@@ -13,7 +13,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mix665k.builders.funnel import MAX_EXAMPLES
 from mix665k.mixtures.build.expectation import CONTAMINATION
 from mix665k.mixtures.build.run import clear_work, locked, sweep
 from mix665k.mixtures.card.card import CARD, write_card
@@ -28,6 +27,7 @@ from mix665k.schemas.files import write_whole
 from mix665k.schemas.manifest import (
     CLEANED,
     MANIFEST,
+    MAX_EXAMPLES,
     STATE,
     Flow,
     FunnelStep,
@@ -178,7 +178,10 @@ def _entry(entry: SourceEntry, lost: pl.DataFrame, shards: list[Shard]) -> Sourc
     examples = {row["reason"]: row["id"][:MAX_EXAMPLES] for row in told.to_dicts()}
     return msgspec.structs.replace(
         entry,
-        funnel=[*entry.funnel, FunnelStep(CONTAMINATION, conversations, pairs, examples=examples)],
+        funnel=[
+            *entry.funnel,
+            FunnelStep(CONTAMINATION, conversations, pairs, kinds=dict.fromkeys(examples, "lost"), examples=examples),
+        ],
         conversations=conversations.left,
         pairs=pairs.left,
         shards=shards,

@@ -126,7 +126,9 @@ def _compared(path: Path, items: list[Item], collection: Collection | None) -> p
 def _rows(path: Path, told: Told, progress: Callable[[int], None]) -> Iterator[tuple[Any, list[Item]]]:
     """Each record with what it asks."""
     layout = told.layout
-    file = RawFile(layout.name, path.name, layout.form, told.at, layout.id, None)
+    file = RawFile(
+        role=layout.name, path=path.name, form=layout.form, at=told.at, id=layout.id if told.at != "{}" else None
+    )
     seen: set[str] = set()
     for place, identifier, found in read(file, path, progress):
         where = json_path(file, place)

@@ -80,7 +80,7 @@ class CocoOfVg:
 
 
 def _coco_of_vg(path: Path) -> list[tuple[str, str]]:
-    file = RawFile("images", path.name, _ImageData, "[]", "image_id", None)
+    file = RawFile(role="images", path=path.name, form=_ImageData, id="image_id")
     found = []
     for _, identifier, image in read(file, path, lambda _: None):
         if isinstance(image, Bad):

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from mix665k.builders.llava_records import LlavaRecord
 from mix665k.builders.raw import map_file
-from mix665k.builders.sources.llava_json import LlavaRecord
 from mix665k.builders.sources.refcoco import Ref
 from mix665k.mixtures.contamination.identity import Collection
 from mix665k.schemas.errors import RawDataError

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mix665k.builders.llava_records import LlavaRecord, llava_file
 from mix665k.builders.raw import read_again
-from mix665k.builders.sources.llava_json import LlavaRecord, llava_file
 from mix665k.mixtures.diff.sides import Contents
 from mix665k.mixtures.storage.parquet import read_shard, to_dicts
 from mix665k.schemas.manifest import Manifest

@@ -11,7 +11,8 @@ import msgspec
 
 from mix665k.builders.raw import Bad, read
 from mix665k.builders.registry import SOURCES
-from mix665k.builders.sources.ocrvqa import Cover, cover_path
+from mix665k.builders.sources.ocrvqa import COVERS as _FOLDER
+from mix665k.builders.sources.ocrvqa import Cover
 from mix665k.mixtures.fetch.bring import Kit, Result, State, mirrored
 from mix665k.mixtures.fetch.crew import side_by_side
 from mix665k.mixtures.fetch.pace import Pace
@@ -23,7 +24,7 @@ from mix665k.mixtures.images.places import is_inside
 from mix665k.schemas.errors import FetchError, RawDataError
 from mix665k.schemas.files import write_whole
 
-COVERS = "ocr_vqa/images"
+COVERS = _FOLDER.folder
 GONE = "ocr_vqa/missing.json"
 """Covers that nobody has, in the form that `mix images --mapping` reads."""
 _RETRIES = 3
@@ -104,12 +105,12 @@ def summed(found: Found) -> Result:
 
 def _wanted(order: Order) -> tuple[dict[str, str], list[str]]:
     """The addresses by image, and the images that are named but have none."""
-    file = SOURCES["ocrvqa"].about.files[0]._replace(form=Cover)
+    file = msgspec.structs.replace(SOURCES["ocrvqa"].about.files[0], form=Cover, pairs=None)
     urls: dict[str, str] = {}
     for _, key, book in read(file, order.books, lambda _: None):
         if isinstance(book, Bad):
             raise RawDataError(f"{order.books}: {book.where}: {book.why} (id {key!r})")
-        image = cover_path(key)
+        image = _FOLDER.path(key)
         if not is_inside(key) or "/" in key:
             raise RawDataError(f"{order.books}: $[{key!r}]: a key that no file can have")
         if order.named is None or image in order.named:

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import mix665k.builders  # noqa: F401, registers sources and steps
-from mix665k.builders.registry import SOURCES, Download, ImageArchive, RawFile, Source
+from mix665k.builders.registry import SOURCES, Download, ImageFolder, RawFile, Source
 from mix665k.mixtures.fetch.record import Record
 from mix665k.schemas.errors import FetchError, RecipeError, did_you_mean
 from mix665k.schemas.files import sha256_of
@@ -27,7 +27,7 @@ class Job(NamedTuple):
     download: Download
     files: dict[str, str]
     about_bytes: int
-    images: ImageArchive | None = None
+    images: ImageFolder | None = None
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class Job(NamedTuple):
             wanted = {PurePosixPath(name).name: path for name, path in self.files.items()}
             path = None if "__MACOSX" in member.parts else wanted.get(member.name)
             return self.root / path if path else None
-        prefix = PurePosixPath(self.images.prefix)
+        prefix = PurePosixPath(self.images.members)
         return self.root / self.images.folder / member.relative_to(prefix) if prefix in member.parents else None
 
 
@@ -108,8 +108,8 @@ def image_jobs(sources: Iterable[Source], images: Path) -> list[Job]:
     """The downloads that bring the images; sources share some."""
     archives = dict.fromkeys(archive for source in sources for archive in source.about.archives)
     return [
-        Job(images, archive.folder.partition("/")[0], archive.download, {}, archive.download.num_bytes or 0, archive)
-        for archive in archives
+        Job(images, folder.folder.partition("/")[0], download, {}, download.num_bytes or 0, folder)
+        for folder, download in archives
     ]
 
 

@@ -34,7 +34,8 @@ def load_mapping(path: Path) -> Mapping:
 
 def _json_entries(path: Path) -> Iterator[tuple[str, str | None]]:
     form: Any = str | None
-    for _, image, found in read(RawFile("mapping", path.name, form, "{}", None, None), path, lambda _: None):
+    file = RawFile(role="mapping", path=path.name, form=form, at="{}")
+    for _, image, found in read(file, path, lambda _: None):
         if isinstance(found, Bad):
             raise RawDataError(f"{path}: {found.where}: {found.why}, expected a file's path or null")
         yield image, found

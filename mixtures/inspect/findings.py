@@ -7,7 +7,7 @@ import msgspec
 from mix665k.builders.boxes import Convention
 from mix665k.mixtures.storage.llava_json import Fault
 from mix665k.mixtures.storage.published_counts import Audit
-from mix665k.schemas.manifest import FunnelStep
+from mix665k.schemas.manifest import FunnelStep, LeftOut
 
 MAX_TOKENS = 2_048
 """The length that LLaVA-1.5 trains with (paper, table 9); what lies beyond is cut."""
@@ -31,15 +31,6 @@ class Tokens(msgspec.Struct):
     per_record: Spread
     over: int
     answers_cut: int
-
-
-class Loss(msgspec.Struct):
-    """What a step left out for one reason, as positive numbers."""
-
-    step: str
-    reason: str
-    records: int
-    pairs: int
 
 
 class Answers(msgspec.Struct):
@@ -73,9 +64,9 @@ class Numbers(msgspec.Struct):
     """One source, or all of them. Spreads are null where there is no record.
 
     `images` are distinct paths, `text_only` the records without one; `words` are split at white space and do not count
-    the image token; `prompt_forms` are those of the first question; `ids_not_found` is how many ids of `ids_from` the
-    build did not find. `integer_ids` counts ids that a JSON file holds as integers. `answers` are told by source only;
-    `funnel` and `box_convention` are the manifest's, which a JSON file has not.
+    the image token; `prompt_forms` are those of the first question. `integer_ids` counts ids that a JSON file holds as
+    integers. `answers` are told by source only; `funnel`, `left_out` and `box_convention` come from the manifest, which
+    a JSON file has not.
     """
 
     name: str
@@ -92,8 +83,7 @@ class Numbers(msgspec.Struct):
     prompt_forms: dict[str, int]
     answers: Answers | None = None
     funnel: list[FunnelStep] = []
-    left_out: list[Loss] = []
-    ids_not_found: int = 0
+    left_out: list[LeftOut] = []
     integer_ids: int = 0
     box_convention: Convention | None = None
 

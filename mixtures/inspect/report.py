@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mix665k.mixtures.inspect.findings import MAX_TOKENS, Inspection, Spread
 from mix665k.mixtures.storage.published_counts import Audit
-from mix665k.mixtures.terminal import changed_options, narrow_table, printable, with_total
+from mix665k.mixtures.terminal import changed_options, left_out_table, narrow_table, printable, with_total
 
 _MAX_ORIGINS = 5
 
@@ -32,7 +32,7 @@ def print_inspection(console: Console, found: Inspection) -> None:
         spreads += [_spreads(found, "tokens per record", lengths), _cuts(found)]
     console.print()
     console.print(Columns(spreads, padding=(0, 4)))
-    for table in (_forms(found), _left_out(found), _faults(found)):
+    for table in (_forms(found), left_out_table({one.name: one.left_out for one in found.sources}), _faults(found)):
         if table.row_count:
             console.print(table)
     for sampled in found.sample:
@@ -117,21 +117,6 @@ def _forms(found: Inspection) -> Table:
         for k, (form, count) in enumerate(one.prompt_forms.items()):
             table.add_row("" if k else one.name, form, f"{count:,}")
     return table
-
-
-def _left_out(found: Inspection) -> Table:
-    table = narrow_table("left out while building", "source", "reason", numbers=("records", "pairs"))
-    for one in found.sources:
-        rows = [(Text(printable(loss.reason)), _count(loss.records), _count(loss.pairs)) for loss in one.left_out]
-        if one.ids_not_found:
-            rows.append((Text("ids that were asked for and not found"), f"{one.ids_not_found:,}", ""))
-        for k, row in enumerate(rows):
-            table.add_row("" if k else one.name, *row)
-    return table
-
-
-def _count(number: int) -> str:
-    return f"{number:,}" if number else ""
 
 
 def _faults(found: Inspection) -> Table:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import polars as pl
 
 from mix665k.mixtures.inspect.answers import AnswerCounter
-from mix665k.mixtures.inspect.findings import Answers, Inspection, Loss
+from mix665k.mixtures.inspect.findings import Answers, Inspection
 from mix665k.mixtures.inspect.measure import count_image_names, measure, measure_tokens, numbers, total
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.mixture import Batch, Mixture
@@ -14,7 +14,7 @@ from mix665k.mixtures.storage.llava_json import Faults, published_id
 from mix665k.mixtures.storage.parquet import from_dicts, to_dicts
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.storage.published_counts import audit_image_names
-from mix665k.schemas.manifest import SourceEntry
+from mix665k.schemas.manifest import left_out
 from mix665k.schemas.tokenizer import load_tokenizer
 from mix665k.schemas.tokens import TokenCounter
 
@@ -50,9 +50,8 @@ def inspect(mixture: Mixture, request: Request, *, advance: Advance) -> Inspecti
     found.faults, found.fault_examples = faults.count, faults.examples
     for one in found.sources if mixture.manifest else ():
         entry = entries[one.name]
-        one.funnel, one.left_out = entry.funnel, _losses(entry)
+        one.funnel, one.left_out = entry.funnel, left_out(entry)
         one.box_convention = entry.params.get("convention")
-        one.ids_not_found = len(entry.not_found)
     return found
 
 
@@ -137,14 +136,3 @@ class _Looked:
             row_hash=manifest.row_hash if manifest else None,
             sample=[record for name in names for record in self._sampler.drawn(name)],
         )
-
-
-def _losses(entry: SourceEntry) -> list[Loss]:
-    """What a source lost by reason: pairs, or records that a step names; merging and splitting lose neither."""
-    losses = []
-    for step in entry.funnel:
-        for reason in step.conversations.changes | step.pairs.changes:
-            records, pairs = -step.conversations.changes.get(reason, 0), -step.pairs.changes.get(reason, 0)
-            if pairs > 0 or (records > 0 and reason in step.examples):
-                losses.append(Loss(step.step, reason, records, pairs))
-    return losses

@@ -81,7 +81,7 @@ def croissant(manifest: Manifest, place: Place, *, description: str, pictures: I
 
 
 def _licences(manifest: Manifest, other: str) -> list[str]:
-    return list(dict.fromkeys(_LINKS.get(about_of(entry).licence, other) for entry in manifest.sources))
+    return list(dict.fromkeys(_LINKS.get(about_of(entry).licence.name, other) for entry in manifest.sources))
 
 
 def _file(file: ParquetFile) -> dict[str, Any]:

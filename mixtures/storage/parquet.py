@@ -114,7 +114,7 @@ def to_rows(source: str, records: Sequence[Named]) -> pa.RecordBatch:
         lists([2 * n for n in num_pairs], structs),
         lists(num_pairs, pa.array(origins, pa.string())),
         lists([len(conversation.history) for conversation in conversations], pa.array(steps, pa.string())),
-        pa.array([conversation.reference_id for conversation in conversations], pa.string()),
+        pa.array([conversation.id for conversation in conversations], pa.string()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 

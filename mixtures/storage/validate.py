@@ -40,7 +40,7 @@ class RecordCheck:
                 ],
                 "origins": [pair.origin for pair in conversation.pairs],
                 "steps": list(conversation.history),
-                "reference_id": conversation.reference_id,
+                "reference_id": conversation.id,
             }
         )
 

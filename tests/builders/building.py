@@ -105,7 +105,7 @@ def talk(
 ) -> Conversation:
     """A conversation whose origins are `<id>/<number>`."""
     made = [Pair(question, answer, f"{identifier}/{i}") for i, (question, answer) in enumerate(pairs)]
-    return Conversation(identifier, image, made, identifier, several)
+    return Conversation(id=identifier, image=image, pairs=made, several=several)
 
 
 def row(conversation: Conversation) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def row(conversation: Conversation) -> dict[str, Any]:
     return {
         "id": conversation.id,
         "several": conversation.several,
-        "reference_id": conversation.reference_id,
+        "reference_id": conversation.id,
         "image": conversation.image,
         "conversations": turns,
         "origins": [pair.origin for pair in conversation.pairs],
@@ -132,7 +132,6 @@ def write_raw(folder: Path, source: str, **contents: Any) -> Path:
     """Raw files by role in their usual places: JSON of what is given, or bytes as they are. Gives the folder."""
     for role, content in contents.items():
         file = SOURCES[source].about.file(role)
-        assert file is not None, role
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())

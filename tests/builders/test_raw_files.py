@@ -198,7 +198,7 @@ def test_a_key_that_occurs_twice_in_a_keyed_file_is_an_error(tmp_path: Path) -> 
     one = b'"7": {"question": "Dry?", "imageId": "2301", "answer": "yes"}'
     raw = write_raw(tmp_path, "gqa", questions=b"{" + one + b", " + one + b"}")
 
-    with pytest.raises(RawDataError, match=r"\$\['7'\]: this question id occurs twice, expected once \(id '7'\)"):
+    with pytest.raises(RawDataError, match=r"\$\['7'\]: this key occurs twice, expected once \(id '7'\)"):
         build("gqa", raw=raw)
 
 
@@ -209,6 +209,6 @@ def test_progress_adds_up_to_nearly_the_bytes_of_a_file(tmp_path: Path) -> None:
     path = raw / about.files[0].path
     files = RawFiles(about, {"questions": path}, tally=Tally("read"), on_bad_record="fail", progress=heard.append)
 
-    assert len(list(files.records("questions"))) == 9000
+    assert len(list(files.entering("questions"))) == 9000
     assert len(heard) > 2
     assert 0.98 * path.stat().st_size < sum(heard) <= path.stat().st_size

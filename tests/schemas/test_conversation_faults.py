@@ -35,7 +35,8 @@ def test_the_fault_of_a_conversation(turns: list[str], has_image: bool, expected
 
 
 def _talk(*questions: str, image: str | None) -> Conversation:
-    return Conversation("1", image, [Pair(question, "a", f"1/{i}") for i, question in enumerate(questions)], "1")
+    pairs = [Pair(question, "a", f"1/{i}") for i, question in enumerate(questions)]
+    return Conversation(id="1", image=image, pairs=pairs)
 
 
 @pytest.mark.parametrize(

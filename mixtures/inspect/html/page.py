@@ -18,6 +18,7 @@ from mix665k.mixtures.inspect.sample import first_of_each
 from mix665k.mixtures.terminal import changed_options, with_total
 from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.files import write_whole
+from mix665k.schemas.manifest import LEFT_OUT, changes
 
 _SUFFIXES = (".html", ".htm")
 
@@ -42,17 +43,6 @@ class Written(NamedTuple):
         shown = f"{len(self.gallery.cards):,} records, {self.gallery.num_shown:,} images"
         absent = f", {self.gallery.num_absent:,} images not shown" if self.gallery.num_absent else ""
         return f"{self.num_bytes / 1e6:.1f} MB: {shown}{absent}"
-
-
-class Change(NamedTuple):
-    """What a step changed for one reason, in conversations and pairs; `noted` is counted without a change."""
-
-    step: str
-    reason: str
-    conversations: int
-    pairs: int
-    noted: int
-    examples: list[str]
 
 
 def require_page(page: Page) -> None:
@@ -120,7 +110,7 @@ def render(found: Inspection, gallery: Gallery, *, has_images: bool) -> str:
         forms=plots.prompt_forms(found) if found.total.records else None,
         answers=[plot for plot in (plots.yes_and_no(found), plots.letters(found)) if plot],
         funnels=[
-            (one, plots.funnel(one, colour=plots.colour_of(i)), changes(one))
+            (one, plots.funnel(one, colour=plots.colour_of(i)), _regrouped(one))
             for i, one in enumerate(found.sources)
             if one.funnel
         ],
@@ -130,22 +120,16 @@ def render(found: Inspection, gallery: Gallery, *, has_images: bool) -> str:
     )
 
 
-def changes(one: Numbers) -> list[Change]:
-    """All that a source's funnel counts, in the order of the steps."""
-    found = []
-    for step in one.funnel:
-        for reason in {**step.conversations.changes, **step.pairs.changes, **step.noted}:
-            found.append(
-                Change(
-                    step.step,
-                    reason,
-                    step.conversations.changes.get(reason, 0),
-                    step.pairs.changes.get(reason, 0),
-                    step.noted.get(reason, 0),
-                    step.examples.get(reason, []),
-                )
-            )
-    return found
+def _regrouped(one: Numbers) -> list[str]:
+    """What changed a source's numbers and left nothing out, and what was only noted, in words."""
+    found = [
+        f"{change.step}: {change.reason} {change.conversations:+,} conversations, {change.pairs:+,} pairs"
+        for change in changes(one.funnel)
+        if change.kind not in LEFT_OUT
+    ]
+    return found + [
+        f"{step.step}: {reason}, noted {count:,} times" for step in one.funnel for reason, count in step.noted.items()
+    ]
 
 
 def _with_boxes(gallery: Gallery) -> list[str]:

@@ -47,7 +47,7 @@ def test_sharegpt_excerpt_is_cleaned_and_cut() -> None:
     assert result.funnel[0].conversations.left == 562
     for conversation in result.conversations:
         assert conversation.image is None
-        assert re.fullmatch(r"\w{7}_\d+", conversation.reference_id)
+        assert re.fullmatch(r"\w{7}_\d+", conversation.id)
         assert fault(list(values(conversation)), has_image=False) is None, conversation
 
 

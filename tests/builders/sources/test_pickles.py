@@ -13,7 +13,7 @@ from mix665k.builders.sources.refcoco import Ref
 from mix665k.schemas.errors import RawDataError
 from tests.builders.building import FIXTURES, build
 
-FILE = RawFile("refs", "refs.p", Ref, "pickle", "ref_id", None)
+FILE = RawFile(role="refs", path="refs.p", form=Ref, at="pickle", id="ref_id")
 REF: dict[str, Any] = {
     "ref_id": 1,
     "ann_id": 11,

@@ -164,4 +164,4 @@ def test_the_published_sharegpt_id_is_a_string_like_ours() -> None:
     [published] = _published("sharegpt")
 
     assert published["id"] == "wgByO4Y_0"
-    assert all(len(c.reference_id) == len(published["id"]) for c in build("sharegpt").conversations)
+    assert all(len(c.id) == len(published["id"]) for c in build("sharegpt").conversations)

@@ -13,7 +13,6 @@ from tests.builders.building import FIXTURES, build, write_raw
 
 def _content(source: str, role: str) -> Any:
     file = SOURCES[source].about.file(role)
-    assert file is not None
     return json.loads((FIXTURES / file.path).read_text(encoding="utf-8"))
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from mix665k.builders.answers import most_common
 from mix665k.builders.sentences import fold, upper_first, with_period
-from mix665k.builders.sources.okvqa import most_common
 from tests.builders.building import build, write_raw
 
 
@@ -170,7 +170,7 @@ def test_ids_with_slashes_and_digits_stay_what_they_are(tmp_path: Path) -> None:
 
     [built] = build("gqa", raw=write_raw(tmp_path, "gqa", questions=questions)).conversations
 
-    assert (built.id, built.reference_id, built.image) == ("00/7", "00/7", "gqa/images/00/7.jpg")
+    assert (built.id, built.image) == ("00/7", "gqa/images/00/7.jpg")
     assert built.pairs[0].origin == "a/b#1"
 
 

@@ -81,8 +81,8 @@ def test_what_stays_and_what_goes_is_the_whole(
 
 
 def _may_stay(name: str, choice: Choice) -> bool:
-    terms = SOURCES[name].about.terms
-    sold = terms.text.commercial == "yes" and (terms.images.commercial == "yes" or not choice.with_images)
+    about = SOURCES[name].about
+    sold = about.licence.commercial == "yes" and (about.image_licence.commercial == "yes" or not choice.with_images)
     return name not in choice.exclude and (sold or not choice.commercial_only)
 
 

@@ -110,10 +110,10 @@ def test_every_source_is_cited_and_says_what_may_be_done_with_it(tiny_mixture: P
     text = (tiny_mixture / "README.md").read_text()
     assert "@inproceedings{liu2024llava15," in text
     for source in SOURCES.values():
-        terms = source.about.terms
-        assert all(use.because and use.because != "not stated" for use in (terms.text, terms.images)), source.name
-        assert terms.papers or source.name == "llava_json"
-        for paper in terms.papers if source.name != "lcs558k" else ():
+        about = source.about
+        assert all(licence.because for licence in (about.licence, about.image_licence)), source.name
+        assert about.papers or source.name == "llava_json"
+        for paper in about.papers if source.name != "lcs558k" else ():
             assert text.count(f"{{{paper.key},\n  author = {{") == 1
             assert paper.bibtex().count("{") == paper.bibtex().count("}")
 
@@ -149,7 +149,7 @@ def test_what_is_not_whole_is_said(small: Path) -> None:
 
 
 def test_records_that_steps_dropped_are_in_the_card(small: Path) -> None:
-    assert "| `mine` | over 2 pairs | 1 | 3 |" in (small / "README.md").read_text()
+    assert "| `mine` | drop_by_length | over 2 pairs | lost | 1 | 3 |" in (small / "README.md").read_text()
 
 
 def test_names_and_texts_of_a_recipe_do_not_break_the_card(small: Path) -> None:

@@ -37,7 +37,7 @@ class Silent:
 
 def plain(root: Path, *folders: str, num_bytes: int | None = None, sha256: str | None = None) -> Job:
     """A job for one file that is no archive."""
-    download = Download("file.json", folders, num_bytes=num_bytes, sha256=sha256)
+    download = Download(name="file.json", folders=folders, num_bytes=num_bytes, sha256=sha256)
     return Job(root, "some", download, {"": "some/file.json"}, 0)
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from mix665k.mixtures.inspect.findings import Loss, Spread
+from mix665k.mixtures.inspect.findings import Spread
 from mix665k.mixtures.inspect.run import Request
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, RECORDS, audit_source
 from mix665k.schemas.errors import MixtureError, TokenizerError
+from mix665k.schemas.manifest import LeftOut
 from tests.mixtures.small import RECORDS as SMALL
 from tests.mixtures.small import SHORT, look, record, run, written
 
@@ -26,14 +27,16 @@ def test_a_mixture_is_measured_by_source(small: Path) -> None:
     assert gqa.words_per_record == Spread(mean=13.33, p50=12, p95=17, max=17)
     assert gqa.prompt_forms == {"short answer": 3}
     assert found.sources[2].prompt_forms == {"none": 1}
-    assert found.sources[2].left_out == [Loss("drop_by_length", "over 2 pairs", 1, 3)]
+    assert found.sources[2].left_out == [
+        LeftOut(step="drop_by_length", reason="over 2 pairs", kind="lost", conversations=1, pairs=3, examples=["8"])
+    ]
     assert (found.total.records, found.total.images, found.total.pairs) == (5, 4, 7)
     assert found.total.audit is None
     assert found.faults == 0
 
 
 def test_drops_without_a_pair_are_told_and_merging_is_no_drop(tiny_mixture: Path) -> None:
-    found = {one.name: [loss.reason for loss in one.left_out] for one in look(tiny_mixture).sources}
+    found = {one.name: [row.reason for row in one.left_out] for one in look(tiny_mixture).sources}
     assert "fewer than two turns" in found["sharegpt"]
     assert found["vqav2"] == []
 

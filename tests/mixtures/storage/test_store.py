@@ -18,7 +18,6 @@ CONVERSATION = st.builds(
     id=TEXT,
     image=st.none() | TEXT,
     pairs=st.lists(st.builds(Pair, TEXT, TEXT, TEXT), min_size=1, max_size=3),
-    reference_id=TEXT,
     history=st.lists(TEXT, max_size=2).map(tuple),
 )
 
@@ -42,7 +41,7 @@ def test_the_row_hash_does_not_depend_on_batches(conversations: list[Conversatio
 
 
 def conversation(**changes: object) -> Conversation:
-    given = {"id": "7", "image": "a.jpg", "pairs": [Pair("q", "a", "1")], "reference_id": "7", "history": ("x",)}
+    given = {"id": "7", "image": "a.jpg", "pairs": [Pair("q", "a", "1")], "history": ("x",)}
     return Conversation(**(given | changes))  # type: ignore[arg-type]
 
 
@@ -57,7 +56,6 @@ def conversation(**changes: object) -> Conversation:
         {"pairs": [Pair("q", "a", "1"), Pair("q", "a", "1")]},
         {"history": ()},
         {"history": ("x", "y")},
-        {"reference_id": "07"},
     ],
 )
 def test_any_change_changes_the_row_hash(changes: dict[str, object]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mix665k.builders.sources.llava_json import LlavaRecord, Said
+from mix665k.builders.llava_records import LlavaRecord, Said
 from mix665k.mixtures.storage.llava_json import LABEL, to_rows
 from mix665k.mixtures.storage.parquet import from_dicts, read_shard, to_dicts
 from mix665k.mixtures.storage.validate import RecordCheck, suspects

@@ -142,6 +142,7 @@ def test_a_record_that_was_taken_out_is_missed(forged: Path, made_up_raw: Path) 
         for flows, count in ((entry.funnel[-1].conversations, 1), (entry.funnel[-1].pairs, len(lost[0]["origins"]))):
             flows.left -= count
             flows.changes["forged"] = -count
+        entry.funnel[-1].kinds["forged"] = "lost"
         entry.conversations, entry.shards[0].rows = entry.conversations - 1, entry.shards[0].rows - 1
         entry.pairs -= len(lost[0]["origins"])
         manifest.conversations, manifest.pairs = manifest.conversations - 1, manifest.pairs - len(lost[0]["origins"])

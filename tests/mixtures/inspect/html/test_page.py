@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mix665k.mixtures.inspect.html.page import Page, changes, require_page
+from mix665k.mixtures.inspect.html.page import Page, require_page
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.manifest import Flow, FunnelStep
 from tests.mixtures.inspect.html.pages import EVIL, RECORDS, WIDE, draw, found_in, made
@@ -207,15 +207,13 @@ def test_what_a_killed_run_left_of_a_page_goes_with_the_next_one(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["llava.json", "page.html"]
 
 
-def test_changes_tell_every_reason_of_a_funnel_once(tmp_path: Path) -> None:
-    [one] = found_in(tmp_path, [LONG]).sources
+def test_what_is_merged_or_only_noted_is_told_beside_what_was_left_out(tmp_path: Path) -> None:
+    found = found_in(tmp_path, [LONG])
+    [one] = found.sources
     one.funnel = [
-        FunnelStep(
-            "read", Flow(9, 7, {"split 2": -2}), Flow(20, 15, {"split 2": -4, "empty": -1}), {"odd": 3}, {"odd": ["a"]}
-        )
+        FunnelStep("read", Flow(9, 7, {"merged": -2}), Flow(9, 9), kinds={"merged": "merged"}, noted={"odd": 3}),
     ]
-    assert [tuple(change) for change in changes(one)] == [
-        ("read", "split 2", -2, -4, 0, []),
-        ("read", "empty", 0, -1, 0, []),
-        ("read", "odd", 0, 0, 3, ["a"]),
-    ]
+    made(found, Page(tmp_path / "page.html"))
+    text = (tmp_path / "page.html").read_text()
+    assert "Nothing was left out." in text
+    assert "read: merged -2 conversations, +0 pairs; read: odd, noted 3 times" in text

@@ -1,20 +1,25 @@
-"""Tallies and runs: whatever happens, the funnel adds up."""
+"""Funnels add up, whatever happens between the raw files and the conversations."""
 
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mix665k.builders.funnel import MAX_EXAMPLES, Tally
+from mix665k.builders.funnel import Dropped, Regrouped, Tally
 from mix665k.builders.registry import SOURCES
+from mix665k.schemas.conversation import Conversation
+from mix665k.schemas.manifest import MAX_EXAMPLES
 from tests.builders.building import build, flow, talk
 
 
 def test_a_tally_counts_what_enters_changes_and_leaves() -> None:
     tally = Tally("read")
-    tally.enter(3, pairs=7)
+    for pairs in (4, 1, 2):
+        tally.enter(pairs=pairs)
     tally.drop("empty", "x", pairs=2)
-    tally.change("merged", conversations=-1)
-    tally.change("nothing")
+    tally.drop("not drawn", kind="chosen", conversations=0, pairs=0)
+    tally.regroup("merged", conversations=-1)
     tally.leave(talk("a", *[("q", "a")] * 5))
 
     summary = tally.summary()
@@ -23,18 +28,56 @@ def test_a_tally_counts_what_enters_changes_and_leaves() -> None:
     assert summary.pairs == flow(7, 5, empty=-2)
     assert summary.conversations.adds_up()
     assert summary.pairs.adds_up()
+    assert summary.kinds == {"empty": "lost", "merged": "merged"}
     assert summary.examples == {"empty": ["x"]}
 
 
-def test_what_is_not_explained_does_not_add_up_until_it_is_balanced() -> None:
+def test_a_reason_has_one_kind() -> None:
     tally = Tally("read")
-    tally.enter(5, pairs=9)
-    tally.leave(talk("a", ("q", "a")))
+    tally.drop("empty", "x")
+    with pytest.raises(AssertionError, match="empty"):
+        tally.drop("empty", "y", kind="chosen")
 
-    assert not tally.summary().conversations.adds_up()
-    tally.balance("beyond --limit")
-    assert tally.summary().conversations == flow(5, 1, **{"beyond_--limit": -4})
-    assert tally.summary().pairs == flow(9, 1, **{"beyond_--limit": -8})
+
+def _yielded(*sizes: int) -> list[Conversation | Dropped | Regrouped]:
+    """Conversations of so many pairs; a drop of two pairs where a size is 0, a merging where it is -1."""
+    special: dict[int, Dropped | Regrouped] = {
+        0: Dropped("empty", "x", pairs=2),
+        -1: Regrouped("merged", conversations=-1),
+    }
+    return [special.get(size) or talk(str(i), *[("q", "a")] * size) for i, size in enumerate(sizes)]
+
+
+@given(st.lists(st.integers(-1, 3)), st.none() | st.integers(0, 4))
+def test_what_a_source_yields_adds_up_with_and_without_a_limit(sizes: list[int], limit: int | None) -> None:
+    tally = Tally("read")
+    for size in sizes:
+        tally.enter(pairs={0: 2, -1: 0}.get(size, size))
+
+    left = list(tally.built(_yielded(*sizes), limit=limit))
+
+    summary = tally.summary()
+    whole = [size for size in sizes if size > 0]
+    assert [len(conversation.pairs) for conversation in left] == whole[:limit]
+    assert summary.conversations.adds_up()
+    assert summary.pairs.adds_up()
+    assert ("beyond --limit" in summary.kinds) == (limit is not None and limit < len(whole))
+
+
+def test_a_limit_stops_a_source_that_would_go_on() -> None:
+    tally = Tally("read")
+    read: list[int] = []
+
+    def endless() -> Any:
+        while True:
+            read.append(len(read))
+            tally.enter()
+            yield talk(str(len(read)), ("q", "a"))
+
+    assert len(list(tally.built(endless(), limit=3))) == 3
+    assert len(read) == 4  # one more shows that there is more
+    assert tally.summary().conversations == flow(4, 3, **{"beyond_--limit": -1})
+    assert tally.summary().kinds == {"beyond --limit": "chosen"}
 
 
 def test_only_some_examples_are_kept_unless_all_are_asked_for() -> None:
@@ -62,6 +105,7 @@ def test_an_inner_steps_changes_count_outside_under_its_name() -> None:
 
     assert summary.conversations.changes == {"truncate: deep: too long": -1}
     assert summary.pairs.changes == {"truncate: deep: too long": -3}
+    assert summary.kinds == {"truncate: deep: too long": "lost"}
     assert summary.noted == {"truncate: deep: cut": 1}
 
 
