@@ -20,22 +20,16 @@ class MicroBatches:
         self._order = order
         self._rank = rank
         self._epoch = 0
-        self._skip = 0
-        # No count of what was consumed: a loader's workers read ahead. The loop knows the step and calls `seek`.
+        # No count of what was consumed: a loader's workers read ahead. A resumed Trainer sets the epoch, and skips the
+        # micro-batches of it that it has taken steps on.
         self._rows: Integers | None = None
 
-    def set_epoch(self, epoch: int, *, skip: int = 0) -> None:
-        """Go to an epoch, past its first `skip` micro-batches; its plan is computed when it is first needed."""
-        assert min(epoch, skip) >= 0, (epoch, skip)
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch; its plan is computed when it is first needed."""
+        assert epoch >= 0, epoch
         if epoch != self._epoch:
             self._rows = None
         self._epoch = epoch
-        self._skip = skip
-
-    def seek(self, step: int) -> None:
-        """Go to the micro-batches that follow `step` optimizer steps, counted from the beginning of the run."""
-        epoch, within = divmod(step, self.num_steps)
-        self.set_epoch(epoch, skip=within * self._layout.accumulation)
 
     @property
     def num_steps(self) -> int:
@@ -43,10 +37,10 @@ class MicroBatches:
         return len(self._planned()) // self._layout.accumulation
 
     def __len__(self) -> int:
-        return max(len(self._planned()) - self._skip, 0)
+        return len(self._planned())
 
     def __iter__(self) -> Iterator[list[int]]:
-        for row in self._planned()[self._skip :]:
+        for row in self._planned():
             yield row[row != EMPTY].tolist()
 
     def _planned(self) -> Integers:

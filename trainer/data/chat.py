@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Messages = list[dict[str, str]]
 
 _TODAY = "{% macro strftime_now(format) %}26 Jul 2024{% endmacro %}"
-"""For templates that write today's date, so that a text does not change overnight; the date is Llama 3.2's fallback."""
+"""For templates that write today's date: a text must not change overnight. The date is Llama 3.2's fallback."""
 _PROBE = [("question zero?", "answer zero."), ("question one?", "answer one.")]
 _JINJA = """{%- for message in messages -%}
 {%- if message.role == 'user' -%}
@@ -39,11 +39,11 @@ _JINJA = """{%- for message in messages -%}
 class ChatTemplate:
     """Renders as the chat template does; each answer's span is from the end of its generation prompt to its end mark.
 
-    What the template writes before and behind an answer is found once, on a made-up conversation, and then required of
-    each answer, so that a span is right or an error.
+    What the template writes before and after an answer is found once, on a made-up conversation, and then required of
+    each answer: a span is right, or an error.
 
     Raises:
-        TokenizerError: when there is no chat template, or one whose answers cannot be told from the rest.
+        TokenizerError: when there is no chat template, or one whose answers cannot be found.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
@@ -51,28 +51,28 @@ class ChatTemplate:
             raise TokenizerError(f"{tokenizer.name_or_path}: has no chat template; name another template in the stage")
         self._tokenizer = tokenizer
         self.source = _TODAY + tokenizer.get_chat_template()
-        """What is rendered with, in Jinja."""
+        """The Jinja text that renders."""
         text, starts = self._text_and_starts(_PROBE)
         self._leads, tails = [], []
         for start, stop, (_, answer) in zip(starts, [*starts[1:], len(text)], _PROBE, strict=True):
             lead, found, tail = text[start:stop].partition(answer)
             if not found:
-                raise self._refusal("does not write an answer behind its generation prompt")
+                raise self._refusal("does not write an answer after its generation prompt")
             self._leads.append(lead)
             tails.append(tail)
         self._end = tails[-1].rstrip() or tails[-1]
         if not self._end:
-            raise self._refusal("ends an answer with nothing, so that a model would never learn to stop")
+            raise self._refusal("ends an answer with nothing: a model would never learn to stop")
         if not tails[0].startswith(self._end):
             raise self._refusal(f"ends the last answer with {self._end!r}, but not the others")
 
     def render(self, pairs: Sequence[tuple[str, str]]) -> Rendered:
-        """The text of a conversation and the spans of its answers, with what the template makes a model write around.
+        """The text of a conversation and the spans of its answers, each with the marks that a model must write itself.
 
         The image of a question comes first, as `schemas.template.render` has it.
 
         Raises:
-            TokenizerError: when the template changes a text, or leaves one out.
+            TokenizerError: when the template changes an answer, or loses an image token.
         """
         pairs = [(place_image(question), answer) for question, answer in pairs]
         text, starts = self._text_and_starts(pairs)
@@ -89,28 +89,28 @@ class ChatTemplate:
         return Rendered(text, answers)
 
     def _text_and_starts(self, pairs: Sequence[tuple[str, str]]) -> tuple[str, list[int]]:
-        """The whole text, and where each answer's generation prompt ends."""
+        """The text of the conversation, and where each answer's generation prompt ends."""
         messages = [
             {"role": role, "content": text}
             for pair in pairs
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
-        whole = self._apply(messages)
+        full = self._apply(messages)
         starts = []
         for i in range(len(pairs)):
             prompt = self._apply(messages[: 2 * i + 1])
-            if not whole.startswith(prompt):
-                raise self._refusal("writes a conversation's beginning anew when it goes on")
+            if not full.startswith(prompt):
+                raise self._refusal("changes the beginning of a conversation as it gets longer")
             starts.append(len(prompt))
-        return whole, starts
+        return full, starts
 
     def _apply(self, messages: "Messages") -> str:
         from jinja2 import TemplateError
 
-        to_be_answered = messages[-1]["role"] == "user"
+        awaits_answer = messages[-1]["role"] == "user"
         try:
             text = self._tokenizer.apply_chat_template(
-                messages, chat_template=self.source, tokenize=False, add_generation_prompt=to_be_answered
+                messages, chat_template=self.source, tokenize=False, add_generation_prompt=awaits_answer
             )
         except TemplateError as error:
             raise self._refusal(f"fails: {' '.join(str(error).split())}") from None

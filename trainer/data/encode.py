@@ -32,7 +32,7 @@ class Encoded(NamedTuple):
     input_ids  int64 [T]
     labels     int64 [T]  the ids of answers and their ends, -100 elsewhere; not shifted, `collate` does that
 
-    `tokens_cut` and `answers_cut` are what truncation took; an answer counts if any of its tokens is gone.
+    `tokens_cut` and `answers_cut` count what truncation removed; an answer counts if any of its tokens is gone.
     """
 
     input_ids: Ids
@@ -43,15 +43,15 @@ class Encoded(NamedTuple):
 
     @property
     def num_supervised(self) -> int:
-        """How many tokens the loss sees; the first one, that nothing predicts, is never among them."""
+        """How many labels the loss sees: all but that of the first token, which nothing predicts."""
         return int(np.count_nonzero(self.labels[1:] != IGNORED))
 
 
 class Encoder:
     """Encodes rows with one tokenizer and one template; can be pickled.
 
-    `template` is a name of `schemas.template.TEMPLATES` or `chat`. The tokenizer is copied as it is now, so that what
-    others do with it (padding, truncation) changes nothing here.
+    `template` is a name of `schemas.template.TEMPLATES` or `chat`. The tokenizer is copied: a later change of its
+    padding or truncation has no effect here.
 
     Raises:
         TokenizerError: when the tokenizer has no fast form, or for `chat` no usable template.
@@ -84,7 +84,7 @@ class Encoder:
             max_tokens,
         ]
         self.fingerprint = hashlib.sha256("\0".join(map(str, facts)).encode()).hexdigest()
-        """What identifies everything that an encoding depends on but the row."""
+        """Identifies everything that an encoding depends on, except the row."""
 
     def encode(self, row: Row) -> Encoded:
         """The tokens of a row.
@@ -106,15 +106,15 @@ class Encoder:
         labels = np.where(answer_of >= 0, ids, IGNORED)
         lost = answer_of[self.max_tokens :]
         return Encoded(
-            ids[: self.max_tokens],
-            labels[: self.max_tokens],
+            input_ids=ids[: self.max_tokens],
+            labels=labels[: self.max_tokens],
             num_images=rendered.text.count(IMAGE_TOKEN),
             tokens_cut=len(lost),
             answers_cut=len(np.unique(lost[lost >= 0])),
         )
 
     def _tokens(self, text: str) -> tuple[Ids, Ids, Ids, int]:
-        """Token ids, the characters where each starts and stops (-1 if it stands for none), and where images end.
+        """Token ids [T], the characters where each starts and stops (-1 for none) [T], and the token where images end.
 
         See `TextEncoder` for how text around images is tokenised.
         """
@@ -137,10 +137,14 @@ class Encoder:
 
 
 def _answers_of(starts: Ids, stops: Ids, answers: Sequence[Span]) -> Ids:
-    """For each token the number of the answer that it has characters of, or -1.
+    """int64 [T]: the index of the answer that each token has characters of, or -1.
 
-    A token that goes over an answer's edge is of the answer, so that none of it is left unlearned.
+    starts, stops  int64 [T], the characters of each token
+
+    A token that crosses the edge of an answer belongs to it, so that all of the answer is learned.
     """
+    # By characters, not by tokenising the parts of a conversation and adding up their lengths as LLaVA does: the same
+    # text has other tokens within a conversation than alone, and a count that is off masks the wrong tokens.
     spans = np.array([span for span in answers if span.stop > span.start], dtype=np.int64).reshape(-1, 2)
     following = np.searchsorted(spans[:, 1], starts, side="right")
     begins = np.append(spans[:, 0], np.iinfo(np.int64).max)[following]

@@ -36,31 +36,6 @@ def test_a_rank_has_accumulation_times_steps_micro_batches() -> None:
     assert len(sampler) == len(list(sampler)) == 10
 
 
-@given(epoch=st.integers(0, 2), skip=st.integers(0, 12))
-def test_skipping_gives_the_rest_of_the_epoch(epoch: int, skip: int) -> None:
-    sampler = batches(rank=1)
-    sampler.set_epoch(epoch)
-    whole = list(sampler)
-    sampler.set_epoch(epoch, skip=skip)
-    assert list(sampler) == whole[skip:]
-    assert len(sampler) == len(whole[skip:])
-
-
-@given(step=st.integers(0, 17))
-def test_a_resumed_run_draws_what_the_first_had_left(step: int) -> None:
-    first, resumed = batches(rank=1), batches(rank=1)
-    drawn = []
-    for epoch in range(4):
-        first.set_epoch(epoch)
-        drawn += list(first)
-    resumed.seek(step)
-    rest = list(resumed)
-    for epoch in range(step // resumed.num_steps + 1, 4):
-        resumed.set_epoch(epoch)
-        rest += list(resumed)
-    assert rest == drawn[step * 2 :]
-
-
 def test_an_epoch_drawn_twice_is_the_same() -> None:
     sampler = batches()
     first = list(sampler)

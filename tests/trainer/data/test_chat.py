@@ -74,18 +74,21 @@ def test_chat_is_a_template_of_the_encoder() -> None:
     ("template", "why"),
     [
         (None, "has no chat template"),
-        (_LOOP + "{{ m.content | upper }}\n{% endfor %}", "does not write an answer behind its generation prompt"),
+        (_LOOP + "{{ m.content | upper }}\n{% endfor %}", "does not write an answer after its generation prompt"),
         (_LOOP + "{{ m.content }}{% endfor %}", "ends an answer with nothing"),
         (
             _LOOP + "{{ m.content }}{% if loop.last %}</s>{% endif %}{% endfor %}",
-            "writes a conversation's beginning anew",
+            "changes the beginning of a conversation",
         ),
         (
             _LOOP + "{{ m.content }} {% if loop.last and m.role == 'assistant' %}</s>{% endif %}{% endfor %}",
             "not the others",
         ),
         ("{{ raise_exception('no') }}", "fails: no"),
-        ("{{ messages | length }}" + _LOOP + "{{ m.content }}\n{% endfor %}", "writes a conversation's beginning anew"),
+        (
+            "{{ messages | length }}" + _LOOP + "{{ m.content }}\n{% endfor %}",
+            "changes the beginning of a conversation",
+        ),
     ],
 )
 def test_a_template_whose_answers_cannot_be_told_is_an_error(template: str | None, why: str) -> None:
