@@ -45,7 +45,7 @@ class Done(NamedTuple):
 
 
 class Listener(Protocol):
-    """Hears how tasks go on."""
+    """Is told how tasks go on, in the process that started them."""
 
     def moved(self, label: str, num_bytes: int, records: int) -> None:
         """A task has read so many more bytes and made so many more records."""
@@ -65,8 +65,10 @@ class _Failed(NamedTuple):
     trace: str
 
 
-def run_tasks(tasks: Sequence[Task], *, jobs: int, preload: str, listener: Listener) -> None:
-    """Run every task, the first ones first, `jobs` at a time, in processes that have imported the module `preload`.
+def run_tasks(tasks: Sequence[Task], *, jobs: int, preload: str, listener: Listener) -> dict[str, Done]:
+    """What every task gives, by its label: the first ones first, `jobs` at a time.
+
+    Their processes have imported the module `preload` when they begin.
 
     Raises:
         UserError: as soon as one of them fails; the others are stopped.
@@ -75,6 +77,7 @@ def run_tasks(tasks: Sequence[Task], *, jobs: int, preload: str, listener: Liste
     messages = context.Queue()
     waiting = list(reversed(tasks))
     running: dict[str, BaseProcess] = {}
+    finished: dict[str, Done] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -88,6 +91,7 @@ def run_tasks(tasks: Sequence[Task], *, jobs: int, preload: str, listener: Liste
                 listener.moved(*message)
             elif isinstance(message, Done):
                 running.pop(message.label).join()
+                finished[message.label] = message
                 listener.finished(message)
             elif isinstance(message, _Failed):
                 raise message.error or RuntimeError(message.trace)
@@ -95,29 +99,27 @@ def run_tasks(tasks: Sequence[Task], *, jobs: int, preload: str, listener: Liste
         for process in running.values():
             process.terminate()
             process.join()
+    return finished
 
 
-class _Gathering:
-    """Keeps what each task gave."""
+class _Totals:
+    """Passes on what all tasks report together."""
 
-    def __init__(self, heard: Report) -> None:
-        self.found: dict[str, Any] = {}
-        self._heard = heard
+    def __init__(self, report: Report) -> None:
+        self._report = report
 
     def moved(self, label: str, num_bytes: int, records: int) -> None:  # noqa: ARG002, all tasks alike
         """See `Listener`."""
-        self._heard(num_bytes, records)
+        self._report(num_bytes, records)
 
     def finished(self, done: Done) -> None:
         """See `Listener`."""
-        self.found[done.label] = done.result
 
 
-def gather(tasks: Sequence[Task], *, jobs: int, preload: str, heard: Report) -> dict[str, Any]:
-    """What every task gives, by its label, see `run_tasks`; `heard` is told by all of them."""
-    gathering = _Gathering(heard)
-    run_tasks(tasks, jobs=jobs, preload=preload, listener=gathering)
-    return gathering.found
+def gather(tasks: Sequence[Task], *, jobs: int, preload: str, report: Report) -> dict[str, Any]:
+    """What every task gives, by its label, see `run_tasks`; `report` is called for all of them."""
+    done = run_tasks(tasks, jobs=jobs, preload=preload, listener=_Totals(report))
+    return {label: one.result for label, one in done.items()}
 
 
 def _next(messages: Any, running: dict[str, BaseProcess]) -> Any:

@@ -18,6 +18,8 @@ STATE = ".build"
 """Folder of a mixture for the state of finished sources and for unfinished work."""
 CLEANED = f"{STATE}/contamination"
 """What marks a folder that `mix contamination --drop-to` writes: the row hash of the mixture that it began with."""
+CONTAMINATION = "contamination"
+"""The funnel step of records that `mix contamination` dropped, and the override that says so."""
 FORMAT = 2
 """Raised when a manifest of this version can no longer be read by the previous one's reader."""
 

@@ -8,8 +8,8 @@ import pytest
 
 from mix665k.builders.synthetic import write_raw
 from mix665k.mixtures.build.plan import Options, make_plan
-from mix665k.mixtures.build.processes import Result
 from mix665k.mixtures.build.run import build
+from mix665k.mixtures.parallel import Done
 from tests.loopback_hub import Hub, serve, turn_to
 
 SCALE = 0.0005
@@ -17,17 +17,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, here and in
 
 
 class SilentWatcher:
-    """Sees a build go on and remembers what finished."""
+    """Listens to a build and remembers what finished."""
 
     def __init__(self) -> None:
-        self.results: list[Result] = []
+        self.done: list[Done] = []
 
     def moved(self, label: str, num_bytes: int, records: int) -> None:
         """Look away."""
 
-    def finished(self, result: Result) -> None:
+    def finished(self, done: Done) -> None:
         """Remember the result."""
-        self.results.append(result)
+        self.done.append(done)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def made_up_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_mixture(made_up_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recipe `tiny` over the made-up files; read only."""
     out = tmp_path_factory.mktemp("tiny") / "mixture"
-    build(make_plan("tiny", Options(made_up_raw, out)), jobs=2, overwrite=False, watcher=SilentWatcher())
+    build(make_plan("tiny", Options(made_up_raw, out)), jobs=2, overwrite=False, listener=SilentWatcher())
     return out
 
 

@@ -11,9 +11,9 @@ from rich.console import Console
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.mixtures.build.display import build_progress
 from mix665k.mixtures.build.plan import Options, make_plan
-from mix665k.mixtures.build.processes import Result
 from mix665k.mixtures.build.run import build as build_plan
 from mix665k.mixtures.mixture import Mixture
+from mix665k.mixtures.parallel import Done
 from mix665k.schemas.recipe import Recipe
 
 _Path = str | os.PathLike[str]
@@ -23,10 +23,10 @@ class _Unwatched:
     """Watches a build and shows nothing."""
 
     def moved(self, label: str, num_bytes: int, records: int) -> None:
-        """See `processes.Watcher`."""
+        """See `parallel.Listener`."""
 
-    def finished(self, result: Result) -> None:
-        """See `processes.Watcher`."""
+    def finished(self, done: Done) -> None:
+        """See `parallel.Listener`."""
 
 
 def build(
@@ -74,6 +74,6 @@ def build(
     )
     plan = make_plan(recipe, options)
     shown = build_progress(plan, console=Console(stderr=True)) if progress else nullcontext(_Unwatched())
-    with shown as watcher:
-        build_plan(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, watcher=watcher)
+    with shown as listener:
+        build_plan(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, listener=listener)
     return Mixture.open(out)

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mix665k.mixtures.build.plan import Plan
-from mix665k.mixtures.build.processes import Result
+from mix665k.mixtures.build.source import Built
+from mix665k.mixtures.parallel import Done
 from mix665k.mixtures.terminal import left_out_table, printable
 from mix665k.schemas.manifest import Manifest, SourceEntry, left_out
 
@@ -28,25 +29,23 @@ class BuildProgress:
             self._tasks[label] = self._progress.add_task(label, total=total, start=False, records=0, note="")
 
     def moved(self, label: str, num_bytes: int, records: int) -> None:
-        """See `processes.Watcher`."""
+        """See `parallel.Listener`."""
         task = self._tasks[label]
         if not self._progress.tasks[task].started:
             self._progress.start_task(task)
         written = self._progress.tasks[task].fields["records"] + records
         self._progress.update(task, advance=num_bytes, records=written)
 
-    def finished(self, result: Result) -> None:
-        """See `processes.Watcher`."""
-        task = self._tasks[result.entry.name]
+    def finished(self, done: Done) -> None:
+        """See `parallel.Listener`."""
+        built: Built = done.result
+        task, records = self._tasks[done.label], built.entry.conversations
         total = self._progress.tasks[task].total
-        note = "already built" if result.reused else ""
-        self._progress.update(task, completed=total, records=result.entry.conversations, note=note)
+        self._progress.update(task, completed=total, records=records, note="already built" if built.reused else "")
         self._progress.stop_task(task)
         if not self._console.is_terminal:
-            built = (
-                f"already built, {result.entry.conversations:,}" if result.reused else f"{result.entry.conversations:,}"
-            )
-            self._console.print(f"{result.entry.name}: {built} records, {result.seconds:.1f} s", highlight=False)
+            already = "already built, " if built.reused else ""
+            self._console.print(f"{done.label}: {already}{records:,} records, {done.seconds:.1f} s", highlight=False)
 
 
 @contextmanager
@@ -64,30 +63,30 @@ def build_progress(plan: Plan, *, console: Console) -> Iterator[BuildProgress]:
         yield BuildProgress(plan, progress)
 
 
-def show_result(console: Console, manifest: Manifest, results: list[Result]) -> None:
+def show_result(console: Console, manifest: Manifest, done: list[Done]) -> None:
     """Print the tables that close a build: what was built, and what was left out and why."""
-    console.print(_built_table(manifest, results))
-    lost = left_out_table({result.entry.name: left_out(result.entry) for result in results})
+    console.print(_built_table(manifest, done))
+    lost = left_out_table({one.label: left_out(one.result.entry) for one in done})
     if lost.row_count:
         console.print(lost)
 
 
-def _built_table(manifest: Manifest, results: list[Result]) -> Table:
+def _built_table(manifest: Manifest, done: list[Done]) -> Table:
     """Records, pairs, seconds and raw megabytes a second, per source."""
     title = Text(printable(manifest.name), style="table.title")
     table = Table("source", title=title, title_justify="left", box=SIMPLE_HEAD)
     for name in ("records", "expected", "pairs", "seconds", "MB/s"):
         table.add_column(name, justify="right", no_wrap=True)
-    for result in results:
-        entry = result.entry
+    for one in done:
+        entry = one.result.entry
         num_bytes = sum({file.path: file.bytes for file in entry.inputs}.values())
         table.add_row(
             entry.name,
             f"{entry.conversations:,}",
             expected(entry),
             f"{entry.pairs:,}",
-            f"{result.seconds:.1f}",
-            "reused" if result.reused else f"{num_bytes / 1e6 / max(result.seconds, 1e-9):,.0f}",
+            f"{one.seconds:.1f}",
+            "reused" if one.result.reused else f"{num_bytes / 1e6 / max(one.seconds, 1e-9):,.0f}",
         )
     table.add_section()
     table.add_row("all", f"{manifest.conversations:,}", "", f"{manifest.pairs:,}")

@@ -14,6 +14,7 @@ from mix665k.mixtures.build.recipes import find_recipe, load_recipe
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
 from mix665k.mixtures.storage.parquet import ROWS_PER_SHARD
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
+from mix665k.schemas.manifest import CONTAMINATION, SourceEntry
 from mix665k.schemas.recipe import Recipe
 from mix665k.schemas.tokenizer import tokenizer_files
 
@@ -91,7 +92,7 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
     _check_files(sources, options.raw)
     for tokenizer in named_by([step for bound in sources for step in bound.steps], "tokenizer"):
         tokenizer_files(tokenizer)
-    return Plan(recipe, text, sources, options, selection)
+    return Plan(recipe=recipe, text=text, sources=sources, options=options, selection=selection)
 
 
 def _selection(recipe: Recipe, sources: list[BoundSource], options: Options) -> Selection:
@@ -154,3 +155,12 @@ def params_of(step: BoundStep) -> dict[str, dict[str, Any]]:
     if params.get("ids_from"):
         params["ids_from"] = Path(params["ids_from"]).name
     return {step.step.name: params}
+
+
+def is_held(entry: SourceEntry, overrides: dict[str, Any]) -> bool:
+    """Whether a source must have the number that is expected of it: a build with these options may not ask for less."""
+    if entry.expect is None or not entry.expect.strict:
+        return False
+    dropping = "drop" in (overrides.get("on_missing_image"), overrides.get("on_bad_record"))
+    takes_ids = any(params.get("ids_from") for step in entry.steps for params in step.values())
+    return not (overrides.get("limit") or overrides.get(CONTAMINATION) or dropping or takes_ids)

@@ -5,7 +5,7 @@ import inspect
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -29,7 +29,7 @@ def hash_inputs(bound: BoundSource, raw: Path) -> list[InputFile]:
     for role, path in [*bound.files.items(), *(("ids_from", Path(name)) for name in named_by(bound.steps, "ids_from"))]:
         if path not in inputs:
             name = path.relative_to(raw).as_posix() if path.is_relative_to(raw) else path.name
-            inputs[path] = InputFile(role, name, path.stat().st_size, sha256_of(path))
+            inputs[path] = InputFile(role=role, path=name, bytes=path.stat().st_size, sha256=sha256_of(path))
         found.append(msgspec.structs.replace(inputs[path], role=role))
     return found + [hash_tokenizer(name) for name in named_by(bound.steps, TOKENIZER)]
 
@@ -51,35 +51,55 @@ def hash_tokenizer(name: str) -> InputFile:
     Raises:
         TokenizerError: when it is nowhere.
     """
-    return InputFile(TOKENIZER, name, sum(file.stat().st_size for file in tokenizer_files(name)), fingerprint(name))
+    num_bytes = sum(file.stat().st_size for file in tokenizer_files(name))
+    return InputFile(role=TOKENIZER, path=name, bytes=num_bytes, sha256=fingerprint(name))
 
 
 def key_of(bound: BoundSource, inputs: list[InputFile], options: Options) -> str:
     """A hash of inputs, parameters, options and the builders' code."""
-    steps = [params_of(step) for step in bound.steps]
-    facts = _Facts(bound.source.name, bound.block.label, bound.params, steps, options.limit, options.on_bad_record)
-    return _hash(facts, inputs)
+    return _hash(
+        inputs,
+        source=bound.source.name,
+        label=bound.block.label,
+        params=bound.params,
+        steps=[params_of(step) for step in bound.steps],
+        limit=options.limit,
+        on_bad_record=options.on_bad_record,
+    )
 
 
 def key_by_this_code(entry: SourceEntry, overrides: dict[str, Any]) -> str:
     """The key that a built source of a mixture with these overrides would get from the code at hand."""
-    limit, on_bad_record = overrides.get("limit"), overrides.get("on_bad_record", "fail")
-    return _hash(_Facts(entry.source, entry.name, entry.params, entry.steps, limit, on_bad_record), entry.inputs)
+    return _hash(
+        entry.inputs,
+        source=entry.source,
+        label=entry.name,
+        params=entry.params,
+        steps=entry.steps,
+        limit=overrides.get("limit"),
+        on_bad_record=overrides.get("on_bad_record", "fail"),
+    )
 
 
-class _Facts(NamedTuple):
-    source: str
-    label: str
-    params: dict[str, Any]
-    steps: list[dict[str, dict[str, Any]]]
-    limit: int | None
-    on_bad_record: OnBadRecord
-
-
-def _hash(facts: _Facts, inputs: list[InputFile]) -> str:
+def _hash(
+    inputs: list[InputFile],
+    *,
+    source: str,
+    label: str,
+    params: dict[str, Any],
+    steps: list[dict[str, dict[str, Any]]],
+    limit: int | None,
+    on_bad_record: OnBadRecord,
+) -> str:
     everything = {
-        **facts._asdict(),
+        "source": source,
+        "label": label,
+        "params": params,
+        "steps": steps,
+        "limit": limit,
+        "on_bad_record": on_bad_record,
         "inputs": [(file.role, file.sha256) for file in inputs],
+        # of a text's tokens they are part of the code: what they cut differently is another row
         "libraries": [version(name) for name in ("tokenizers", "transformers")],
         "code": _code_hash(),
     }
@@ -92,6 +112,7 @@ def _code_hash() -> str:
     folders = [Path(package.__path__[0]) for package in (builders, schemas)]
     files = [path for folder in folders for path in folder.rglob("*.py") if "synthetic" not in path.parts]
     files += [Path(inspect.getfile(module)) for module in (validate, parquet)]
+    files.append(Path(__file__).with_name("source.py"))  # gives the ids; importing it would go round in a circle
     for path in sorted(files, key=lambda path: (path.parent.name, path.name)):
         digest.update(f"{path.parent.name}/{path.name}\0".encode() + path.read_bytes())
     return digest.hexdigest()

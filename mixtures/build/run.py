@@ -1,20 +1,19 @@
 """Building a mixture: sources first, the manifest last."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from mix665k.mixtures.build.expectation import is_held
-from mix665k.mixtures.build.plan import Options, Plan
-from mix665k.mixtures.build.processes import Result, Watcher, run_sources
+from mix665k.builders.bind import BoundSource
+from mix665k.mixtures.build.plan import Options, Plan, is_held, named_by
+from mix665k.mixtures.build.source import build_source
 from mix665k.mixtures.card.card import CARD, write_card
+from mix665k.mixtures.parallel import Done, Listener, Task, run_tasks
 from mix665k.mixtures.storage.integrity import hash_of_all
-from mix665k.schemas.errors import MixtureError, RecipeError, os_reason
-from mix665k.schemas.files import write_whole
+from mix665k.schemas.errors import MixtureError, RecipeError
+from mix665k.schemas.files import held, os_errors, write_whole
 from mix665k.schemas.manifest import (
     CLEANED,
     FORMAT,
@@ -27,30 +26,42 @@ from mix665k.schemas.manifest import (
 )
 
 
-def build(plan: Plan, *, jobs: int, overwrite: bool, watcher: Watcher) -> tuple[Manifest, list[Result]]:
-    """Build the mixture of a plan into its folder; the results are in the order of the recipe.
+def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tuple[Manifest, list[Done]]:
+    """Build the mixture of a plan into its folder; gives each source's `Built`, in the order of the recipe.
 
     Raises:
-        UserError: for whatever the user can mend. The folder then holds no manifest; the sources that are complete are
+        UserError: for whatever the user can fix. The folder then holds no manifest; the sources that are complete are
             kept for the next build.
     """
     out = plan.options.out
     _require_importable(plan)
-    try:
+    with os_errors(MixtureError, out):
         _require_room(plan, overwrite=overwrite)
         with locked(out):
             _prepare(plan, overwrite=overwrite)
-            found = run_sources(plan, jobs=jobs, watcher=watcher)
-            results = [found[bound.block.label] for bound in plan.sources]
-            for result in results:
-                _require_count(result.entry, plan.options)
-            manifest = _manifest(plan, [result.entry for result in results])
+            done = _build_sources(plan, jobs=jobs, listener=listener)
+            for one in done:
+                _require_count(one.result.entry, plan.options)
+            manifest = _manifest(plan, [one.result.entry for one in done])
             sweep(out, manifest)
             write_card(out / CARD, manifest)
             write_manifest(out, manifest)
-    except OSError as error:
-        raise MixtureError(f"{error.filename or out}: {os_reason(error)}") from None
-    return manifest, results
+    return manifest, done
+
+
+def _build_sources(plan: Plan, *, jobs: int, listener: Listener) -> list[Done]:
+    """Every source of a plan, the longest first, `jobs` at a time; gives them in the order of the recipe."""
+    by_cost = sorted(plan.sources, key=cost, reverse=True)
+    options = plan.options
+    tasks = [Task(bound.block.label, partial(build_source, bound, options), options.out) for bound in by_cost]
+    found = run_tasks(tasks, jobs=jobs, preload=build_source.__module__, listener=listener)
+    return [found[bound.block.label] for bound in plan.sources]
+
+
+def cost(bound: BoundSource) -> tuple[bool, int]:
+    """What predicts how long a source takes: whether it is tokenised, then the bytes of its files."""
+    num_bytes = sum(path.stat().st_size for path in set(bound.files.values()))
+    return bool(named_by(bound.steps, "tokenizer")), num_bytes
 
 
 def _require_importable(plan: Plan) -> None:
@@ -84,23 +95,14 @@ def _require_room(plan: Plan, *, overwrite: bool) -> None:
             )
 
 
-@contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Keep other runs out of the folder; a run that is killed frees it.
+def locked(out: Path) -> AbstractContextManager[None]:
+    """Keep other runs out of the folder; the system frees it when a run is killed.
 
     Raises:
         MixtureError: when another run writes there.
     """
-    (out / STATE).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / STATE / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise MixtureError(f"{out}: another run is writing into this folder; wait for it or name another") from None
-    try:
-        yield
-    finally:
-        lock.release()
+    busy = MixtureError(f"{out}: another run is writing into this folder; wait for it or name another")
+    return held(out / STATE / "lock", busy=busy)
 
 
 def _prepare(plan: Plan, *, overwrite: bool) -> None:

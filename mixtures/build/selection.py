@@ -78,9 +78,15 @@ def select(offered: Mapping[str, Offered], choice: Choice, *, where: str) -> Sel
     found = []
     for name, (source, records) in offered.items():
         if name in choice.exclude:
-            found.append(LeftOut(name, records, "exclude_source", "named by --exclude-source"))
+            found.append(
+                LeftOut(name=name, records=records, option="exclude_source", because="named by --exclude-source")
+            )
         elif choice.commercial_only and (because := _forbidding(source, choice.with_images)):
-            found.append(LeftOut(name, records, "commercial_only", f"commercial use of its {because}"))
+            found.append(
+                LeftOut(
+                    name=name, records=records, option="commercial_only", because=f"commercial use of its {because}"
+                )
+            )
     if found and len(found) == len(offered):
         reasons = "; ".join(f"{one.name}: {one.because}" for one in found)
         raise MixtureError(f"{where}: no source is left, expected one or more ({reasons})")

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from mix665k.mixtures.build.expectation import CONTAMINATION
 from mix665k.mixtures.card.front_matter import about_of
-from mix665k.schemas.manifest import Manifest
+from mix665k.schemas.manifest import CONTAMINATION, Manifest
 
 _LEFT_OUT = {"exclude_source": "--exclude-source", "commercial_only": "--commercial-only"}
 

@@ -57,7 +57,9 @@ def build(
     from mix665k.mixtures.build.run import build as build_mixture
 
     with build_progress(plan, console=Console(stderr=True)) as progress:
-        manifest, results = build_mixture(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, watcher=progress)
+        manifest, results = build_mixture(
+            plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, listener=progress
+        )
     show_result(Console(), manifest, results)
     typer.echo(f"wrote {out}, row hash {manifest.row_hash[:16]}")
 

@@ -13,7 +13,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mix665k.mixtures.build.expectation import CONTAMINATION
 from mix665k.mixtures.build.run import clear_work, locked, sweep
 from mix665k.mixtures.card.card import CARD, write_card
 from mix665k.mixtures.contamination.findings import Dropped, Kind
@@ -26,6 +25,7 @@ from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.files import write_whole
 from mix665k.schemas.manifest import (
     CLEANED,
+    CONTAMINATION,
     MANIFEST,
     MAX_EXAMPLES,
     STATE,

@@ -192,7 +192,8 @@ class ShardWriter:
         for i, (part, rows, row_hash) in enumerate(self._parts):
             path = part.with_name(shard_name(self._name, i, len(self._parts)))
             part.replace(path)
-            shards.append(Shard(f"data/{path.name}", rows, path.stat().st_size, sha256_of(path), row_hash))
+            num_bytes, sha256 = path.stat().st_size, sha256_of(path)
+            shards.append(Shard(f"data/{path.name}", rows=rows, bytes=num_bytes, sha256=sha256, row_hash=row_hash))
         return shards
 
     def _part(self) -> Path:

@@ -80,7 +80,7 @@ def _look_through(folder: Path, manifest: Manifest, *, sample: int, jobs: int, a
         advance(records / whole)
 
     if jobs > 1:
-        found = gather(list(tasks.values()), jobs=jobs, preload=PRELOAD, heard=heard)
+        found = gather(list(tasks.values()), jobs=jobs, preload=PRELOAD, report=heard)
     else:
         found = {label: task.work(heard) for label, task in tasks.items()}
     return [found[path] for path in dict.fromkeys(shard.path for _, shard in shards)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mix665k.mixtures.build.expectation import is_held
+from mix665k.mixtures.build.plan import is_held
 from mix665k.mixtures.build.recipes import load_recipe
 from mix665k.mixtures.storage.integrity import funnel_faults, unequal
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, Audit, audit_source, has_all

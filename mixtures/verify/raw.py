@@ -126,7 +126,7 @@ def _rebuild(
     def heard(num_bytes: int, records: int) -> None:  # noqa: ARG001, see `tasks.Report`
         advance(num_bytes / whole)
 
-    return rebuilt | gather(tasks, jobs=jobs, preload=PRELOAD, heard=heard)
+    return rebuilt | gather(tasks, jobs=jobs, preload=PRELOAD, report=heard)
 
 
 def _cost(entry: SourceEntry) -> tuple[bool, int]:

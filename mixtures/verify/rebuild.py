@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mix665k.builders.bind import BoundSource
-from mix665k.mixtures.build.assign_ids import was_there
-from mix665k.mixtures.build.expectation import CONTAMINATION
 from mix665k.mixtures.build.plan import Options, named_by
 from mix665k.mixtures.build.reuse_key import TOKENIZER, hash_tokenizer, input_fault
-from mix665k.mixtures.build.worker import begin, finished_rows, make_entry
+from mix665k.mixtures.build.source import begin, finished_rows, make_entry, was_there
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.parallel import Report
 from mix665k.mixtures.storage.parquet import Filling, shard_name, to_rows
 from mix665k.schemas.errors import UserError
-from mix665k.schemas.manifest import InputFile, Shard, SourceEntry
+from mix665k.schemas.manifest import CONTAMINATION, InputFile, Shard, SourceEntry
 
 PRELOAD = "mix665k.mixtures.verify.rebuild"
 """What the processes of a verification import beforehand."""
@@ -71,7 +69,7 @@ def _rebuild(request: RebuildRequest, report: Report, faults: list[str]) -> Rebu
         shards[0].add(to_rows(entry.name, []))
     names = [f"data/{shard_name(entry.name, i, len(shards))}" for i in range(len(shards))]
     made = [Shard(name, shard.rows, 0, "", shard.row_hash) for name, shard in zip(names, shards, strict=True)]
-    again = make_entry(bound, "", [], run.funnel(), made)
+    again = make_entry(bound, run.funnel(), made, key="", inputs=[])
     return Rebuilt(faults, again, [one.record for one in sampler.drawn(entry.name)])
 
 

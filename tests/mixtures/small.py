@@ -64,7 +64,7 @@ def build_small(folder: Path) -> Path:
         (raw / f"{name}.json").write_text(json.dumps([*records, LONG] if name == "mine" else records))
     (folder / "small.yaml").write_text(RECIPE)
     plan = make_plan(str(folder / "small.yaml"), Options(raw, folder / "mixture"))
-    build(plan, jobs=1, overwrite=False, watcher=SilentWatcher())
+    build(plan, jobs=1, overwrite=False, listener=SilentWatcher())
     return folder / "mixture"
 
 

@@ -36,7 +36,7 @@ def raw(made_up_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(raw: Path, folder: Path, *, rows_per_shard: int = 65_536) -> Mixture:
     (folder / "sharded.yaml").write_text(RECIPE)
     plan = make_plan(folder / "sharded.yaml", Options(raw, folder / "mixture", rows_per_shard=rows_per_shard))
-    build(plan, jobs=2, overwrite=False, watcher=SilentWatcher())
+    build(plan, jobs=2, overwrite=False, listener=SilentWatcher())
     return Mixture.open(folder / "mixture")
 
 
@@ -70,9 +70,9 @@ def test_all_shards_are_reused(raw: Path, sharded: Mixture, tmp_path: Path) -> N
     first = built(raw, tmp_path, rows_per_shard=ROWS_PER_SHARD)
     watcher = SilentWatcher()
     plan = make_plan(tmp_path / "sharded.yaml", Options(raw, tmp_path / "mixture", rows_per_shard=ROWS_PER_SHARD))
-    manifest, _ = build(plan, jobs=1, overwrite=False, watcher=watcher)
+    manifest, _ = build(plan, jobs=1, overwrite=False, listener=watcher)
     assert manifest == first.manifest == sharded.manifest
-    assert all(result.reused for result in watcher.results)
+    assert all(done.result.reused for done in watcher.done)
 
 
 def test_it_is_verified_against_its_raw_files_and_its_export(sharded: Mixture, raw: Path, tmp_path: Path) -> None:

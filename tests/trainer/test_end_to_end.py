@@ -70,7 +70,7 @@ def test_both_stages_run_on_the_real_excerpts_and_their_pictures(tmp_path: Path)
     options = Options(
         SHARED / "raw", tmp_path / "mixture", only=only, images=SHARED / "images", on_missing_image="drop"
     )
-    build(make_plan(recipe, options), jobs=2, overwrite=False, watcher=SilentWatcher())
+    build(make_plan(recipe, options), jobs=2, overwrite=False, listener=SilentWatcher())
     named = {path.relative_to(SHARED / "images").as_posix() for path in (SHARED / "images").rglob("*.jpg")}
     manifest = load_manifest(tmp_path / "mixture")
     assert 12 <= manifest.conversations < 100

@@ -30,8 +30,8 @@ sources:
 def run(recipe: Path | str, options: Options, *, jobs: int = 2, overwrite: bool = False) -> tuple[Manifest, list[str]]:
     """The manifest, and the names of the sources that were not built again."""
     watcher = SilentWatcher()
-    manifest, _ = build(make_plan(str(recipe), options), jobs=jobs, overwrite=overwrite, watcher=watcher)
-    return manifest, sorted(result.entry.name for result in watcher.results if result.reused)
+    manifest, _ = build(make_plan(str(recipe), options), jobs=jobs, overwrite=overwrite, listener=watcher)
+    return manifest, sorted(done.label for done in watcher.done if done.result.reused)
 
 
 def written(folder: Path, text: str, name: str = "recipe.yaml") -> Path:

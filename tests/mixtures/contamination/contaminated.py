@@ -45,7 +45,7 @@ def build_contaminated(folder: Path) -> Path:
     sources = [{"source": "llava_json", "name": name, "files": {"records": f"{name}.json"}} for name in RECORDS]
     (folder / "recipe.yaml").write_text(json.dumps({"name": "contaminated", "sources": sources}))
     plan = make_plan(str(folder / "recipe.yaml"), Options(folder / "raw", folder / "mixture"))
-    build(plan, jobs=1, overwrite=False, watcher=SilentWatcher())
+    build(plan, jobs=1, overwrite=False, listener=SilentWatcher())
     return folder / "mixture"
 
 

@@ -30,7 +30,7 @@ def excerpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("excerpt") / "mixture"
     options = Options(RAW, out, only=(*SETS, "refcoco"))
     plan = make_plan(str(ROOT / "tests" / "recipes" / "excerpt.yaml"), options)
-    build(plan, jobs=2, overwrite=False, watcher=SilentWatcher())
+    build(plan, jobs=2, overwrite=False, listener=SilentWatcher())
     return out
 
 

@@ -37,7 +37,7 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
         written(folder, records).rename(folder / f"{name}.json")
     (folder / "coco.yaml").write_text(RECIPE)
     plan = make_plan(str(folder / "coco.yaml"), Options(folder, folder / "mixture"))
-    build(plan, jobs=1, overwrite=False, watcher=SilentWatcher())
+    build(plan, jobs=1, overwrite=False, listener=SilentWatcher())
     return folder / "mixture"
 
 

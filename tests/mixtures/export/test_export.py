@@ -57,7 +57,7 @@ def test_a_mixture_survives_the_way_out_and_in(tiny_mixture: Path, tmp_path: Pat
     recipe = tmp_path / "again.yaml"
     recipe.write_text("{name: again, sources: [{source: llava_json, files: {records: mix.json}}]}")
     plan = make_plan(str(recipe), Options(tmp_path / "raw", tmp_path / "again"))
-    build(plan, jobs=1, overwrite=False, watcher=SilentWatcher())
+    build(plan, jobs=1, overwrite=False, listener=SilentWatcher())
 
     def said(row: dict[str, Any]) -> tuple[Any, ...]:
         return row["reference_id"], row["image"], [(turn["from"], turn["value"]) for turn in row["conversations"]]

@@ -45,8 +45,8 @@ def test_what_is_fetched_from_a_mirror_can_be_built(mirror: Publisher, tmp_path:
     assert set(files(shown.stdout).values()) == {"fetched"}
     assert not [path.name for path in raw.rglob("*") if path.suffix in (".zip", ".gz", ".part")]
     watcher = SilentWatcher()
-    build(make_plan("tiny", Options(raw, tmp_path / "mixture")), jobs=2, overwrite=False, watcher=watcher)
-    assert len(watcher.results) == 10
+    build(make_plan("tiny", Options(raw, tmp_path / "mixture")), jobs=2, overwrite=False, listener=watcher)
+    assert len(watcher.done) == 10
     asked = len(mirror.asked)
     again = run("fetch", "--raw", raw, "--mirror", mirror.url, "--format", "json")
     assert set(files(again.stdout).values()) == {"there"}

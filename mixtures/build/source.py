@@ -1,0 +1,211 @@
+"""One source, from its raw files to its shards, in a process of its own."""
+
+import gc
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from mix665k.builders.bind import BoundSource
+from mix665k.builders.funnel import Tally
+from mix665k.builders.pipeline import Run
+from mix665k.builders.raw import OnBadRecord
+from mix665k.mixtures.build.plan import Options, params_of
+from mix665k.mixtures.build.reuse_key import hash_inputs, key_of
+from mix665k.mixtures.parallel import Report
+from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, Named, ShardWriter, name, to_rows
+from mix665k.mixtures.storage.validate import RecordCheck
+from mix665k.schemas.conversation import Conversation
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import sha256_of, write_whole
+from mix665k.schemas.manifest import NOT_FOUND, STATE, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
+
+IMAGES = "images"
+"""The step of a funnel that looks for images."""
+_MISSING = "image missing"
+
+
+class Built(NamedTuple):
+    """A finished source, and whether it was there already."""
+
+    entry: SourceEntry
+    reused: bool
+
+
+def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
+    """Read, build, check and store one source, or find it built already.
+
+    Raises:
+        UserError: for whatever the user can fix.
+    """
+    gc.disable()  # millions of records without cycles: collecting them costs more than building them
+    label = bound.block.label
+    inputs = hash_inputs(bound, options.raw)
+    key = key_of(bound, inputs, options)
+    if options.images is None and (entry := _built_before(options.out, label, key)):
+        report(sum(file.bytes for file in inputs), entry.conversations)
+        return Built(msgspec.structs.replace(entry, expect=bound.block.expect), reused=True)
+    work = options.out / STATE / f"{label}.{os.getpid()}"
+    work.mkdir(parents=True, exist_ok=True)
+    run = begin(bound, options, report)
+    writer = ShardWriter(work, label, rows_per_shard=options.rows_per_shard)
+    for rows in finished_rows(run, label, options, is_there=_looks_below(options.images)):
+        writer.write(rows)
+        report(0, len(rows))
+    funnel = run.funnel()
+    if options.images and options.on_missing_image == "fail":
+        _require_images(next(step for step in funnel if step.step == IMAGES), label=label, images=options.images)
+    shards = writer.finish()
+    for shard in shards:
+        (work / Path(shard.path).name).replace(options.out / shard.path)
+    shutil.rmtree(work)
+    entry = make_entry(bound, funnel, shards, key=key, inputs=inputs)
+    if why := funnel_fault(entry):
+        raise MixtureError(f"{label}: {why}")
+    write_whole(options.out / STATE / f"{label}.json", msgspec.json.encode(entry))
+    return Built(entry, reused=False)
+
+
+def begin(bound: BoundSource, options: Options, report: Report) -> Run:
+    """A run of a source and its steps; nothing is read yet."""
+    return Run(bound, on_bad_record=options.on_bad_record, progress=lambda n: report(n, 0), limit=options.limit)
+
+
+def finished_rows(
+    run: Run, label: str, options: Options, *, is_there: Callable[[Conversation], bool] | None
+) -> Iterator[pa.RecordBatch]:
+    """The conversations of a run as the rows of a mixture: their images there, if asked, ids unique, records valid.
+
+    Raises:
+        MixtureError: for an id that occurs twice, and, unless bad records are dropped, for a record that is not valid.
+    """
+    stream = run.conversations
+    if is_there is not None:
+        tally = run.add(IMAGES)
+        stream = tally.leaving(_with_images(tally.entering(stream), tally, is_there=is_there))
+    tally = run.add("check")
+    records = _valid(
+        _named(tally.entering(stream), label=label), tally, label=label, on_bad_record=options.on_bad_record
+    )
+    while batch := list(islice(records, min(ROWS_PER_GROUP, options.rows_per_shard))):
+        yield to_rows(label, batch)
+
+
+def was_there(funnel: Iterable[FunnelStep]) -> Callable[[Conversation], bool] | None:
+    """Whether a conversation's image was there when this funnel was counted; None when nobody looked."""
+    missing = [set(step.examples.get(_MISSING, ())) for step in funnel if step.step == IMAGES]
+    return (lambda conversation: _missing_name(conversation) not in missing[0]) if missing else None
+
+
+def make_entry(
+    bound: BoundSource, funnel: list[FunnelStep], shards: list[Shard], *, key: str, inputs: list[InputFile]
+) -> SourceEntry:
+    """What a manifest says of a source."""
+    missing = [name for step in funnel for name in step.examples.pop(NOT_FOUND, [])]
+    return SourceEntry(
+        name=bound.block.label,
+        source=bound.source.name,
+        key=key,
+        inputs=inputs,
+        params=bound.params,
+        steps=[params_of(step) for step in bound.steps],
+        funnel=funnel,
+        conversations=funnel[-1].conversations.left,
+        pairs=funnel[-1].pairs.left,
+        shards=shards,
+        expect=bound.block.expect,
+        not_found=missing,
+    )
+
+
+def _built_before(out: Path, label: str, key: str) -> SourceEntry | None:
+    """The entry of a source built under this key whose shards are intact."""
+    try:
+        entry = msgspec.json.decode((out / STATE / f"{label}.json").read_bytes(), type=SourceEntry)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None  # never built, or by another version: it is built now
+    intact = all((out / s.path).is_file() and sha256_of(out / s.path) == s.sha256 for s in entry.shards)
+    return entry if entry.key == key and intact else None
+
+
+def _looks_below(images: Path | None) -> Callable[[Conversation], bool] | None:
+    """Whether a conversation's image lies below this folder."""
+    return None if images is None else lambda conversation: (images / str(conversation.image)).is_file()
+
+
+def _with_images(
+    conversations: Iterable[Conversation], tally: Tally, *, is_there: Callable[[Conversation], bool]
+) -> Iterator[Conversation]:
+    """Conversations whose image is there, or that have none; the ids of all others are kept in the funnel."""
+    for conversation in conversations:
+        if conversation.image is None or is_there(conversation):
+            yield conversation
+        else:
+            tally.drop(_MISSING, pairs=len(conversation.pairs))
+            # all of them, without a limit: a verification must leave out the same ones
+            tally.note(_MISSING, _missing_name(conversation), limit=None)
+
+
+def _missing_name(conversation: Conversation) -> str:
+    return f"{conversation.id}: {conversation.image}"
+
+
+def _require_images(step: FunnelStep, *, label: str, images: Path) -> None:
+    """No image was missing.
+
+    Raises:
+        MixtureError: with their number.
+    """
+    if missing := step.noted.get(_MISSING):
+        first = step.examples[_MISSING][0].partition(": ")[2]
+        raise MixtureError(
+            f"{label}: {missing:,} records have no image under {images}, the first is {first}; "
+            "get the images or pass --on-missing-image drop"
+        )
+
+
+def _named(conversations: Iterable[Conversation], *, label: str) -> Iterator[Named]:
+    """Conversations with their ids: `<source>/<raw id>`, and `#k` where a raw id can give several.
+
+    Raises:
+        MixtureError: when an id occurs twice.
+    """
+    times: dict[str, int] = {}
+    seen: set[str] = set()
+    for conversation in conversations:
+        identifier = f"{label}/{conversation.id}"
+        if conversation.several:
+            k = times.get(conversation.id, 0)
+            times[conversation.id] = k + 1
+            identifier = f"{identifier}#{k}"
+        if identifier in seen:
+            raise MixtureError(f"{label}: id {identifier!r} occurs twice, expected once; is a raw file repeated?")
+        seen.add(identifier)
+        yield name(identifier, conversation)
+
+
+def _valid(records: Iterable[Named], tally: Tally, *, label: str, on_bad_record: OnBadRecord) -> Iterator[Named]:
+    """Records that agree with the published schema and the rules of conversations, counted as they leave.
+
+    Raises:
+        MixtureError: for one that does not, unless bad records are dropped.
+    """
+    check = RecordCheck()
+    for record in records:
+        why = check.record(record, source=label)
+        pairs = record.conversation.pairs
+        if why is None:
+            tally.leave(record.conversation)
+            yield record
+        elif on_bad_record == "drop":
+            tally.drop("bad record", f"{record.id}: {why}", pairs=len(pairs))
+        else:
+            origins = ", ".join(pair.origin for pair in pairs[:3])
+            raise MixtureError(
+                f"{label}: {record.id} (from {origins}): {why}; fix the raw record or pass --on-bad-record drop"
+            )
