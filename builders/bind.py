@@ -129,6 +129,10 @@ def _bind_step(context: _Context, entry: StepEntry) -> BoundStep:
     if name not in STEPS:
         raise RecipeError(f"{context.where}: no step {name!r}{did_you_mean(name, STEPS)}")
     context = context.inside(name)
+    if isinstance(given, str):
+        if (short := STEPS[name].short) is None:
+            raise RecipeError(f"{context.where}: got {given!r}, expected {{parameter: value}}; see `mix steps {name}`")
+        given = {short: given}
     params, nested = _bind_params(context, STEPS[name].function, given)
     inner = {key: [_bind_step(context.inside(key), e) for e in entries] for key, entries in nested.items()}
     bound = BoundStep(STEPS[name], params, inner)

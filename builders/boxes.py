@@ -7,6 +7,7 @@ from mix665k.builders.draw import Draw
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.sentences import fold, upper_first, with_period
 from mix665k.schemas.conversation import Pair
+from mix665k.schemas.prompts import REGION_QUESTIONS
 
 Convention = Literal["square", "plain"]
 Outside = Literal["clip", "drop"]
@@ -94,9 +95,5 @@ class RegionPairs(NamedTuple):
             self.note("box collapses when rounded", origin)
         sentence = with_period(sentence)
         if self.draw.rank(origin) % 2:
-            return Pair(f"Please provide a short description for this region: {text}.", upper_first(sentence), origin)
-        return Pair(
-            f"Please provide the bounding box coordinate of the region this sentence describes: {sentence}",
-            text,
-            origin,
-        )
+            return Pair(f"{REGION_QUESTIONS['describe_region']}{text}.", upper_first(sentence), origin)
+        return Pair(f"{REGION_QUESTIONS['locate_region']}{sentence}", text, origin)

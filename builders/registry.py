@@ -243,10 +243,11 @@ def known_source(name: str) -> Source:
 
 
 class Step(NamedTuple):
-    """Conversations in, conversations out."""
+    """Conversations in, conversations out; `short` is the parameter that `step: value` gives, if it has that form."""
 
     name: str
     function: StepFunction
+    short: str | None = None
 
 
 SOURCES: dict[str, Source] = {}
@@ -291,9 +292,13 @@ def _fault(about: About, trail: tuple[Lead, ...]) -> str | None:
     return None
 
 
-def step(function: StepFunction) -> StepFunction:
+def step(*, short: str | None = None) -> Callable[[StepFunction], StepFunction]:
     """Register `function(conversations, tally, *, parameters)` as a step under its own name."""
-    name: Any = function.__name__
-    assert name not in STEPS, name
-    STEPS[name] = Step(name, function)
-    return function
+
+    def register(function: StepFunction) -> StepFunction:
+        name: Any = function.__name__
+        assert name not in STEPS, name
+        STEPS[name] = Step(name, function, short)
+        return function
+
+    return register

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^\w+$")]
-Step = str | dict[str, dict[str, Any]]
+Step = str | dict[str, dict[str, Any] | str]
 
 
 class Expect(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -25,7 +25,9 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     )
     files: Annotated[dict[str, str], msgspec.Meta(description="role: path below --raw")] = {}
     params: dict[str, Any] = {}
-    steps: Annotated[list[Step], msgspec.Meta(description="`step` or `step: {parameter: value}`")] = []
+    steps: Annotated[
+        list[Step], msgspec.Meta(description="`step`, `step: {parameter: value}` or, for `add_prompt`, `step: value`")
+    ] = []
     expect: Expect | None = None
 
     @property

@@ -12,6 +12,7 @@ from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, ByField, Download, ImageFolder, Lead, RawFile, by_origin, source
 from mix665k.builders.sentences import fold, with_period
 from mix665k.schemas.conversation import Conversation, Pair
+from mix665k.schemas.prompts import OCR_LINE, RESPONSE_FORMATS
 
 
 class Caption(msgspec.Struct, gc=False):
@@ -98,7 +99,7 @@ def textcaps(
     *,
     seed: int,
     caption: Literal["first", "drawn"] = "first",
-    prompt: str = "Provide a one-sentence caption for the provided image.",
+    prompt: str = RESPONSE_FORMATS["caption"],
     ocr_line: Literal["always", "where_tokens", "never"] = "always",
 ) -> Iterator[Conversation | Dropped]:
     """One caption per image: the first in the file, or a drawn one.
@@ -130,4 +131,4 @@ def textcaps(
 def _question(prompt: str, tokens: list[str], ocr_line: str) -> str:
     if ocr_line == "never" or (ocr_line == "where_tokens" and not tokens):
         return prompt
-    return f"{prompt}\nReference OCR token: {', '.join(tokens)}"
+    return f"{prompt}\n{OCR_LINE} {', '.join(tokens)}"

@@ -10,7 +10,7 @@ from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RecipeError
 
 
-@step
+@step()
 def drop_by_length(
     conversations: Iterable[Conversation],
     tally: Tally,
@@ -36,7 +36,7 @@ def drop_by_length(
             yield conversation
 
 
-@step
+@step()
 def drop_by_pattern(
     conversations: Iterable[Conversation],
     tally: Tally,

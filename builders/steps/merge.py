@@ -9,7 +9,7 @@ from mix665k.builders.steps.derive import derive
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair
 
 
-@step
+@step()
 def merge_by_image(conversations: Iterable[Conversation], tally: Tally) -> Iterator[Conversation]:
     """Join the conversations of one image into one, in the order of first appearance.
 

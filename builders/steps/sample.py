@@ -18,7 +18,7 @@ from mix665k.schemas.manifest import NOT_FOUND
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
-@step
+@step()
 def sample(
     conversations: Iterable[Conversation],
     tally: Tally,

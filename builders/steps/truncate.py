@@ -16,7 +16,7 @@ _BATCH = 512
 _CHARS_PER_TOKEN = 4
 
 
-@step
+@step()
 def truncate(
     conversations: Iterable[Conversation],
     tally: Tally,

@@ -5,12 +5,13 @@ from collections.abc import Collection
 import polars as pl
 import pyarrow.compute as pc
 
-from mix665k.mixtures.storage.prompt_kinds import LAST_LINES, LINE_STARTS
+from mix665k.mixtures.storage.prompt_kinds import LINE_STARTS
 from mix665k.schemas.conversation import IMAGE_TOKEN
+from mix665k.schemas.prompts import OCR_LINE, REGION_QUESTIONS, RESPONSE_FORMATS
 
 UNANSWERABLE = "When the provided information is insufficient, respond with 'Unanswerable'."
 """VizWiz's prompt (paper, table 8)."""
-_OCR_LINE = r"Reference OCR token:[^\n]*"
+_OCR_LINE = rf"{OCR_LINE}[^\n]*"
 _OPTIONS = r"\nA\. [^\n]*(?:\n[B-Z]\. [^\n]*)*\s*$"
 """The option lines that end a multiple-choice question."""
 
@@ -21,15 +22,15 @@ def asked(questions: pl.Series, answers: pl.Series, prompts: Collection[str] = (
     Of a region it is the sentence that describes it, on whichever side that stands. `prompts` are lines that
     recipes add.
     """
-    describes = questions.str.contains(LINE_STARTS["region describe"], literal=True)
+    describes = questions.str.contains(LINE_STARTS["describe region"], literal=True)
     return normalised(bare(answers.zip_with(describes, questions), prompts))
 
 
 def bare(texts: pl.Series, prompts: Collection[str] = ()) -> pl.Series:
     """The texts without image token, response-format prompts, OCR line, option lines and region prompts."""
-    lines = "|".join([*(_escaped(line) for line in {*LAST_LINES.values(), UNANSWERABLE, *prompts}), _OCR_LINE])
+    lines = "|".join([*(_escaped(line) for line in {*RESPONSE_FORMATS.values(), UNANSWERABLE, *prompts}), _OCR_LINE])
     texts = texts.str.replace_all(IMAGE_TOKEN, "", literal=True).str.replace_all(f"(?m)^(?:{lines})$", "")
-    return texts.str.replace(_OPTIONS, "").str.replace(f"^\\s*{_escaped(LINE_STARTS['region locate'])}", "")
+    return texts.str.replace(_OPTIONS, "").str.replace(f"^\\s*{_escaped(REGION_QUESTIONS['locate_region'])}", "")
 
 
 def normalised(texts: pl.Series) -> pl.Series:

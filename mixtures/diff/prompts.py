@@ -4,22 +4,22 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from mix665k.mixtures.storage.prompt_kinds import LAST_LINES
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.manifest import Manifest
+from mix665k.schemas.prompts import RESPONSE_FORMATS, added_prompt
 
 TOKEN_PLACES = ("none", "before the question", "behind the question", "elsewhere")
 """Where the image token stands, in the order of their numbers."""
-_CAPTION = LAST_LINES["caption"]
+_CAPTION = RESPONSE_FORMATS["caption"]
 """Stands before the OCR tokens of TextCaps; all others are behind the question."""
 
 
 def known_prompts(manifests: Iterable[Manifest]) -> tuple[str, ...]:
     """The prompts of LLaVA's file and those that the recipes of these mixtures add."""
-    texts = list(LAST_LINES.values())
+    texts = list(RESPONSE_FORMATS.values())
     for manifest in manifests:
         for entry in manifest.sources:
-            texts += [step["add_prompt"]["text"] for step in entry.steps if "add_prompt" in step]
+            texts += [added_prompt(step["add_prompt"]) for step in entry.steps if "add_prompt" in step]
     return tuple(dict.fromkeys(text for text in texts if text))
 
 

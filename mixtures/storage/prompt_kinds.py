@@ -5,20 +5,17 @@ import pyarrow as pa
 
 from mix665k.mixtures.storage.published_counts import RECORDS, UNTOLD
 from mix665k.schemas.conversation import IMAGE_TOKEN
+from mix665k.schemas.prompts import OCR_LINE, REGION_QUESTIONS, RESPONSE_FORMATS
 
 NO_PROMPT = "none"
-LAST_LINES = {
-    "short answer": "Answer the question using a single word or phrase.",
-    "option letter": "Answer with the option's letter from the given choices directly.",
-    "caption": "Provide a one-sentence caption for the provided image.",
-}
+LAST_LINES = {name.replace("_", " "): text for name, text in RESPONSE_FORMATS.items()}
 LINE_STARTS = {
-    "region describe": "Please provide a short description for this region: [",
-    "region locate": "Please provide the bounding box coordinate of the region this sentence describes: ",
+    "describe region": f"{REGION_QUESTIONS['describe_region']}[",
+    "locate region": REGION_QUESTIONS["locate_region"],
 }
 _OCR_FORM = "caption, OCR line"
-_OCR_LINES = f"{LAST_LINES['caption']}\nReference OCR token:"
-FORMS = (NO_PROMPT, "short answer", "option letter", _OCR_FORM, "caption", "region describe", "region locate")
+_OCR_LINES = f"{LAST_LINES['caption']}\n{OCR_LINE}"
+FORMS = (NO_PROMPT, "short answer", "option letter", _OCR_FORM, "caption", "describe region", "locate region")
 """The response-format prompts of LLaVA's file."""
 
 OTHER_IMAGES = "other images"
@@ -27,8 +24,8 @@ _COCO = {
     NO_PROMPT: "llava_instruct",
     "short answer": UNTOLD,
     "option letter": "aokvqa",
-    "region describe": "refcoco",
-    "region locate": "refcoco",
+    "describe region": "refcoco",
+    "locate region": "refcoco",
 }
 SOURCES = [UNTOLD if name == "vqav2" else name for name in RECORDS if name != "okvqa"]
 SOURCES += ["coco, caption", OTHER_IMAGES]

@@ -6,7 +6,8 @@ import pytest
 
 from mix665k.schemas.conversation import Conversation, values
 from mix665k.schemas.errors import RecipeError
-from tests.builders.building import bound_step, flow, run_step, talk
+from mix665k.schemas.prompts import RESPONSE_FORMATS
+from tests.builders.building import bound_step, build, flow, run_step, talk
 
 
 def _pairs(conversation: Conversation) -> list[tuple[str, str, str]]:
@@ -60,6 +61,23 @@ def test_add_prompt_stands_behind_the_first_question_only() -> None:
 
     assert _pairs(prompted) == [("q1\nBe brief.", "a1", "1/0"), ("q2", "a2", "1/1")]
     assert prompted.history == ("prompt added",)
+
+
+@pytest.mark.parametrize("prompt", sorted(RESPONSE_FORMATS))
+def test_a_named_prompt_adds_its_text(prompt: str) -> None:
+    named = run_step("add_prompt", [talk("1", ("q", "a"))], prompt=prompt)
+    written = run_step("add_prompt", [talk("1", ("q", "a"))], text=RESPONSE_FORMATS[prompt])
+
+    assert named == written
+    assert named.pairs[0][0] == f"q\n{RESPONSE_FORMATS[prompt]}"
+
+
+def test_a_recipe_names_a_prompt_without_braces() -> None:
+    [short] = build("okvqa", steps=[{"add_prompt": "short_answer"}], limit=1).conversations
+    [long] = build("okvqa", steps=[{"add_prompt": {"prompt": "short_answer"}}], limit=1).conversations
+
+    assert short == long
+    assert short.pairs[0].question.endswith("?\nAnswer the question using a single word or phrase.")
 
 
 def test_add_prompt_can_stand_behind_all_questions() -> None:

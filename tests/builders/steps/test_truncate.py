@@ -147,9 +147,9 @@ def test_truncation_needs_a_tokenizer_and_a_known_template() -> None:
 
 
 def test_the_samples_surviving_conversations_are_counted_in_the_samples_funnel(words: str) -> None:
-    steps = [{"sample": {"count": 2, "surviving": [{"truncate": {"max_tokens": 40, "tokenizer": words}}]}}]
+    steps: list[Any] = [{"sample": {"count": 2, "surviving": [{"truncate": {"max_tokens": 40, "tokenizer": words}}]}}]
 
-    result = build("sharegpt", steps=list(steps))
+    result = build("sharegpt", steps=steps)
 
     assert [c.id for c in result.conversations] == ["mIll01a_7", "kItE22b_0"]
     assert result.funnel[1].conversations.changes == {"truncate: question fills the limit": -1}

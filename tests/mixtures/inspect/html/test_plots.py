@@ -45,7 +45,7 @@ def test_prompt_forms_yes_no_and_letters(found: Inspection) -> None:
         "none": [1, 0, 0, 0],
         "short answer": [0, 1, 0, 0],
         "option letter": [0, 0, 1, 0],
-        "region describe": [0, 0, 0, 1],
+        "describe region": [0, 0, 0, 1],
     }
     yes_no = traces(plots.yes_and_no(found))
     assert {name: (bar["y"], bar["x"]) for name, bar in yes_no.items()} == {
