@@ -227,7 +227,11 @@ class Mixture:
         request = None
         if raw is not None:
             request = RawRequest(
-                Path(raw), sample, tuple(sources), tokenizer, None if ids_from is None else Path(ids_from)
+                Path(raw),
+                sample=sample,
+                only=tuple(sources),
+                tokenizer=tokenizer,
+                ids_from=None if ids_from is None else Path(ids_from),
             )
         found = verify_all(self.path, request, jobs=jobs or os.cpu_count() or 1, bar=no_bar)
         if published is not None:

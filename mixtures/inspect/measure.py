@@ -88,7 +88,7 @@ def spread_of(values: pl.Series) -> Spread | None:
     if values.is_empty():
         return None
     p50, p95, most = (int(values.quantile(q, interpolation="nearest") or 0) for q in (0.5, 0.95, 1.0))
-    return Spread(round(float(values.to_numpy().mean()), 2), p50, p95, most)
+    return Spread(mean=round(float(values.to_numpy().mean()), 2), p50=p50, p95=p95, max=most)
 
 
 def _tokens(frame: pl.DataFrame) -> Tokens | None:

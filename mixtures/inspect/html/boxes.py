@@ -1,4 +1,8 @@
-"""Region boxes of a record's turns, back on the image."""
+"""Region boxes of a record's turns, back on the image.
+
+They are undone by `builders.boxes.pixels`, the inverse of the function that wrote them; so that a shared mistake is
+seen, the test draws pages in a browser and measures pixels.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -55,7 +59,7 @@ def spans(turns: Sequence[str], *, size: Size | None, convention: Convention) ->
             if match[0] not in known:
                 left, top, right, bottom = (float(edge) for edge in match.groups())
                 edges = (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
-                known[match[0]] = _drawn(len(known) + 1, edges, size, convention)
+                known[match[0]] = _drawn(len(known) + 1, edges, size=size, convention=convention)
             pieces += [Span(turn[end : match.start()], None), Span(match[0], known[match[0]])]
             end = match.end()
         pieces.append(Span(turn[end:], None))
@@ -72,7 +76,7 @@ def place_tags(boxes: Sequence[DrawnBox], *, canvas: Size) -> dict[int, Box]:
         x, y, wide, high = drawn.box
         lefts = [_within(left, canvas.width - width) for left in (x, x + wide - width)]
         tops = [_within(top, canvas.height - height) for top in (y - height, y + high, y)]
-        tags = [Box(left, top, width, height) for top in tops for left in lefts]
+        tags = [Box(x=left, y=top, width=width, height=height) for top in tops for left in lefts]
         placed[drawn.number] = min(tags, key=lambda tag: sum(_overlap(tag, other) for other in placed.values()))
     return placed
 
@@ -88,12 +92,13 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def _drawn(
-    number: int, edges: tuple[float, float, float, float], size: Size | None, convention: Convention
+    number: int, edges: tuple[float, float, float, float], *, size: Size | None, convention: Convention
 ) -> DrawnBox:
     colour = COLOURS[(number - 1) % len(COLOURS)]
     if size is None:
-        return DrawnBox(number, colour, pixels(edges, WHOLE_SQUARE, "plain"), outside=False)
+        box = pixels(edges, WHOLE_SQUARE, "plain")
+        return DrawnBox(number=number, colour=colour, box=box, outside=False)
     box = pixels(edges, size, convention)
     slack = _ROUNDED_OFF * max(size) + 1
-    inner = Box(box.x + slack, box.y + slack, box.width - 2 * slack, box.height - 2 * slack)
-    return DrawnBox(number, colour, box, outside=leaves(inner, size))
+    inner = Box(x=box.x + slack, y=box.y + slack, width=box.width - 2 * slack, height=box.height - 2 * slack)
+    return DrawnBox(number=number, colour=colour, box=box, outside=leaves(inner, size))

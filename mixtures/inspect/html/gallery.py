@@ -75,7 +75,13 @@ def make_gallery(
     boxes = [box for card in cards for box in card.boxes]
     pictures = [card.picture for card in cards if card.picture]
     num_shown = sum(picture.uri is not None for picture in pictures)
-    return Gallery(cards, num_shown, len(pictures) - num_shown, len(boxes), sum(box.outside for box in boxes))
+    return Gallery(
+        cards=cards,
+        num_shown=num_shown,
+        num_absent=len(pictures) - num_shown,
+        num_boxes=len(boxes),
+        num_outside=sum(box.outside for box in boxes),
+    )
 
 
 def _card(sampled: Sampled, images: Path | None, convention: Convention) -> Card:
@@ -102,10 +108,16 @@ def _card(sampled: Sampled, images: Path | None, convention: Convention) -> Card
 
 
 def _bubble(role: str, texts: list[list[Span]], i: int) -> Bubble:
-    """The turn `i`; its pair is itself and the turn before or behind it."""
+    """The turn `i`; its pair is itself and the turn before or after it."""
     pair = texts[i - i % 2 : i - i % 2 + 2]
     num_chars = sum(len(span.text) for span in texts[i])
-    return Bubble(role, _with_image_token(texts[i]), _boxes(pair), num_chars, num_chars > _LONG_TEXT)
+    return Bubble(
+        role=role,
+        spans=_with_image_token(texts[i]),
+        boxes=_boxes(pair),
+        num_chars=num_chars,
+        folded=num_chars > _LONG_TEXT,
+    )
 
 
 def _boxes(texts: list[list[Span]]) -> list[DrawnBox]:

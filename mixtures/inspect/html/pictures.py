@@ -23,17 +23,17 @@ class Picture(NamedTuple):
     """
 
     path: str
-    size: Size | None
-    uri: str | None
-    why: str
+    size: Size | None = None
+    uri: str | None = None
+    why: str = ""
 
 
 def read_picture(path: str, *, folder: Path | None) -> Picture:
     """The image of a record, as its pixels are stored: a turn that only EXIF tells of is not made, as in training."""
     if folder is None:
-        return Picture(path, None, None, "no images folder was given")
+        return Picture(path, why="no images folder was given")
     if not is_inside(path):
-        return Picture(path, None, None, "not a path below the images folder")
+        return Picture(path, why="not a path below the images folder")
     try:
         with Image.open(folder / path, formats=FORMATS) as image:
             size = Size(*image.size)
@@ -41,10 +41,10 @@ def read_picture(path: str, *, folder: Path | None) -> Picture:
             small = image.convert("RGB")
             small.thumbnail((LONG_SIDE_PX, LONG_SIDE_PX))
     except FileNotFoundError:
-        return Picture(path, None, None, "not in the images folder")
+        return Picture(path, why="not in the images folder")
     except UNDECODABLE as error:
-        return Picture(path, None, None, f"cannot be shown: {' '.join(str(error).split())}")
-    return Picture(path, size, _data_uri(small), "")
+        return Picture(path, why=f"cannot be shown: {' '.join(str(error).split())}")
+    return Picture(path, size=size, uri=_data_uri(small))
 
 
 def _data_uri(image: Image.Image) -> str:

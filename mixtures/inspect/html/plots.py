@@ -1,4 +1,8 @@
-"""The plots of a page, as Plotly has them; the page's script adds the colours of its theme."""
+"""The plots of a page, as Plotly has them.
+
+Text, grid and background get their colours from the page's script, in the browser, so that one file serves light and
+dark themes and print.
+"""
 
 from collections.abc import Callable, Sequence
 from html import escape
@@ -54,7 +58,7 @@ def shares(found: Inspection) -> Plot:
     wholes = [sum(column) for column in zip(*counts, strict=True)]
     for i, (one, mine) in enumerate(zip(found.sources, counts, strict=True)):
         hatch = "/" if one.text_only == one.records else ""
-        bars.append(_stacked(one.name, rows, mine, wholes, colour=colour_of(i), hatch=hatch))
+        bars.append(_stacked(one.name, rows=rows, counts=mine, wholes=wholes, colour=colour_of(i), hatch=hatch))
     return _bars("shares", bars, num_rows=3, label=f"shares of the sources in records, pairs and {unit}")
 
 
@@ -71,7 +75,8 @@ def prompt_forms(found: Inspection) -> Plot:
     for i, form in enumerate(FORMS):
         counts = [one.prompt_forms.get(form, 0) for one in found.sources]
         if any(counts):
-            bars.append(_stacked(form, rows, counts, wholes, colour=_REST if form == "none" else colour_of(i - 1)))
+            colour = _REST if form == "none" else colour_of(i - 1)
+            bars.append(_stacked(form, rows=rows, counts=counts, wholes=wholes, colour=colour))
     return _bars("forms", bars, num_rows=len(rows), label="prompt forms of each source")
 
 
@@ -87,7 +92,10 @@ def yes_and_no(found: Inspection) -> Plot | None:
         "no": ([no for _, no in counts], "#e15759"),
         "other": ([whole - yes - no for (yes, no), whole in zip(counts, wholes, strict=True)], _REST),
     }
-    bars = [_stacked(name, rows, values, wholes, colour=colour) for name, (values, colour) in parts.items()]
+    bars = [
+        _stacked(name, rows=rows, counts=values, wholes=wholes, colour=colour)
+        for name, (values, colour) in parts.items()
+    ]
     return _bars("yes-no", bars, num_rows=len(rows), label="share of yes and no in the answers of each source")
 
 
@@ -101,7 +109,7 @@ def letters(found: Inspection) -> Plot | None:
     bars = []
     for i, letter in enumerate(LETTERS):
         counts = [one.answers.letters[letter] for one in some if one.answers]
-        bars.append(_stacked(letter, rows, counts, wholes, colour=colour_of(i)))
+        bars.append(_stacked(letter, rows=rows, counts=counts, wholes=wholes, colour=colour_of(i)))
     return _bars("letters", bars, num_rows=len(rows), label="balance of the options' letters")
 
 
@@ -109,12 +117,13 @@ def lengths(found: Inspection) -> list[Plot]:
     """How long the records of each source are: in pairs, and in tokens or else words."""
     sources = found.sources
     pairs = [one.pairs_per_record for one in sources]
-    plots = [_ridges(sources, pairs_axis(_longest(pairs)), pairs, lambda bins: bins.pairs)]
+    plots = [_ridges(sources, pairs_axis(_longest(pairs)), spreads=pairs, bins=lambda bins: bins.pairs)]
     if found.total.tokens:
         tokens = [one.tokens.per_record if one.tokens else None for one in sources]
-        return [*plots, _ridges(sources, tokens_axis(_longest(tokens)), tokens, lambda bins: bins.tokens or {})]
+        axis = tokens_axis(_longest(tokens))
+        return [*plots, _ridges(sources, axis, spreads=tokens, bins=lambda bins: bins.tokens or {})]
     words = [one.words_per_record for one in sources]
-    return [*plots, _ridges(sources, words_axis(_longest(words)), words, lambda bins: bins.words)]
+    return [*plots, _ridges(sources, words_axis(_longest(words)), spreads=words, bins=lambda bins: bins.words)]
 
 
 def funnel(one: Numbers, *, colour: str) -> Plot:
@@ -163,7 +172,7 @@ def _longest(spreads: Sequence[Spread | None]) -> int:
 
 
 def _stacked(
-    name: str, rows: Sequence[str], counts: Sequence[int], wholes: Sequence[int], *, colour: str, hatch: str = ""
+    name: str, *, rows: Sequence[str], counts: Sequence[int], wholes: Sequence[int], colour: str, hatch: str = ""
 ) -> Any:
     """One part of stacked bars that each make up a whole."""
     parts = [count / max(whole, 1) for count, whole in zip(counts, wholes, strict=True)]
@@ -197,6 +206,7 @@ def _bars(name: str, bars: list[Any], *, num_rows: int, label: str) -> Plot:
 def _ridges(
     sources: Sequence[Numbers],
     axis: Axis,
+    *,
     spreads: Sequence[Spread | None],
     bins: Callable[[Histograms], dict[int, int]],
 ) -> Plot:
@@ -248,4 +258,4 @@ def _plot(
     name: str, traces: list[Any], layout: dict[str, Any], *, height_px: int, label: str, keys: Sequence[Key] = ()
 ) -> Plot:
     figure = go.Figure(traces, {"template": "none", "height": height_px, "showlegend": False, **layout})
-    return Plot(name, figure.to_json(), height_px, label, list(keys))
+    return Plot(name=name, figure=figure.to_json(), height_px=height_px, label=label, keys=list(keys))
