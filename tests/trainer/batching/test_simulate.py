@@ -86,3 +86,29 @@ def test_every_order_has_every_example_once() -> None:
     words = examples_of(mixture)
     llava = plan_llava(words.lengths, words.has_image, layout=Layout(2, 2, 3), seed=1)
     assert sorted(real(llava.steps)) == list(range(53))
+
+
+def test_llava_fills_a_micro_batch_before_it_is_the_lightest() -> None:
+    words = np.array([1, 100, 1, 1], dtype=np.int64)
+    [step] = plan_llava(
+        words, np.array([True] * 4), layout=Layout(ranks=2, accumulation=1, per_device_batch=2), seed=0
+    )[0]
+    assert words[step[0, 0]].tolist() == [100, 1]
+    assert words[step[1, 0]].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_llava_mixes_modalities_in_the_last_batch_only(seed: int) -> None:
+    has_image = np.array([True] * 10 + [False] * 6)
+    layout = Layout(ranks=2, accumulation=1, per_device_batch=2)
+    steps = plan_llava(np.ones(16, dtype=np.int64), has_image, layout=layout, seed=seed).steps
+    images = [sorted(int(has_image[example]) for example in real(step)) for step in steps]
+    assert sorted(images[:3]) == [[0] * 4, [1] * 4, [1] * 4]
+    assert images[3:] == [[0, 0, 1, 1]]
+
+
+def test_one_image_among_texts_makes_a_batch_mixed() -> None:
+    steps = plan([[[[0, 1, 2, 3]]], [[[4, 5, 6, -1]]]])
+    mixture = [(5, True), *[(5, False)] * 6]
+    given = setting(mixture, Layout(ranks=1, accumulation=1, per_device_batch=4))
+    assert epoch_cost("made", steps, given, mode="grouped").one_modality == 1 / 2

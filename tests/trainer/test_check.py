@@ -1,0 +1,126 @@
+"""`train check`: what can be known about a run without a GPU."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from mix665k.schemas.errors import StageError, TrainingError
+from mix665k.trainer.check import check
+from mix665k.trainer.data.encode import IGNORED
+from mix665k.trainer.data.mixture import Mixture
+from mix665k.trainer.model.compose import describe
+from mix665k.trainer.run.job import Job
+from mix665k.trainer.run.stage_files import load_stage
+from mix665k.trainer.run.training_data import make_encoder
+from tests.trainer.mixtures import record, write_mixture
+from tests.trainer.running import Inputs
+
+NUM_IMAGES = 13
+
+
+@pytest.fixture
+def few(inputs: Inputs, tmp_path: Path) -> Inputs:
+    """Thirteen records with an image each, seven without, one of them too long; all images readable."""
+    rows = [record(f"a/{k}", "<image>\nWhat?", "A cat.", image=f"{k:02}.jpg") for k in range(NUM_IMAGES)]
+    rows += [record(f"b/{k}", "Why?", "So it is. " * k) for k in range(1, 7)]
+    rows += [record("b/long", "Why?", "So it is. " * 100, "And?", "Yes.")]
+    (tmp_path / "images").mkdir()
+    for k in range(NUM_IMAGES):
+        Image.new("RGB", (20, 30), (9 * k, 0, 0)).save(tmp_path / "images" / f"{k:02}.jpg")
+    return inputs._replace(mixture=write_mixture(tmp_path / "few", rows), images=tmp_path / "images")
+
+
+def job(few: Inputs, *sets: str) -> Job:
+    given = ("global_batch=4", "per_device_batch=2", "max_tokens=100", *sets)
+    return Job(
+        stage=load_stage("finetune", given),
+        mixture=str(few.mixture),
+        images=str(few.images),
+        llm=str(few.llm),
+        vision=str(few.vision),
+        out="/nowhere",
+    )
+
+
+def audit(asked: Job, *, ranks: int = 1) -> tuple[int, dict[str, str], list[str]]:
+    """The number of faults, the rows of the table and the lines below it."""
+    screen = io.StringIO()
+    faults = check(asked, ranks=ranks, console=Console(file=screen, width=200))
+    lines = [line.strip() for line in screen.getvalue().splitlines() if line.strip()]
+    split = [re.split(r" {2,}", line, maxsplit=1) for line in lines]
+    return faults, dict(one for one in split if len(one) == 2), [line for line in lines if "  " not in line]
+
+
+def test_the_numbers_are_those_of_the_rows_as_they_would_be_trained_on(few: Inputs) -> None:
+    asked = job(few)
+    faults, rows, below = audit(asked)
+    processor, config = describe(asked.llm, asked.vision, "v1")
+    encoder = make_encoder(processor.tokenizer, config, asked)
+    encoded = [encoder.encode(row) for row in Mixture(few.mixture).rows(0, 20)]
+    tokens = sum(len(one.input_ids) for one in encoded)
+    learned = sum(int((one.labels[1:] != IGNORED).sum()) for one in encoded)
+    assert (faults, below) == (0, [])
+    assert rows["mixture"].startswith("few, 20 records, row hash ")
+    assert rows["tokens"] == f"{tokens:,}, {learned / tokens:.1%} of them learned"
+    assert rows["longest"] == f"100 of 100 tokens, mean {tokens / 20:,.0f}"
+    assert rows["cut by max_tokens"] == "1 records, 2 answers"
+    assert rows["without a label"] == "0 records"
+    assert rows["train / held out"] == "20 / 0 records"
+    assert rows["global batch"] == "4 = 2 each x 2 x 1 ranks"
+    assert rows["steps"] == "6; an epoch has 6"  # four of images, two of text
+    assert rows["images"] == "13, 0 of them unusable"
+    assert rows["memory of a rank"].startswith("about 0.0 GB (weights 0.0, gradients 0.0, ")
+
+
+@pytest.mark.parametrize(
+    ("sets", "steps"),
+    [
+        (("epochs=2.5",), "15; an epoch has 6"),
+        (("epochs=0.4",), "3; an epoch has 6"),
+        (("max_steps=2",), "2; an epoch has 6"),
+        (("max_steps=20",), "6; an epoch has 6"),
+        (("remainder=drop",), "4; an epoch has 4"),
+        (("batching=padding_free",), "5; an epoch has 5"),
+    ],
+)
+def test_steps_follow_epochs_the_last_step_and_what_becomes_of_remainders(
+    few: Inputs, sets: tuple[str, ...], steps: str
+) -> None:
+    assert audit(job(few, *sets))[1]["steps"] == steps
+
+
+def test_rows_without_padding_have_none(few: Inputs) -> None:
+    assert audit(job(few, "batching=padding_free"), ranks=2)[1]["padding"].startswith("0.0%; cost 1.")
+    assert not audit(job(few), ranks=2)[1]["padding"].startswith("0.0%")
+
+
+def test_held_out_records_are_not_planned(few: Inputs) -> None:
+    rows = audit(job(few, "eval_fraction=0.5", "batching=padding_free"))[1]
+    assert (rows["train / held out"], rows["steps"]) == ("10 / 10 records", "3; an epoch has 3")
+
+
+def test_images_that_cannot_be_used_are_counted_and_the_first_ten_named(few: Inputs) -> None:
+    (few.images / "00.jpg").unlink()
+    for k in range(1, 12):
+        (few.images / f"{k:02}.jpg").write_bytes(b"GIF89a")
+    faults, rows, below = audit(job(few))
+    assert faults == 12
+    assert rows["images"] == "13, 12 of them unusable"
+    assert below[0] == "00.jpg: no such file"
+    assert len(below) == 11
+    assert all(line.startswith(f"{k:02}.jpg: cannot be decoded: ") for k, line in enumerate(below[1:10], start=1))
+    assert below[10] == "… and 2 more"
+
+
+def test_what_would_stop_the_run_stops_the_audit(few: Inputs) -> None:
+    with pytest.raises(StageError, match="global_batch 4 is no multiple of per_device_batch 2 x 3 ranks = 6"):
+        audit(job(few), ranks=3)
+    long: Any = record("c/1", "Why? " * 300, "So.")
+    own = few._replace(mixture=write_mixture(few.mixture.parent / "long", [long]))
+    with pytest.raises(TrainingError, match="1 rows have no label within max_tokens 100, the first is c/1"):
+        audit(job(own))
