@@ -80,14 +80,7 @@ class RawFiles:
         Raises:
             RawDataError: for a bad record, unless those are dropped.
         """
-        num_pairs = self._about.file(role).pairs
-        for identifier, found in self._entries(role):
-            if isinstance(found, Bad):
-                self._tally.enter()
-                self.reject(role, identifier, found.why)
-            else:
-                self._tally.enter(pairs=num_pairs(found) if num_pairs else 1)
-                yield identifier, found
+        return self._sound(role, entering=True)
 
     def index(self, role: str) -> dict[str, Any]:
         """The records of a file that others are joined with, by the text of their id.
@@ -97,13 +90,7 @@ class RawFiles:
         Raises:
             RawDataError: for a bad record, unless those are dropped.
         """
-        index: dict[str, Any] = {}
-        for identifier, found in self._entries(role):
-            if isinstance(found, Bad):
-                self._refuse(role, identifier, found.why)
-            else:
-                index[identifier] = found
-        return index
+        return dict(self._sound(role, entering=False))
 
     def reject(self, role: str, identifier: str, why: str, *, pairs: int = 1) -> None:
         """Drop a record that has entered, with its pairs, because the file is wrong.
@@ -127,22 +114,28 @@ class RawFiles:
         self._tally.note(reason, f"{identifier}: {why}")
         return reason
 
-    def _entries(self, role: str) -> Iterator[tuple[str, Any]]:
-        """(id, record or Bad) of each record: its key in a keyed file, else the text of its id field."""
+    def _sound(self, role: str, *, entering: bool) -> Iterator[tuple[str, Any]]:
+        """(id, record) of the records that are of their form and whose id is new."""
         file, path = self._about.file(role), self.paths[role]
-        name = file.id_name
+        num_pairs, id_name = file.pairs, file.id_name
         seen: set[str] = set()
         for place, identifier, found in read(file, path, self._progress):
             if isinstance(found, Bad):
-                yield identifier, Bad(found.where, f"{found.where}: {found.why}")
-            elif not name:
-                yield identifier, found
-            elif identifier not in seen:
-                seen.add(identifier)
-                yield identifier, found
+                why = f"{found.where}: {found.why}"
+            elif id_name and identifier in seen:
+                why = f"{json_path(file, place)}: this {id_name} occurs twice, expected once"
             else:
-                where = json_path(file, place)
-                yield identifier, Bad(where, f"{where}: this {name} occurs twice, expected once")
+                if id_name:
+                    seen.add(identifier)
+                if entering:
+                    self._tally.enter(pairs=num_pairs(found) if num_pairs else 1)
+                yield identifier, found
+                continue
+            if entering:
+                self._tally.enter()
+                self.reject(role, identifier, why)
+            else:
+                self._refuse(role, identifier, why)
 
 
 def read(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, str, Any]]:
