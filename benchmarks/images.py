@@ -21,7 +21,7 @@ from PIL import Image
 
 from benchmarks.measure import Cost, run
 from benchmarks.results import write_section
-from mix665k.mixtures.storage.published_counts import IMAGE_NAMES
+from mix665k.builders.published import IMAGE_NAMES
 
 HERE = Path(__file__).parent
 WORK = HERE / "work" / "images"

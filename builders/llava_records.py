@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import Download, Entry, Lead, RawFile, by_name, number_of
 from mix665k.schemas.conversation import Conversation, Pair
+
+Kind = Literal["mixture", "llava_json"]
+LLAVA_JSON: Final = "llava_json"
+"""What reports call a file in this form, beside a mixture's folder."""
 
 
 class Said(msgspec.Struct, gc=False):

@@ -7,8 +7,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from mix665k.builders.evaluation import EvaluationLayout, ImageSplits
 from mix665k.builders.funnel import Dropped, Regrouped
+from mix665k.builders.image_collections import ImageAddresses, ImageCollection, SameImages
 from mix665k.builders.licences import NO_IMAGES, Licence, Paper
+from mix665k.builders.published import Published
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import did_you_mean
 
@@ -136,6 +139,11 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
     `licence` is that of its texts. `languages` are ISO 639-1 codes, or `multilingual`; `personal_data` says what of it
     the texts may hold. A source without `images` is text only.
+
+    No module of `mixtures/` knows a source by name: what it needs to know beyond that is declared here, too.
+    `published` says how a published file shows the source, `image_collection` whose images it has, `same_images` which
+    of them another collection has too, `image_addresses` where images are that no archive holds, `evaluation` how its
+    data set publishes evaluation files, and `image_splits` what else is evaluated on the images that it trains on.
     """
 
     title: str
@@ -147,6 +155,23 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     papers: tuple[Paper, ...] = ()
     languages: tuple[str, ...] = ("en",)
     personal_data: str = ""
+    published: Published | None = None
+    image_collection: ImageCollection | None = None
+    same_images: SameImages | None = None
+    image_addresses: ImageAddresses | None = None
+    evaluation: EvaluationLayout | None = None
+    image_splits: ImageSplits | None = None
+
+    @property
+    def offered(self) -> bool:
+        """Whether somebody publishes its files; else they are the user's own, under any name."""
+        downloads = [file.download for file in self.files if file.download]
+        return any(one.folders or one.hub or one.by_hand for one in downloads)
+
+    @property
+    def image_folder(self) -> str | None:
+        """The first folder of the paths of its images; None without images, or where any may hold them."""
+        return next((images.folder.partition("/")[0] for images in self.images if images.folder), None)
 
     @property
     def image_paths(self) -> str:

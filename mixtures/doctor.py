@@ -159,7 +159,9 @@ def _shown(variable: str) -> str:
 
 def _raw_files(raw: Path) -> list[Check]:
     checks = []
-    for name in sorted(set(SOURCES) - {"llava_json"}):  # which anyone may have, under any name
+    for name in sorted(SOURCES):
+        if not SOURCES[name].about.offered:
+            continue
         needed = {file.path: not file.optional for file in SOURCES[name].about.files}
         absent = [path for path in needed if not (raw / path).is_file()]
         there = f"{len(needed) - len(absent)} of {len(needed)} files"

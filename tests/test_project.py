@@ -1,8 +1,11 @@
 """The project keeps its own rules."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.registry import SOURCES
@@ -11,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 CODE = sorted(
     path for folder in ("schemas", "builders", "mixtures", "trainer") for path in (ROOT / folder).rglob("*.py")
 )
+MIXTURES = sorted((ROOT / "mixtures").rglob("*.py"))
+FOLDERS = {folder for source in SOURCES.values() if (folder := source.about.image_folder)}
 BANNED = ("utils", "helpers", "common", "base", "manager")
 
 
@@ -22,6 +27,22 @@ def test_imports_go_one_way() -> None:
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
     assert not [path for path in CODE if path.stem in BANNED]
+
+
+@pytest.mark.parametrize("path", MIXTURES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_mixtures_know_no_source_by_name(path: Path) -> None:
+    """What fetch, contamination, diff and the others need to know, the source declares (`About`)."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        assert not [name for name in names if name.startswith("mix665k.builders.sources.")]
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert not [text for text in texts if text.partition("/")[0] in FOLDERS | SOURCES.keys()]
 
 
 def test_every_source_states_its_licence_and_where_its_files_are() -> None:

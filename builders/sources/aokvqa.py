@@ -6,9 +6,12 @@ from typing import Annotated
 import msgspec
 
 from mix665k.builders.coco import TRAIN2017, coco_id
+from mix665k.builders.evaluation import AskedQuestion, EvaluationLayout, asked_question
 from mix665k.builders.funnel import Regrouped
+from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper
 from mix665k.builders.options import Order, ask, letter_of, rotated
+from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, Lead, RawFile, by_origin, source
 from mix665k.schemas.conversation import Conversation, Pair
@@ -53,6 +56,17 @@ ABOUT = About(
             year=2022,
         ),
         COCO,
+    ),
+    published=Published(file=MIX665K, num_records=66_160, row=7, prompt_forms=("option letter",)),
+    image_collection=COCO_IMAGES,
+    evaluation=EvaluationLayout(  # github.com/allenai/aokvqa
+        name="aokvqa",
+        at="list",
+        form=AskedQuestion,
+        keys=frozenset({"image_id", "choices"}),
+        items=asked_question,
+        id="question_id",
+        collection=COCO_IMAGES,
     ),
 )
 

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from mix665k.builders.evaluation import EvaluationLayout, Item
 from mix665k.builders.funnel import Dropped
+from mix665k.builders.image_collections import VG_IMAGES
 from mix665k.builders.licences import CC_BY, VISUAL_GENOME, Licence, Paper
+from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, ImageFolder, Lead, RawFile, by_origin, source
 from mix665k.builders.sentences import upper_first
@@ -18,6 +21,17 @@ class Question(msgspec.Struct, gc=False):
     question: str
     imageId: str  # noqa: N815, the publisher's name
     answer: str
+
+
+class _Evaluated(msgspec.Struct, gc=False):
+    """A question of an evaluation file; those of the test sets have no answer."""
+
+    imageId: str  # noqa: N815, the publisher's name
+    question: str
+
+
+def _items(identifier: str, record: _Evaluated) -> Iterator[Item]:
+    yield Item(identifier, record.imageId, record.question)
 
 
 _FOLDER = "https://downloads.cs.stanford.edu/nlp/data/gqa"
@@ -58,6 +72,17 @@ ABOUT = About(
             year=2019,
         ),
         VISUAL_GENOME,
+    ),
+    published=Published(file=MIX665K, num_records=72_140, row=4),
+    image_collection=VG_IMAGES,
+    evaluation=EvaluationLayout(  # cs.stanford.edu/people/dorarad/gqa/download.html
+        name="gqa",
+        at="{}",
+        form=_Evaluated,
+        keys=frozenset({"imageId", "question"}),
+        items=_items,
+        id="question id",
+        collection=VG_IMAGES,
     ),
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mix665k.builders.licences import LLAVA, Licence, Paper
 from mix665k.builders.llava_records import llava_conversations, llava_file, llava_trail
+from mix665k.builders.published import LCS558K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, ImageFolder, source
 from mix665k.schemas.conversation import Conversation
@@ -57,6 +58,7 @@ ABOUT = About(
             year=2022,
         ),
     ),
+    published=Published(file=LCS558K, num_records=558_128),
 )
 
 

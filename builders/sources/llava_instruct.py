@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from mix665k.builders.coco import TRAIN2017
+from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import COCO, FLICKR, LLAVA, Licence
 from mix665k.builders.llava_records import llava_conversations, llava_file, llava_trail
+from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, source
 from mix665k.schemas.conversation import Conversation
@@ -28,6 +30,8 @@ ABOUT = About(
         LLAVA,
         COCO,
     ),
+    published=Published(file=MIX665K, num_records=157_712, row=1, prompt_forms=("none",)),
+    image_collection=COCO_IMAGES,
 )
 
 

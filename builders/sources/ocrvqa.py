@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import msgspec
 
 from mix665k.builders.funnel import Dropped
+from mix665k.builders.image_collections import ImageAddresses, ImageCollection
 from mix665k.builders.licences import Licence, Paper
+from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, ImageFolder, Lead, RawFile, by_name, number_of, source
 from mix665k.schemas.conversation import Conversation, Pair
@@ -55,6 +57,9 @@ ABOUT = About(
             year=2019,
         ),
     ),
+    published=Published(file=MIX665K, num_records=80_000, row=6),
+    image_collection=ImageCollection(name="ocrvqa", title="OCR-VQA", folders=("ocr_vqa",)),
+    image_addresses=ImageAddresses(role="books", form=Cover, field="imageURL"),
 )
 
 

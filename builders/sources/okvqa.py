@@ -8,7 +8,9 @@ import msgspec
 from mix665k.builders.answers import most_common
 from mix665k.builders.coco import ANNOTATED, TRAIN2017, Question, annotated_questions, coco_question
 from mix665k.builders.funnel import Dropped
+from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper
+from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, RawFile, source
 from mix665k.builders.sentences import upper_first
@@ -69,6 +71,8 @@ ABOUT = About(
         ),
         COCO,
     ),
+    published=Published(file=MIX665K, num_records=8_998, row=5, prompt_forms=("short answer",)),
+    image_collection=COCO_IMAGES,
 )
 
 

@@ -9,8 +9,11 @@ import msgspec
 from mix665k.builders.boxes import Box, Convention, Outside, RegionPairs, Size
 from mix665k.builders.coco import TRAIN2017, coco_id
 from mix665k.builders.draw import Draw
+from mix665k.builders.evaluation import EvaluationLayout, ImageSplits, Item
 from mix665k.builders.funnel import Dropped, Regrouped
+from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper
+from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, ByField, Download, Entry, Lead, RawFile, by_origin, source
 from mix665k.schemas.conversation import Conversation
@@ -79,6 +82,11 @@ def _files(name: str, split_by: str) -> tuple[RawFile, ...]:
     )
 
 
+def _items(_: str, record: Ref) -> Iterator[Item]:
+    for said in record.sentences:
+        yield Item(str(said.sent_id), str(record.image_id), said.sent)
+
+
 ABOUT = About(
     title="RefCOCO (unc), RefCOCO+ (unc), RefCOCOg (umd)",
     files=tuple(file for name, split_by in _SPLIT_BY.items() for file in _files(name, split_by)),
@@ -111,6 +119,19 @@ ABOUT = About(
         ),
         COCO,
     ),
+    published=Published(file=MIX665K, num_records=48_447, row=9, prompt_forms=("describe region", "locate region")),
+    image_collection=COCO_IMAGES,
+    evaluation=EvaluationLayout(  # refs(unc).p, refs(umd).p (github.com/lichengunc/refer): the raw form itself
+        name="refcoco",
+        at="pickle",
+        form=Ref,
+        keys=frozenset({"ref_id"}),
+        items=_items,
+        id="ref_id",
+        collection=COCO_IMAGES,
+        splits=True,
+    ),
+    image_splits=ImageSplits(title="RefCOCO", roles={name: f"{name}/refs" for name in _SPLIT_BY}),
 )
 
 

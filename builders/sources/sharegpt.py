@@ -9,6 +9,7 @@ import msgspec
 
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.licences import Licence, Paper
+from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, Entry, Lead, RawFile, by_name, number_of, source
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair
@@ -66,6 +67,7 @@ ABOUT = About(
     languages=("en", "multilingual"),
     personal_data="conversations that people had with a chatbot and shared: they may hold names, addresses "
     "and opinions of those who wrote them and of others; nothing was taken out for that",
+    published=Published(file=MIX665K, num_records=40_688, row=2),
 )
 
 _HUMAN = {"human", "user"}

@@ -6,8 +6,11 @@ from typing import Literal
 import msgspec
 
 from mix665k.builders.draw import Draw
+from mix665k.builders.evaluation import AskedQuestion, EvaluationLayout, asked_question
 from mix665k.builders.funnel import Dropped
+from mix665k.builders.image_collections import ImageCollection
 from mix665k.builders.licences import CC_BY, Licence, Paper
+from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, ByField, Download, ImageFolder, Lead, RawFile, by_origin, source
 from mix665k.builders.sentences import fold, with_period
@@ -42,6 +45,7 @@ IMAGES = ImageFolder(
         sha256="ecf35005640d0708eae185aab1c0a10f89b2db7420b29185a1ed92a8f4290498",
     ),
 )
+_OPENIMAGES = ImageCollection(name="openimages", title="OpenImages", folders=("textvqa",), stems=("[0-9a-f]{16}",))
 ABOUT = About(
     title="TextCaps v0.1, train, with TextVQA's Rosetta OCR",
     files=(
@@ -86,6 +90,17 @@ ABOUT = About(
             venue="Conference on Computer Vision and Pattern Recognition (CVPR)",
             year=2019,
         ),
+    ),
+    published=Published(file=MIX665K, num_records=21_953, row=8),
+    image_collection=_OPENIMAGES,
+    evaluation=EvaluationLayout(  # TextVQA_0.5.1_val.json (textvqa.org/dataset), on the images of TextCaps
+        name="textvqa",
+        at="data",
+        form=AskedQuestion,
+        keys=frozenset({"image_id", "question"}),
+        items=asked_question,
+        id="question_id",
+        collection=_OPENIMAGES,
     ),
 )
 

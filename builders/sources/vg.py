@@ -9,7 +9,9 @@ import msgspec
 from mix665k.builders.boxes import Box, Convention, Outside, RegionPairs, Size
 from mix665k.builders.draw import Draw
 from mix665k.builders.funnel import Dropped
+from mix665k.builders.image_collections import COCO_IMAGES, VG_IMAGES, SameImages
 from mix665k.builders.licences import CC_BY, VISUAL_GENOME
+from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, ByField, Download, Entry, ImageFolder, Lead, RawFile, by_origin, source
 from mix665k.schemas.conversation import Conversation, Pair
@@ -40,6 +42,13 @@ class ImageData(msgspec.Struct, gc=False):
     url: str
     width: int
     height: int
+
+
+class _InCoco(msgspec.Struct, gc=False):
+    """`{"image_id": 1, "coco_id": null, …}`: about half of the images are COCO's too; some have a `coco_id` of -1."""
+
+    image_id: int
+    coco_id: int | None = None
 
 
 _FOLDER = re.compile(r"/([^/]+)/[^/]+$")
@@ -107,6 +116,9 @@ ABOUT = About(
     images=tuple(IMAGES.values()),
     counts="5.4 M regions, 108,077 images",
     papers=(VISUAL_GENOME,),
+    published=Published(file=MIX665K, num_records=86_417, row=10),
+    image_collection=VG_IMAGES,
+    same_images=SameImages(role="images", form=_InCoco, field="coco_id", collection=COCO_IMAGES),
 )
 
 

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 import msgspec
 
 from mix665k.builders.coco import ANNOTATED, TRAIN2017, Question, annotated_questions, coco_question
+from mix665k.builders.evaluation import AskedQuestion, EvaluationLayout, asked_question
 from mix665k.builders.funnel import Dropped
+from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper
+from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, RawFile, source
 from mix665k.builders.sentences import upper_first
@@ -71,6 +74,17 @@ ABOUT = About(
             year=2017,
         ),
         COCO,
+    ),
+    published=Published(file=MIX665K, num_records=82_783, row=3, prompt_forms=("short answer",)),
+    image_collection=COCO_IMAGES,
+    evaluation=EvaluationLayout(  # also that of OK-VQA (visualqa.org/download.html, okvqa.allenai.org)
+        name="vqav2",
+        at="questions",
+        form=AskedQuestion,
+        keys=frozenset({"image_id", "question"}),
+        items=asked_question,
+        id="question_id",
+        collection=COCO_IMAGES,
     ),
 )
 

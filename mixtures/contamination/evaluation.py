@@ -9,10 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import polars as pl
 
+from mix665k.builders.evaluation import EvaluationLayout, Item
+from mix665k.builders.image_collections import ImageCollection
 from mix665k.builders.raw import Bad, json_path, read
 from mix665k.builders.registry import RawFile
-from mix665k.mixtures.contamination.identity import COLLECTIONS, Collection, image_key, tells_nothing
-from mix665k.mixtures.contamination.layouts import LAYOUTS, LISTED, Item, Layout, Listed, Told, tell
+from mix665k.mixtures.contamination.identity import COLLECTIONS, OWN, image_key, tells_nothing
+from mix665k.mixtures.contamination.layouts import LAYOUTS, LISTED, Listed, Told, tell
 from mix665k.mixtures.contamination.questions import bare, normalised
 from mix665k.mixtures.storage.parquet import uncollected
 from mix665k.schemas.errors import MixtureError, RawDataError, did_you_mean
@@ -29,8 +31,8 @@ class Asking(NamedTuple):
 
     name: str
     path: Path
-    layout: Layout | None = None
-    ids_of: Collection | None = None
+    layout: EvaluationLayout | None = None
+    ids_of: ImageCollection | None = None
 
 
 class EvaluationSet(NamedTuple):
@@ -47,7 +49,7 @@ class EvaluationSet(NamedTuple):
     layout: str
     sha256: str
     questions: pl.DataFrame
-    collection: Collection | None = None
+    collection: ImageCollection | None = None
     left_out: int = 0
     files: int = 0
     files_sha256: str | None = None
@@ -65,7 +67,7 @@ def asking(against: Sequence[str], layouts: Sequence[str], ids_of: Sequence[str]
         if names.count(name) > 1:
             raise MixtureError(f"--against: two sets are called {name!r}; name one with --against NAME=FILE")
     chosen_layouts = _by_name("--layout", layouts, names, LAYOUTS)
-    chosen_ids = _by_name("--ids-of", ids_of, names, {one: one for one in COLLECTIONS})
+    chosen_ids = _by_name("--ids-of", ids_of, names, COLLECTIONS | {OWN.name: OWN})
     return [
         Asking(name, Path(path), chosen_layouts.get(name), chosen_ids.get(name))
         for name, (_, path) in zip(names, files, strict=True)
@@ -116,7 +118,7 @@ def read_set(asked: Asking, *, progress: Callable[[int], None]) -> EvaluationSet
     return EvaluationSet(asked.name, path, told.layout.name, sha256_of(path), questions, collection, left_out)
 
 
-def _compared(path: Path, items: list[Item], collection: Collection | None) -> pl.DataFrame:
+def _compared(path: Path, items: list[Item], collection: ImageCollection | None) -> pl.DataFrame:
     frame = pl.DataFrame(items, schema=ITEM, orient="row")
     if collection is None:
         _require_told(path, frame["image"])
@@ -171,5 +173,5 @@ def _require_told(path: Path, images: pl.Series) -> None:
     if not bare_ids.is_empty():
         raise RawDataError(
             f"{path}: image ids are bare numbers such as {bare_ids[0]!r}, expected to know whose they are; "
-            f"pass --ids-of {', '.join(COLLECTIONS[:-1])} or own"
+            f"pass --ids-of {', '.join(COLLECTIONS)} or own"
         )

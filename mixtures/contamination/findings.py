@@ -91,12 +91,13 @@ class SetOverlap(msgspec.Struct):
 
 
 class Split(msgspec.Struct):
-    """An evaluation split of RefCOCO, RefCOCO+ or RefCOCOg.
+    """An evaluation split of a data set that shares its images with others, such as RefCOCO, RefCOCO+ and RefCOCOg.
 
-    `trained` has how many of its images are in the training split of each of the three; the last two are how many are
-    in the mixture, and in how many records.
+    `title` is what these are called together. `trained` has how many images of the split are in the training split of
+    each of them; the last two are how many are in the mixture, and in how many records.
     """
 
+    title: str
     name: str
     images: int
     trained: dict[str, int]
@@ -133,7 +134,7 @@ class Contamination(msgspec.Struct):
     records: int
     image_data: str | None
     sets: list[SetOverlap]
-    refcoco: list[Split] = []
+    splits: list[Split] = []
     pictures: Pictures | None = None
     dropped: Dropped | None = None
 

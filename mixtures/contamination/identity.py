@@ -1,63 +1,64 @@
-"""Which image a name or an id means, wherever it is from: one key for each image of COCO, VG, OpenImages and OCR-VQA.
+"""Which image a name or an id means, wherever it is from: one key for each image of the sources' collections.
 
-COCO's ids are unique over train, val and test of 2014, 2015 and 2017, and shared by VQAv2, OK-VQA, A-OKVQA, RefCOCO,
-POPE and LLaVA-Instruct; GQA's are Visual Genome's; TextVQA and TextCaps have OpenImages'. About half of Visual Genome's
-images are COCO's too: `image_data.json` says which (visualgenome.org, `coco_id`). A key reads `coco/310196`; an image
-of no such collection is known by its path (`own/mine/7.jpg`).
+A key reads `coco/310196`, an image of no collection is known by its path (`own/mine/7.jpg`). The sources declare the
+collections (`builders.image_collections`), and which images of one another has too: about half of Visual Genome's are
+COCO's.
 """
 
+from functools import reduce
 from pathlib import Path
-from typing import Literal, get_args
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
 
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.image_collections import ImageCollection, SameImages
 from mix665k.builders.raw import Bad, read
-from mix665k.builders.registry import RawFile
+from mix665k.builders.registry import SOURCES, RawFile
 from mix665k.schemas.errors import RawDataError
 
-Collection = Literal["coco", "vg", "openimages", "ocrvqa", "own"]
-COLLECTIONS: tuple[Collection, ...] = get_args(Collection)
-_COCO_FILE = r"^COCO_(?:train|val|test)\d{4}_0*(\d+)$"
+_DECLARED = dict.fromkeys(one for source in SOURCES.values() if (one := source.about.image_collection))
+COLLECTIONS = {one.name: one for one in sorted(_DECLARED, key=lambda one: not one.stems)}
+"""By name; those that recognise an image by its own name come before those that need a folder."""
+OWN = ImageCollection(name="own", title="a set's own")
+"""What images are of whose ids are only the set's own."""
 _SUFFIX = r"(?i)\.(?:jpe?g|png|gif|bmp|webp)$"
 
 
-class _ImageData(msgspec.Struct, gc=False):
-    image_id: int
-    coco_id: int | None = None
-
-
-def image_key(name: pl.Expr, bare: Collection | None) -> pl.Expr:
+def image_key(name: pl.Expr, bare: ImageCollection | None) -> pl.Expr:
     """The key of each image name, path or id; null for none.
 
     `bare` is whose ids are that tell no collection themselves; without it those are paths of the set's own.
     """
     stem = _stem(name)
-    number = pl.coalesce(
-        stem.str.extract(_COCO_FILE), pl.when(stem.str.contains(r"^\d{12}$")).then(stem.str.extract(r"^0*(\d+)$"))
-    )
-    vg = name.str.contains(r"(?:^|/)(?:gqa|vg|VG_100K|VG_100K_2)/") | stem.str.contains(r"^n\d+$")
-    openimages = name.str.contains(r"(?:^|/)textvqa/") | stem.str.contains("^[0-9a-f]{16}$")
-    if bare is None or bare == "own":
-        other = pl.format("own/{}", name)
-    else:
-        other = pl.format(f"{bare}/{{}}", stem.str.extract(r"^0*(\d+)$") if bare == "coco" else stem)
-    return (
-        pl.when(number.is_not_null())
-        .then(pl.format("coco/{}", number))
-        .when(vg)
-        .then(pl.format("vg/{}", stem))
-        .when(openimages)
-        .then(pl.format("openimages/{}", stem))
-        .when(name.str.contains(r"(?:^|/)ocr_vqa/"))
-        .then(pl.format("ocrvqa/{}", stem))
-        .otherwise(other)
-    )
+    own = bare is None or bare == OWN
+    key = pl.format("own/{}", name) if bare is None or own else _key(bare, stem)
+    for one in reversed(COLLECTIONS.values()):
+        key = pl.when(_is_of(one, name)).then(_key(one, stem)).otherwise(key)
+    return key
+
+
+def _key(collection: ImageCollection, stem: pl.Expr) -> pl.Expr:
+    return pl.format(f"{collection.name}/{{}}", stem.str.extract(collection.id))
+
+
+def _is_of(collection: ImageCollection, name: pl.Expr) -> pl.Expr:
+    """Whether a name tells this collection, by a folder of its path or by its form."""
+    found = _matches(collection, _stem(name))
+    if collection.folders:
+        found |= name.str.contains(f"(?:^|/)(?:{'|'.join(collection.folders)})/")
+    return found
+
+
+def _matches(collection: ImageCollection, stem: pl.Expr) -> pl.Expr:
+    return stem.str.contains(f"^(?:{'|'.join(collection.stems)})$") if collection.stems else pl.lit(value=False)
 
 
 def tells_nothing(name: pl.Expr) -> pl.Expr:
-    """Whether an image id is a bare number: COCO, Visual Genome and OCR-VQA all use such."""
-    return name.str.contains(r"^\d+(?:\.\w+)?$") & ~_stem(name).str.contains(r"^(?:\d{12}|\d{16})$")
+    """Whether an image id is a bare number that is of no collection's form: several collections use such."""
+    told = reduce(lambda found, one: found | _matches(one, _stem(name)), COLLECTIONS.values(), pl.lit(value=False))
+    return name.str.contains(r"^\d+(?:\.\w+)?$") & ~told
 
 
 def _stem(name: pl.Expr) -> pl.Expr:
@@ -65,26 +66,49 @@ def _stem(name: pl.Expr) -> pl.Expr:
     return name.str.extract("([^/]*)$").str.replace(_SUFFIX, "")
 
 
-class CocoOfVg:
-    """Which of Visual Genome's images are COCO's; without a table every image is its own."""
+class SharedImages(NamedTuple):
+    """Which images of one collection another has too, as a raw file says."""
+
+    collection: ImageCollection
+    declared: SameImages
+    file: RawFile
+
+
+def _shared_images() -> SharedImages:
+    """The one declaration: `--image-data` can name a single file."""
+    [source] = [source for source in SOURCES.values() if source.about.same_images]
+    about, declared = source.about, source.about.same_images
+    assert declared is not None, source.name
+    assert about.image_collection is not None, source.name
+    file = about.file(declared.role)
+    return SharedImages(about.image_collection, declared, msgspec.structs.replace(file, form=declared.form))
+
+
+SHARED_IMAGES = _shared_images()
+
+
+class Aliases:
+    """One key for an image that two collections have; without a table every key is its own."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        found = _coco_of_vg(path) if path else []
-        self._keys = pl.DataFrame(found, schema={"key": pl.String, "coco": pl.String}, orient="row")
+        found = _read_aliases(path) if path else []
+        self._keys = pl.DataFrame(found, schema={"key": pl.String, "same": pl.String}, orient="row")
 
     def __call__(self, keys: pl.Series) -> pl.Series:
-        """The keys, COCO's for images that Visual Genome took from there."""
+        """The keys, the other collection's for images that are also there."""
         joined = keys.alias("key").to_frame().join(self._keys, on="key", how="left", maintain_order="left")
-        return joined.select(pl.coalesce("coco", "key").alias("key")).to_series()
+        return joined.select(pl.coalesce("same", "key").alias("key")).to_series()
 
 
-def _coco_of_vg(path: Path) -> list[tuple[str, str]]:
-    file = RawFile(role="images", path=path.name, form=_ImageData, id="image_id")
+def _read_aliases(path: Path) -> list[tuple[str, str]]:
+    collection, declared, file = SHARED_IMAGES
     found = []
-    for _, identifier, image in read(file, path, lambda _: None):
-        if isinstance(image, Bad):
-            raise RawDataError(f"{path}: {image.where}: {image.why}, expected Visual Genome's image_data.json")
-        if image.coco_id is not None and image.coco_id > 0:  # some are -1
-            found.append((f"vg/{identifier}", f"coco/{image.coco_id}"))
+    for _, identifier, record in read(file, path, lambda _: None):
+        if isinstance(record, Bad):
+            expected = f"{collection.title}'s {Path(file.path).name}"
+            raise RawDataError(f"{path}: {record.where}: {record.why}, expected {expected}")
+        other = getattr(record, declared.field)
+        if other is not None and other > 0:
+            found.append((f"{collection.name}/{identifier}", f"{declared.collection.name}/{other}"))
     return found

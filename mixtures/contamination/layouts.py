@@ -1,11 +1,8 @@
 """The layouts that evaluation sets are published in, told from a file's content.
 
-vqav2      VQAv2's and OK-VQA's question files (visualqa.org/download.html, okvqa.allenai.org)
-textvqa    TextVQA_0.5.1_val.json (textvqa.org/dataset)
-gqa        GQA's questions, keyed by id (cs.stanford.edu/people/dorarad/gqa/download.html)
+The sources declare those of their data sets: vqav2, gqa, refcoco, aokvqa and textvqa. The others are:
+
 scienceqa  problems.json, keyed by id (github.com/lupantech/ScienceQA, data/scienceqa)
-refcoco    refs(unc).p, refs(umd).p (github.com/lichengunc/refer)
-aokvqa     A-OKVQA's list (github.com/allenai/aokvqa)
 pope       coco_pope_*.json, JSON lines (github.com/AoiDragon/POPE, output/coco)
 llava      records with conversations, as LLaVA's `llava_test_CQM-A.json`
 questions  JSON lines such as LLaVA's `llava_*_test.jsonl`; with it the eval.zip of LLaVA's docs/Evaluation.md has all
@@ -13,40 +10,22 @@ questions  JSON lines such as LLaVA's `llava_*_test.jsonl`; with it the eval.zip
 list       any CSV, TSV, JSON lines or JSON list with an image or a question in each row
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.evaluation import EvaluationLayout, Item
 from mix665k.builders.llava_records import LlavaRecord
 from mix665k.builders.raw import map_file
-from mix665k.builders.sources.refcoco import Ref
-from mix665k.mixtures.contamination.identity import Collection
+from mix665k.builders.registry import SOURCES
 from mix665k.schemas.errors import RawDataError
 
 _HEAD_BYTES = 1 << 20
 _MAX_NAME = 1_000
 """Characters: what is longer names no image, but holds one (MMBench's TSV has pictures in base64)."""
-
-
-class Item(NamedTuple):
-    """One thing an evaluation set asks: its id, the image's id or name, and the text; either may be missing."""
-
-    id: str
-    image: str | None
-    text: str | None
-
-
-class _Vqa(msgspec.Struct, gc=False):
-    question_id: int | str
-    image_id: int | str
-    question: str
-
-
-class _Gqa(msgspec.Struct, gc=False):
-    imageId: str  # noqa: N815, the publisher's name
-    question: str
 
 
 class _Problem(msgspec.Struct, gc=False):
@@ -77,22 +56,9 @@ LISTED = tuple(field.name for field in msgspec.structs.fields(Listed))
 """The columns or keys of a list that are read."""
 
 
-def _vqa(identifier: str, record: _Vqa) -> Iterator[Item]:
-    yield Item(identifier, str(record.image_id), record.question)
-
-
-def _gqa(identifier: str, record: _Gqa) -> Iterator[Item]:
-    yield Item(identifier, record.imageId, record.question)
-
-
 def _problem(identifier: str, record: _Problem) -> Iterator[Item]:
     image = record.image and f"{record.split}/{identifier}/{record.image}"
     yield Item(identifier, image or None, record.question)
-
-
-def _ref(_: str, record: Ref) -> Iterator[Item]:
-    for said in record.sentences:
-        yield Item(str(said.sent_id), str(record.image_id), said.sent)
 
 
 def _asked(_: str, record: _Asked) -> Iterator[Item]:
@@ -114,50 +80,42 @@ def _listed(where: str, record: Listed) -> Iterator[Item]:
     yield Item(where if identifier is None else str(identifier), image, text)
 
 
-class Layout(NamedTuple):
-    """How the records of an evaluation set stand in its file, and what they ask.
-
-    `at` is that of a `RawFile`, or `list` for JSON lists, JSON lines and tables alike. A record that has all `keys`
-    tells the layout. `id` is the field that tells records apart (None: ids may repeat). Image ids that are bare
-    numbers belong to `collection`. With `splits`, records of the split `train` are no part of the evaluation set.
-    """
-
-    name: str
-    at: str
-    form: type
-    keys: frozenset[str]
-    items: Callable[[str, Any], Iterator[Item]]
-    id: str | None = None
-    collection: Collection | None = None
-    splits: bool = False
-
-
-LAYOUTS = {
-    layout.name: layout
-    for layout in (
-        Layout("vqav2", "questions", _Vqa, frozenset({"image_id", "question"}), _vqa, "question_id", "coco"),
-        Layout("textvqa", "data", _Vqa, frozenset({"image_id", "question"}), _vqa, "question_id", "openimages"),
-        Layout("gqa", "{}", _Gqa, frozenset({"imageId", "question"}), _gqa, "question id", "vg"),
-        Layout("scienceqa", "{}", _Problem, frozenset({"question", "choices", "split"}), _problem, "key", splits=True),
-        Layout("refcoco", "pickle", Ref, frozenset({"ref_id"}), _ref, "ref_id", "coco", splits=True),
-        Layout("aokvqa", "list", _Vqa, frozenset({"image_id", "choices"}), _vqa, "question_id", "coco"),
-        Layout("pope", "list", _Asked, frozenset({"question_id", "image", "text", "label"}), _asked),
-        Layout("llava", "list", LlavaRecord, frozenset({"conversations"}), _conversation),
-        Layout("questions", "list", _Asked, frozenset({"question_id", "text"}), _asked),
-        Layout("list", "list", Listed, frozenset(), _listed),
-    )
-}
+_GENERAL = (
+    EvaluationLayout(
+        name="scienceqa",
+        at="{}",
+        form=_Problem,
+        keys=frozenset({"question", "choices", "split"}),
+        items=_problem,
+        id="key",
+        splits=True,
+    ),
+    EvaluationLayout(
+        name="pope",
+        at="list",
+        form=_Asked,
+        keys=frozenset({"question_id", "image", "text", "label"}),
+        items=_asked,
+    ),
+    EvaluationLayout(name="llava", at="list", form=LlavaRecord, keys=frozenset({"conversations"}), items=_conversation),
+    EvaluationLayout(name="questions", at="list", form=_Asked, keys=frozenset({"question_id", "text"}), items=_asked),
+    EvaluationLayout(name="list", at="list", form=Listed, keys=frozenset(), items=_listed),
+)
+_DECLARED = [source.about.evaluation for source in SOURCES.values()]
+LAYOUTS = {layout.name: layout for layout in (*_DECLARED, *_GENERAL) if layout is not None}
+"""By name; the first that fits a file is taken, so the sources' come before the general ones."""
+_PICKLED = next(layout for layout in LAYOUTS.values() if layout.at == "pickle")
 
 
 class Told(NamedTuple):
     """A file's layout, and where its records are: that of a `RawFile`, or `table` with its separator."""
 
-    layout: Layout
+    layout: EvaluationLayout
     at: str
     separator: str = ""
 
 
-def tell(path: Path, layout: Layout | None = None) -> Told:
+def tell(path: Path, layout: EvaluationLayout | None = None) -> Told:
     """The layout of a file, told from its content unless it is named.
 
     Raises:
@@ -168,7 +126,7 @@ def tell(path: Path, layout: Layout | None = None) -> Told:
     if layout is not None and layout.at != "list":
         return Told(layout, layout.at)
     if head[:1] == b"\x80" or head[:2] == b"(l":
-        return Told(LAYOUTS["refcoco"], "pickle")
+        return Told(_PICKLED, "pickle")
     if head[:1] == b"[":
         return _told(path, "[]", _first(path, data, list[msgspec.Raw]), layout)
     if head[:1] != b"{":
@@ -193,7 +151,7 @@ def _told_object(path: Path, data: Any) -> Told:
     return _told(path, "{}", _keys(next(iter(fields.values()), b"")))
 
 
-def _told_table(path: Path, head: bytes, layout: Layout | None) -> Told:
+def _told_table(path: Path, head: bytes, layout: EvaluationLayout | None) -> Told:
     """A CSV or TSV, if its header has a column of a list."""
     header = head.split(b"\n", 1)[0].decode("utf-8", errors="replace").strip()
     separator = "\t" if "\t" in header else ","
@@ -203,14 +161,14 @@ def _told_table(path: Path, head: bytes, layout: Layout | None) -> Told:
     return Told(layout or LAYOUTS["list"], "table", separator)
 
 
-def _told(path: Path, at: str, keys: set[str], layout: Layout | None = None) -> Told:
+def _told(path: Path, at: str, keys: set[str], layout: EvaluationLayout | None = None) -> Told:
     found = layout or _match(at if at not in ("[]", "lines") else "list", keys)
     if found is None:
         raise _unknown(path, f"its first record has {', '.join(sorted(keys)[:8])}" if keys else "no record in it")
     return Told(found, at)
 
 
-def _match(at: str, keys: set[str]) -> Layout | None:
+def _match(at: str, keys: set[str]) -> EvaluationLayout | None:
     """The first layout of this place whose keys are all there; a list needs an image or a question."""
     if at == "list" and not keys & (set(LISTED) | {"conversations"}) - {"id", "question_id"}:
         return None

@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from mix665k.mixtures.contamination.evaluation import EvaluationSet
-from mix665k.mixtures.contamination.identity import CocoOfVg, image_key
+from mix665k.mixtures.contamination.identity import Aliases, image_key
 from mix665k.mixtures.contamination.questions import asked
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Advance
@@ -48,13 +48,13 @@ class Hits(NamedTuple):
     num_records: int
 
 
-def wanted(sets: Sequence[EvaluationSet], coco_of_vg: CocoOfVg, *, keys: pl.Series, paths: pl.Series) -> Wanted:
+def wanted(sets: Sequence[EvaluationSet], aliases: Aliases, *, keys: pl.Series, paths: pl.Series) -> Wanted:
     """What these sets ask, with more image keys and image paths to look for."""
     frames = [one.questions.with_columns(set=pl.lit(place, _CODE)) for place, one in enumerate(sets)]
     empty = pl.DataFrame(schema={"id": pl.String, "image": pl.String, "text": pl.String, "set": _CODE})
     asking = pl.concat([empty, *frames]).rename({"image": "key", "text": "words"})
-    asking = asking.with_columns(coco_of_vg(asking["key"]).alias("key"))
-    images = _numbered(pl.concat([asking["key"], coco_of_vg(keys)]), "key", "image")
+    asking = asking.with_columns(aliases(asking["key"]).alias("key"))
+    images = _numbered(pl.concat([asking["key"], aliases(keys)]), "key", "image")
     texts = _numbered(asking["words"], "words", "text")
     questions = asking.join(images, on="key", how="left", maintain_order="left")
     questions = questions.join(texts, on="words", how="left", maintain_order="left")
@@ -66,27 +66,27 @@ def _numbered(values: pl.Series, name: str, number: str) -> pl.DataFrame:
     return distinct.to_frame().with_row_index(number).with_columns(pl.col(number).cast(_CODE))
 
 
-def find(batches: Iterator[pa.RecordBatch], what: Wanted, coco_of_vg: CocoOfVg, prompts: Sequence[str]) -> Hits:
+def find(batches: Iterator[pa.RecordBatch], what: Wanted, aliases: Aliases, prompts: Sequence[str]) -> Hits:
     """Everything wanted that these records hold; `prompts` are lines that are no part of a question."""
     parts: list[Hits] = []
     num_records = num_pairs = 0
     for batch in batches:
-        hits, pairs = _find(batch, what, coco_of_vg, prompts, first=num_records, first_pair=num_pairs)
+        hits, pairs = _find(batch, what, aliases, prompts, first=num_records, first_pair=num_pairs)
         parts.append(hits)
         num_records, num_pairs = num_records + len(batch), num_pairs + pairs
-    empty = _find(from_dicts([]), what, coco_of_vg, prompts, first=0, first_pair=0)[0]
+    empty = _find(from_dicts([]), what, aliases, prompts, first=0, first_pair=0)[0]
     records, images, texts, contents, _ = zip(*[empty, *parts], strict=True)
     return Hits(pl.concat(records), pl.concat(images), pl.concat(texts), pl.concat(contents), num_records)
 
 
 def _find(
-    batch: pa.RecordBatch, what: Wanted, coco_of_vg: CocoOfVg, prompts: Sequence[str], *, first: int, first_pair: int
+    batch: pa.RecordBatch, what: Wanted, aliases: Aliases, prompts: Sequence[str], *, first: int, first_pair: int
 ) -> tuple[Hits, int]:
     """The hits of a batch, and the number of its pairs."""
     rows = pl.DataFrame(batch.select(["id", "source", "image"])).rename({"image": "path"})
     numbers = pl.Series("record", np.arange(first, first + len(batch)), _RECORD)
     rows = rows.with_columns(numbers, image_key(pl.col("path"), None).alias("key"))
-    rows = rows.with_columns(coco_of_vg(rows["key"])).join(what.images, on="key", how="left")
+    rows = rows.with_columns(aliases(rows["key"])).join(what.images, on="key", how="left")
     conversations = batch.column("conversations")
     lengths = np.diff(np.asarray(conversations.offsets)) // 2
     turns = pl.Series("turn", conversations.flatten().field("value"), pl.String)

@@ -11,7 +11,7 @@ import polars as pl
 from mix665k.mixtures.contamination.content import PRELOAD, Content, Sought, contents_of, image_files
 from mix665k.mixtures.contamination.evaluation import EvaluationSet, named
 from mix665k.mixtures.contamination.findings import Pictures
-from mix665k.mixtures.contamination.identity import CocoOfVg, image_key
+from mix665k.mixtures.contamination.identity import Aliases, image_key
 from mix665k.mixtures.images.pool import in_processes
 from mix665k.mixtures.progress import Bar
 from mix665k.schemas.errors import MixtureError
@@ -62,7 +62,7 @@ def compare_pictures(
     sets: Sequence[EvaluationSet],
     folders: Sequence[Folder],
     mine: Folder,
-    coco_of_vg: CocoOfVg,
+    aliases: Aliases,
     *,
     jobs: int,
     bar: Bar,
@@ -87,7 +87,7 @@ def compare_pictures(
         digest = _digest(theirs[folder.name])
         known[folder.name] = one._replace(files=len(folder.files), files_sha256=digest, sha256=one.sha256 or digest)
     evaluation = pl.concat([_frame(known[name], content) for name, content in theirs.items()])
-    links = _links(evaluation, pl.DataFrame(_rows(ours), schema=_CONTENT, orient="row"), coco_of_vg)
+    links = _links(evaluation, pl.DataFrame(_rows(ours), schema=_CONTENT, orient="row"), aliases)
     return Compared(links, list(known.values()), _pictures(found, ours, sought))
 
 
@@ -107,14 +107,14 @@ def _frame(one: EvaluationSet, found: Sequence[Content]) -> pl.DataFrame:
     return frame.with_columns(set=pl.lit(one.name), key=image_key(pl.col("file"), one.collection))
 
 
-def _links(evaluation: pl.DataFrame, ours: pl.DataFrame, coco_of_vg: CocoOfVg) -> pl.DataFrame:
+def _links(evaluation: pl.DataFrame, ours: pl.DataFrame, aliases: Aliases) -> pl.DataFrame:
     """Images equal in bytes or in pixels; what has the bytes of an evaluation image has its pixels too."""
     pixels = evaluation.select("bytes", same_pixels="pixels").drop_nulls().unique("bytes")
     ours = ours.join(pixels, on="bytes", how="left").with_columns(pixels=pl.coalesce("pixels", "same_pixels"))
     equal = [evaluation.drop_nulls(by).join(ours.select("path", by), on=by) for by in ("bytes", "pixels")]
     links = pl.concat([frame.select("set", "file", "key", "path") for frame in equal]).unique()
     links = links.with_columns(same=image_key(pl.col("path"), None))
-    keys = {name: coco_of_vg(links[name]).alias(name) for name in ("key", "same")}
+    keys = {name: aliases(links[name]).alias(name) for name in ("key", "same")}
     return links.with_columns(**keys).select(*LINKS).sort("set", "file", "path")
 
 

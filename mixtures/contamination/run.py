@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
-from mix665k.builders.sources.vg import ABOUT as VG
 from mix665k.mixtures.contamination.dropping import Drop, reasons, require_room, write_clean
 from mix665k.mixtures.contamination.evaluation import Asking, EvaluationSet, asking, named, read_set
 from mix665k.mixtures.contamination.findings import UNITS, Contamination, Kind
-from mix665k.mixtures.contamination.identity import CocoOfVg
+from mix665k.mixtures.contamination.identity import SHARED_IMAGES, Aliases
 from mix665k.mixtures.contamination.overlap import find, rows_of, wanted
 from mix665k.mixtures.contamination.pictures import LINKS, Compared, Folder, compare_pictures, folders
-from mix665k.mixtures.contamination.refcoco import TRAIN, held_out, read_splits
+from mix665k.mixtures.contamination.splits import DECLARED, held_out, read_splits
 from mix665k.mixtures.contamination.summary import all_hits, summarise, touched
 from mix665k.mixtures.diff.prompts import known_prompts
 from mix665k.mixtures.images.naming import named_images
@@ -30,7 +29,7 @@ class Request(NamedTuple):
     """What to compare a mixture with, and what to write.
 
     `against`, `layouts`, `ids_of` and `eval_images` are as on the command line, `[NAME=]VALUE`. `raw` may hold
-    RefCOCO's refs and Visual Genome's `image_data.json`, which `image_data` names elsewhere.
+    files that declare splits, and the table of images that two collections have, which `image_data` names elsewhere.
     """
 
     against: tuple[str, ...] = ()
@@ -47,11 +46,11 @@ class Request(NamedTuple):
 
 
 class _Sets(NamedTuple):
-    """What to compare with: evaluation sets and equal images, RefCOCO's splits, and which VG images are COCO's."""
+    """What to compare with: evaluation sets and equal images, splits, and one key for images of two collections."""
 
     compared: Compared
     splits: pl.DataFrame
-    coco_of_vg: CocoOfVg
+    aliases: Aliases
 
 
 def look_for(target: Path, request: Request, *, bar: Bar) -> Contamination:
@@ -65,11 +64,11 @@ def look_for(target: Path, request: Request, *, bar: Bar) -> Contamination:
     manifest = mixture.manifest
     _require_room(target, manifest, request)
     sets = _sets(target, request, bar)
-    compared, splits, coco_of_vg = sets
-    keys = pl.concat([splits.filter(pl.col("split") != TRAIN)["key"], compared.links["same"]])
-    what = wanted(compared.sets, coco_of_vg, keys=keys, paths=compared.links["path"])
+    compared, splits, aliases = sets
+    keys = pl.concat([splits.filter(~pl.col("trained"))["key"], compared.links["same"]])
+    what = wanted(compared.sets, aliases, keys=keys, paths=compared.links["path"])
     with bar("comparing") as advance:
-        hits = find(rows_of(mixture, advance=advance), what, coco_of_vg, known_prompts([manifest] if manifest else []))
+        hits = find(rows_of(mixture, advance=advance), what, aliases, known_prompts([manifest] if manifest else []))
     found = touched(compared.sets, what, hits, compared.links)
     names = mixture.sources if manifest else SOURCES
     result = Contamination(
@@ -77,9 +76,9 @@ def look_for(target: Path, request: Request, *, bar: Bar) -> Contamination:
         name=mixture.name,
         row_hash=manifest.row_hash if manifest else None,
         records=hits.num_records,
-        image_data=str(coco_of_vg.path) if coco_of_vg.path else None,
+        image_data=str(aliases.path) if aliases.path else None,
         sets=[summarise(one, what, names) for one in found],
-        refcoco=held_out(splits, what, hits),
+        splits=held_out(splits, what, hits),
         pictures=compared.pictures,
     )
     if request.list_file:
@@ -130,16 +129,17 @@ def _sets(target: Path, request: Request, bar: Bar) -> _Sets:
     pictured = folders(request.eval_images, request.images)
     splits = read_splits(request.raw)
     if not asked and not pictured and splits.is_empty():
-        raise MixtureError(f"--raw {request.raw}: no refs of RefCOCO below it; pass evaluation sets with --against")
-    coco_of_vg = CocoOfVg(_image_data(request))
+        titles = ", ".join(splits.title for splits, _, _ in DECLARED)
+        raise MixtureError(f"--raw {request.raw}: no splits of {titles} below it; pass evaluation sets with --against")
+    aliases = Aliases(_image_data(request))
     sets = [_read(one, bar) for one in asked]
     if not pictured or request.images is None:
-        return _Sets(Compared(pl.DataFrame(schema=LINKS), sets, None), splits, coco_of_vg)
+        return _Sets(Compared(pl.DataFrame(schema=LINKS), sets, None), splits, aliases)
     with bar("reading the mixture") as advance:
         names = named_images(target, (), advance=advance).records["image"].unique().sort().to_list()
     mine = Folder("the mixture", request.images, names)
-    compared = compare_pictures(sets, pictured, mine, coco_of_vg, jobs=request.jobs, bar=bar)
-    return _Sets(compared, splits, coco_of_vg)
+    compared = compare_pictures(sets, pictured, mine, aliases, jobs=request.jobs, bar=bar)
+    return _Sets(compared, splits, aliases)
 
 
 def _read(asked: Asking, bar: Bar) -> EvaluationSet:
@@ -153,21 +153,20 @@ def _read(asked: Asking, bar: Bar) -> EvaluationSet:
 
 
 def _image_data(request: Request) -> Path | None:
-    """Visual Genome's table, where it is given or lies below the raw folder."""
+    """The table of images that two collections have, where it is given or below the raw folder."""
     if request.image_data is not None:
         return request.image_data
-    file = VG.file("images")
-    path = request.raw / file.path if request.raw and file else None
+    path = request.raw / SHARED_IMAGES.file.path if request.raw else None
     return path if path and path.is_file() else None
 
 
 def _about(sets: _Sets) -> dict[str, Any]:
     """What a clean mixture's manifest tells of what it was compared with."""
-    compared, _, coco_of_vg = sets
+    compared, _, aliases = sets
     against: list[dict[str, Any]] = []
     for one in compared.sets:
         images = {"images_sha256": one.files_sha256} if one.files_sha256 else {}
         against.append({"name": one.name, "file": one.path.name, "sha256": one.sha256, **images})
-    if coco_of_vg.path is None:
+    if aliases.path is None:
         return {"against": against}
-    return {"against": against, "image_data": sha256_of(coco_of_vg.path)}
+    return {"against": against, "image_data": sha256_of(aliases.path)}

@@ -1,12 +1,14 @@
 """What was found, as a person reads it: a table for each evaluation set."""
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mix665k.mixtures.contamination.findings import Contamination, Hit, Kind, SetOverlap, Shared
+from mix665k.mixtures.contamination.findings import Contamination, Hit, Kind, SetOverlap, Shared, Split
+from mix665k.mixtures.contamination.identity import SHARED_IMAGES
 from mix665k.mixtures.terminal import narrow_table, printable
 
 _HEADS = {Kind.IMAGES: "images", Kind.PAIRS: "pairs", Kind.TEXT: "text only", Kind.CONTENT: "files"}
@@ -26,9 +28,9 @@ def print_contamination(console: Console, found: Contamination) -> None:
     console.print(Text(found.path, style="dim"), soft_wrap=True)
     for one in found.sets:
         _print_set(console, one)
-    if found.refcoco:
+    for title, splits in groupby(found.splits, key=lambda split: split.title):
         console.print()
-        console.print(_refcoco_table(found))
+        console.print(_splits_table(title, list(splits)))
     console.print()
     for line in _remarks(found):
         console.print(Text(line, style="dim"))
@@ -84,13 +86,13 @@ def _told(hit: Hit) -> str:
     return f"{' '.join(text for text in about if text)} in {', '.join(hit.records[:_MAX_NAMES])}{more}"
 
 
-def _refcoco_table(found: Contamination) -> Table:
-    names = list(found.refcoco[0].trained)
-    table = narrow_table("RefCOCO: evaluation images that are trained on")
+def _splits_table(title: str, splits: list[Split]) -> Table:
+    names = list(splits[0].trained)
+    table = narrow_table(f"{title}: evaluation images that are trained on")
     table.add_column("split", no_wrap=True)
     for head in ("images", *names, "mixture", "records"):
         table.add_column(head, justify="right", no_wrap=True)
-    for split in found.refcoco:
+    for split in splits:
         counts = [split.images, *split.trained.values(), split.in_mixture, split.records]
         table.add_row(split.name, *(f"{count:,}" if count else "" for count in counts))
     return table
@@ -102,11 +104,13 @@ def _remarks(found: Contamination) -> Iterator[str]:
         for kind, meaning in _MEANINGS.items():
             if kind != Kind.CONTENT or found.pictures:
                 yield f"{_HEADS[kind]}: {meaning}"
-    if found.refcoco:
-        columns = ", ".join(found.refcoco[0].trained)
+    if found.splits:
+        columns = ", ".join(dict.fromkeys(name for split in found.splits for name in split.trained))
         yield f"{columns}: images that this training split has too; mixture, records: those in the mixture"
     if found.image_data is None:
-        yield "Visual Genome's images (and GQA's) were not looked for among COCO's: pass --raw or --image-data for that"
+        collection, declared, _ = SHARED_IMAGES
+        of = f"{collection.title}'s images were not looked for among {declared.collection.title}'s"
+        yield f"{of}: pass --raw or --image-data for that"
     if pictures := found.pictures:
         yield f"compared by content: {pictures.images:,} images of the mixture, {pictures.files:,} of evaluation sets"
         for names, what in ((pictures.missing, "not there"), (pictures.unreadable, "not decodable, compared by bytes")):

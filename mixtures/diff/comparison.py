@@ -4,10 +4,10 @@ from typing import Literal
 
 import msgspec
 
+from mix665k.builders.llava_records import Kind
 from mix665k.mixtures.inspect.findings import Spread
 from mix665k.mixtures.storage.llava_json import Fault
 
-Kind = Literal["mixture", "llava_json"]
 Outcome = Literal["identical", "reordered", "differing", "only_here", "only_there"]
 OUTCOMES: tuple[Outcome, ...] = ("identical", "reordered", "differing", "only_here", "only_there")
 """What becomes of a record: exactly one of these; `reordered` has the same pairs in another order."""

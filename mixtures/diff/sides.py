@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from mix665k.builders.llava_records import LLAVA_JSON
 from mix665k.mixtures.diff.comparison import Side
 from mix665k.mixtures.diff.digests import Digests, digest, join
 from mix665k.mixtures.mixture import Mixture
@@ -53,7 +54,7 @@ def read_side(mixture: Mixture, prompts: Sequence[str], *, advance: Advance) -> 
         names.append(pl.Series([source], dtype=pl.String).new_from_index(0, len(batch.rows)))
     side = Side(
         path=str(mixture.path),
-        kind="mixture" if manifest else "llava_json",
+        kind="mixture" if manifest else LLAVA_JSON,
         name=mixture.name,
         records=len(places),
         row_hash=manifest.row_hash if manifest else None,

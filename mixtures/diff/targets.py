@@ -7,7 +7,7 @@ from mix665k.mixtures.diff.comparison import OUTCOMES, Comparison, Side, SourceC
 from mix665k.mixtures.diff.manifest_changes import manifest_changes
 from mix665k.mixtures.diff.prompts import known_prompts
 from mix665k.mixtures.diff.sides import read_side
-from mix665k.mixtures.diff.telling import BOTH_VQA
+from mix665k.mixtures.diff.telling import UNDECIDED_SOURCES
 from mix665k.mixtures.inspect.measure import ALL
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Advance
@@ -46,7 +46,7 @@ def compare_targets(here: Mixture, there: Mixture, request: Request, *, advance:
 def _require_known(names: Collection[str], manifests: Collection[Manifest | None]) -> None:
     known = [entry.name for manifest in manifests if manifest for entry in manifest.sources]
     if None in manifests:
-        known += [*RECORDS, *SOURCES, BOTH_VQA]
+        known += [*RECORDS, *SOURCES, *UNDECIDED_SOURCES]
     for name in names:
         if name not in known:
             raise MixtureError(

@@ -11,7 +11,7 @@ import polars as pl
 
 from mix665k.mixtures.diff.digests import Digests, pairs_of
 from mix665k.mixtures.diff.sides import Contents
-from mix665k.mixtures.storage.published_counts import RECORDS, UNTOLD
+from mix665k.mixtures.storage.published_counts import LOOKALIKES, RECORDS
 
 SAME_RECORD = "the same record"
 FOLDER = "image folder and prompt"
@@ -20,10 +20,9 @@ QUESTIONS = "question texts"
 LEFT = "id and image of what is left"
 UNDECIDED = "undecided"
 
-_COCO_VQA = ("vqav2", "okvqa")
 _OR = " or "
-BOTH_VQA = _OR.join(_COCO_VQA)
-"""What a record of either is called that nothing tells."""
+UNDECIDED_SOURCES = [_OR.join(names) for names in LOOKALIKES.values()]
+"""What a record is called where nothing tells which of some sources it comes from."""
 
 
 class _Known(NamedTuple):
@@ -102,10 +101,10 @@ def _with_candidates(records: pl.DataFrame, known: _Known) -> pl.DataFrame:
 
 
 def _candidates(told: str, folder: str, known: _Known) -> tuple[str, ...]:
-    """The sources that folder and prompt leave; VQAv2 and OKVQA both, even where the other side has only one."""
-    names = known.told.get((told, folder), ())
-    if told == UNTOLD and set(names) <= set(_COCO_VQA):
-        return _COCO_VQA
+    """The sources that folder and prompt leave; all lookalikes, even where the other side has only one of them."""
+    names, alike = known.told.get((told, folder), ()), LOOKALIKES.get(told, ())
+    if alike and set(names) <= set(alike):
+        return alike
     return names or (told,)
 
 

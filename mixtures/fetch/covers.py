@@ -1,4 +1,4 @@
-"""OCR-VQA's covers: one address each, some gone, some GIFs by another name."""
+"""Images that have one address each, such as OCR-VQA's covers: some are gone, some are GIFs by another name."""
 
 from collections import Counter
 from collections.abc import Iterator, Set
@@ -9,10 +9,9 @@ from typing import Literal, NamedTuple
 import httpx2
 import msgspec
 
+from mix665k.builders.image_collections import ImageAddresses
 from mix665k.builders.raw import Bad, read
-from mix665k.builders.registry import SOURCES
-from mix665k.builders.sources.ocrvqa import COVERS as _FOLDER
-from mix665k.builders.sources.ocrvqa import Cover
+from mix665k.builders.registry import ImageFolder, RawFile, Source
 from mix665k.mixtures.fetch.bring import Kit, Result, State, mirrored
 from mix665k.mixtures.fetch.crew import side_by_side
 from mix665k.mixtures.fetch.pace import Pace
@@ -24,9 +23,6 @@ from mix665k.mixtures.images.places import is_inside
 from mix665k.schemas.errors import FetchError, RawDataError
 from mix665k.schemas.files import write_whole
 
-COVERS = _FOLDER.folder
-GONE = "ocr_vqa/missing.json"
-"""Covers that nobody has, in the form that `mix images --mapping` reads."""
 _RETRIES = 3
 _HOPELESS = 20
 """So many failures in a row, and it is not the single cover that is at fault."""
@@ -35,10 +31,42 @@ _LEAST_SIDE_PX = 2
 """Where Amazon has no cover it sends a GIF of 1 x 1."""
 
 
-class Order(NamedTuple):
-    """Which covers go where: `named` are those that a mixture names, None for those of all books."""
+class Covers(NamedTuple):
+    """The images of a source that have one address each, and the raw file that tells the addresses."""
 
-    books: Path
+    addresses: ImageAddresses
+    file: RawFile
+    images: ImageFolder
+
+    @property
+    def folder(self) -> str:
+        """Where they all are, below the images folder."""
+        return self.images.folder
+
+    @property
+    def gone(self) -> str:
+        """The list of those that nobody has, in the form that `mix images --mapping` reads."""
+        return f"{self.folder.partition('/')[0]}/missing.json"
+
+
+def covers_of(source: Source) -> Covers | None:
+    """What the source declares of such images, if it has them."""
+    about, addresses = source.about, source.about.image_addresses
+    if addresses is None:
+        return None
+    [images] = about.images
+    file = msgspec.structs.replace(about.file(addresses.role), form=addresses.form, pairs=None)
+    return Covers(addresses, file, images)
+
+
+class Order(NamedTuple):
+    """Which covers go where: `named` are the images that a mixture names, None for all that have an address.
+
+    `path` is the raw file that tells the addresses.
+    """
+
+    covers: Covers
+    path: Path
     images: Path
     named: Set[str] | None
     jobs: int
@@ -62,20 +90,25 @@ class Found(msgspec.Struct):
     gone: dict[str, str]
     failed: dict[str, str]
 
+    def __add__(self, other: "Found") -> "Found":
+        """Of the images of two sources, which are in different folders."""
+        counts = (self.wanted + other.wanted, self.there + other.there, self.fetched + other.fetched)
+        return Found(*counts, self.gone | other.gone, self.failed | other.failed)
+
 
 def fetch_covers(order: Order, kit: Kit) -> Found:
     """Bring each cover that is neither there nor known to be gone, and list those that turn out to be.
 
     Raises:
         FetchError: when nothing works any more.
-        RawDataError: when the file of the books is not right.
+        RawDataError: when the file of the addresses is damaged.
     """
-    missing = order.images / GONE
+    folder, missing = order.covers.folder, order.images / order.covers.gone
     known = load_mapping(missing) if missing.is_file() else {}
     urls, strange = _wanted(order)
-    (order.images / COVERS).mkdir(parents=True, exist_ok=True)
-    there = {f"{COVERS}/{path.name}" for path in (order.images / COVERS).iterdir()}
-    found = Found(len(urls) + len(strange), 0, 0, dict.fromkeys(strange, "not in the file of the books"), {})
+    (order.images / folder).mkdir(parents=True, exist_ok=True)
+    there = {f"{folder}/{path.name}" for path in (order.images / folder).iterdir()}
+    found = Found(len(urls) + len(strange), 0, 0, dict.fromkeys(strange, f"not in {order.covers.file.path}"), {})
     found.gone |= {image: "listed before" for image in urls if image in known and image not in there}
     found.there = sum(image in there for image in urls)
     left = [image for image in urls if image not in there and image not in known]
@@ -83,7 +116,7 @@ def fetch_covers(order: Order, kit: Kit) -> Found:
         for outcome in _outcomes(left, urls, order, kit):
             _count(outcome, found)
             done = found.there + found.fetched + len(found.gone) + len(found.failed)
-            kit.watcher.counted(COVERS, done, found.wanted)
+            kit.watcher.counted(folder, done, found.wanted)
     finally:
         if new := found.gone.keys() - known.keys():
             mapping = dict(sorted((known | dict.fromkeys(new)).items()))
@@ -91,30 +124,30 @@ def fetch_covers(order: Order, kit: Kit) -> Found:
     return found
 
 
-def summed(found: Found) -> Result:
+def summed(found: Found, covers: Covers) -> Result:
     """The line that stands for all covers; those that are gone are no failure, they are listed."""
     told = [f"{found.there:,} there before, {found.fetched:,} fetched"]
     if found.gone:
         reasons = ", ".join(f"{count:,} {why}" for why, count in Counter(found.gone.values()).most_common())
-        told.append(f"{len(found.gone):,} gone ({reasons}), listed in {GONE}")
+        told.append(f"{len(found.gone):,} gone ({reasons}), listed in {covers.gone}")
     if found.failed:
         told.append(f"{len(found.failed):,} failed, such as {next(iter(found.failed.values()))}")
     state: State = "failed" if found.failed else "fetched" if found.fetched else "there"
-    return Result(COVERS, state, note="; ".join(told))
+    return Result(covers.folder, state, note="; ".join(told))
 
 
 def _wanted(order: Order) -> tuple[dict[str, str], list[str]]:
     """The addresses by image, and the images that are named but have none."""
-    file = msgspec.structs.replace(SOURCES["ocrvqa"].about.files[0], form=Cover, pairs=None)
+    addresses, file, images = order.covers
     urls: dict[str, str] = {}
-    for _, key, book in read(file, order.books, lambda _: None):
-        if isinstance(book, Bad):
-            raise RawDataError(f"{order.books}: {book.where}: {book.why} (id {key!r})")
-        image = _FOLDER.path(key)
+    for _, key, record in read(file, order.path, lambda _: None):
+        if isinstance(record, Bad):
+            raise RawDataError(f"{order.path}: {record.where}: {record.why} (id {key!r})")
+        image = images.path(key)
         if not is_inside(key) or "/" in key:
-            raise RawDataError(f"{order.books}: $[{key!r}]: a key that no file can have")
+            raise RawDataError(f"{order.path}: $[{key!r}]: a key that no file can have")
         if order.named is None or image in order.named:
-            urls[image] = book.imageURL
+            urls[image] = getattr(record, addresses.field)
     return urls, sorted(order.named - urls.keys()) if order.named else []
 
 
@@ -139,7 +172,7 @@ def _outcomes(left: list[str], urls: dict[str, str], order: Order, kit: Kit) -> 
             failures = failures + 1 if outcome.state == "failed" else 0
             yield outcome
             if failures == _HOPELESS:
-                raise FetchError(f"{COVERS}: {failures} covers in a row failed, the last: {outcome.why}")
+                raise FetchError(f"{order.covers.folder}: {failures} covers in a row failed, the last: {outcome.why}")
 
 
 def _content(url: str, pace: Pace, kit: Kit) -> bytes:

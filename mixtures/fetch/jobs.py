@@ -11,9 +11,6 @@ from mix665k.mixtures.fetch.record import Record
 from mix665k.schemas.errors import FetchError, RecipeError, did_you_mean
 from mix665k.schemas.files import sha256_of
 
-OWN = "llava_json"
-"""The source whose file is the user's own."""
-
 
 class Job(NamedTuple):
     """A download and what it gives below the folder `root`.
@@ -80,9 +77,9 @@ def chosen(names: Iterable[str]) -> list[Source]:
     for name in asked:
         if name not in SOURCES:
             raise RecipeError(f"{name}: no such source{did_you_mean(name, SOURCES)}")
-        if name == OWN:
+        if not SOURCES[name].about.offered:
             raise RecipeError(f"{name}: its file is your own, there is nothing to fetch")
-    return [SOURCES[name] for name in asked or sorted(SOURCES) if name != OWN]
+    return [SOURCES[name] for name in asked or sorted(SOURCES) if SOURCES[name].about.offered]
 
 
 def raw_jobs(sources: Iterable[Source], raw: Path) -> list[Job]:

@@ -1,4 +1,4 @@
-"""A run of `mix fetch`: the jobs of the chosen sources side by side, then OCR-VQA's covers."""
+"""A run of `mix fetch`: the jobs of the chosen sources side by side, then the images that have one address each."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,9 +9,9 @@ from typing import NamedTuple
 import msgspec
 from filelock import FileLock, Timeout
 
-from mix665k.builders.registry import SOURCES, Source
+from mix665k.builders.registry import Source
 from mix665k.mixtures.fetch.bring import Kit, Result, Watcher, bring, instructions, mirrored, told
-from mix665k.mixtures.fetch.covers import COVERS, Found, Order, fetch_covers, summed
+from mix665k.mixtures.fetch.covers import Covers, Found, Order, covers_of, fetch_covers, summed
 from mix665k.mixtures.fetch.crew import side_by_side
 from mix665k.mixtures.fetch.jobs import Job, chosen, image_jobs, raw_jobs, standing
 from mix665k.mixtures.fetch.pace import Pace
@@ -23,7 +23,6 @@ from mix665k.mixtures.synth import MARKER
 from mix665k.schemas.errors import FetchError, UserError, os_reason
 
 _LOCK = ".fetch.lock"
-_BOOKS = SOURCES["ocrvqa"].about.files[0]
 
 
 class Request(NamedTuple):
@@ -59,13 +58,12 @@ def fetch(request: Request, watcher: Watcher) -> Report:
     Raises:
         UserError: when nothing can be begun, or another run is at work in one of the folders.
     """
-    sources, named = chosen(request.names), _named_covers(request)
-    jobs = _jobs(request, sources)
-    covers = request.images is not None and any(source.name == "ocrvqa" for source in sources)
+    sources, named = chosen(request.names), _named_images(request)
+    jobs, covers = _jobs(request, sources), _covers(request, sources)
     report = Report([])
     with ExitStack() as stack:
         kit = _kit(request, watcher, stack)
-        watcher.begins(len(jobs) + covers)
+        watcher.begins(len(jobs) + len(covers))
         results = side_by_side(lambda job: bring(job, kit), jobs, jobs=request.jobs, stop=kit.stop)
         stack.enter_context(closing(results))
         for result in results:
@@ -73,8 +71,8 @@ def fetch(request: Request, watcher: Watcher) -> Report:
             watcher.finished(result)
         order = {job.name: i for i, job in enumerate(jobs)}
         report.files.sort(key=lambda result: order[result.name])
-        if covers:
-            _add_covers(report, request, kit, named)
+        for one in covers:
+            _add_covers(report, request, kit, one, _in_folder(named, one))
     return report
 
 
@@ -85,7 +83,7 @@ def preview(request: Request) -> Report:
         UserError: when a name or the mixture is wrong.
     """
     found = Report([])
-    sources, named = chosen(request.names), _named_covers(request)
+    sources, named = chosen(request.names), _named_images(request)
     for job in _jobs(request, sources):
         entry = Record(job.root).get(job.name)
         size = entry.num_bytes if entry else job.download.num_bytes
@@ -102,9 +100,10 @@ def preview(request: Request) -> Report:
             place = mirrored(request.mirror, job.name) if request.mirror else job.download.place
             about = f", {job.about_bytes / 1e6:,.0f} MB or so{' unpacked' * job.packed}" if job.about_bytes else ""
             found.files.append(Result(job.name, "to fetch", size, note=f"from {place}{'' if size else about}"))
-    if request.images and any(source.name == "ocrvqa" for source in sources):
-        number = "one address each" if named is None else f"{len(named):,} named, one address each"
-        found.files.append(Result(COVERS, "to fetch", note=f"{number}; those that are there are left"))
+    for one in _covers(request, sources):
+        wanted = _in_folder(named, one)
+        number = "one address each" if wanted is None else f"{len(wanted):,} named, one address each"
+        found.files.append(Result(one.folder, "to fetch", note=f"{number}; those that are there are left"))
     return found
 
 
@@ -131,27 +130,37 @@ def _jobs(request: Request, sources: Sequence[Source]) -> list[Job]:
     return raw + (image_jobs(sources, request.images) if request.images else [])
 
 
-def _named_covers(request: Request) -> set[str] | None:
+def _covers(request: Request, sources: Sequence[Source]) -> list[Covers]:
+    """What has one address each, if images are asked for."""
+    return [one for source in sources if (one := covers_of(source))] if request.images else []
+
+
+def _named_images(request: Request) -> set[str] | None:
+    """The images that the mixture names; None without a mixture."""
     if request.mixture is None:
         return None
-    images = named_images(request.mixture, (), advance=lambda _: None).records["image"]
-    return {image for image in images if image.startswith(f"{COVERS}/")}
+    return set(named_images(request.mixture, (), advance=lambda _: None).records["image"])
 
 
-def _add_covers(report: Report, request: Request, kit: Kit, named: set[str] | None) -> None:
+def _in_folder(images: set[str] | None, covers: Covers) -> set[str] | None:
+    return images and {image for image in images if image.startswith(f"{covers.folder}/")}
+
+
+def _add_covers(report: Report, request: Request, kit: Kit, covers: Covers, named: set[str] | None) -> None:
     assert request.images is not None
-    books = request.raw and request.raw / _BOOKS.path
-    if books is None or not books.is_file():
-        where = f"{books}: no such file" if books else "--raw is missing"
-        note = f"the covers' addresses stand in {_BOOKS.path}; {where}, pass --raw RAW that has it"
-        result = Result(COVERS, "by hand", note=note)
+    path = request.raw and request.raw / covers.file.path
+    if path is None or not path.is_file():
+        where = f"{path}: no such file" if path else "--raw is missing"
+        note = f"the addresses of its images are in {covers.file.path}; {where}, pass --raw RAW that has it"
+        result = Result(covers.folder, "by hand", note=note)
     else:
-        order = Order(books, request.images, named, request.jobs, Pace(request.covers_per_second))
+        order = Order(covers, path, request.images, named, request.jobs, Pace(request.covers_per_second))
         try:
-            report.covers = fetch_covers(order, kit)
-            result = summed(report.covers)
+            found = fetch_covers(order, kit)
+            report.covers = found if report.covers is None else report.covers + found
+            result = summed(found, covers)
         except UserError as error:
-            result = Result(COVERS, "failed", note=str(error))
+            result = Result(covers.folder, "failed", note=str(error))
     report.files.append(result)
     kit.watcher.finished(result)
 

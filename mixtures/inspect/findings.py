@@ -1,10 +1,11 @@
 """What an inspection finds: the numbers that `mix inspect` prints, as `--format json` gives them."""
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from mix665k.builders.boxes import Convention
+from mix665k.builders.llava_records import Kind
 from mix665k.mixtures.storage.llava_json import Fault
 from mix665k.mixtures.storage.published_counts import Audit
 from mix665k.schemas.manifest import FunnelStep, LeftOut
@@ -99,7 +100,7 @@ class Inspection(msgspec.Struct):
     """All that was found. `image_names` are distinct file names, the published count's measure (see `paper`)."""
 
     path: str
-    kind: Literal["mixture", "llava_json"]
+    kind: Kind
     name: str
     tokenizer: str | None
     sources: list[Numbers]

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mix665k.mixtures.inspect.findings import MAX_TOKENS, Inspection, Spread
-from mix665k.mixtures.storage.published_counts import Audit
+from mix665k.mixtures.storage.published_counts import LOOKALIKES, Audit
 from mix665k.mixtures.terminal import changed_options, left_out_table, narrow_table, printable, with_total
 
 _MAX_ORIGINS = 5
@@ -80,8 +80,9 @@ def remarks(found: Inspection) -> Iterator[str]:
     if integers:
         listed = ", ".join(f"{name} {count:,}" for name, count in integers.items())
         yield f"ids that are integers, where others are strings: {listed}"
-    if found.kind == "llava_json":
-        yield "sources are told by image folder and prompt; VQAv2 and OKVQA look alike there"
+    if found.kind != "mixture":
+        alike = "; ".join(f"{' and '.join(names)} look alike there" for names in LOOKALIKES.values())
+        yield f"sources are told by image folder and prompt; {alike}"
     if found.faults:
         yield f"{found.faults:,} records with faults are not counted above"
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from mix665k.builders.llava_records import LLAVA_JSON
 from mix665k.mixtures.inspect.answers import AnswerCounter
 from mix665k.mixtures.inspect.findings import Answers, Inspection
 from mix665k.mixtures.inspect.measure import count_image_names, measure, measure_tokens, numbers, total
@@ -125,7 +126,7 @@ class _Looked:
         manifest = mixture.manifest
         return Inspection(
             path=str(mixture.path),
-            kind="mixture" if manifest else "llava_json",
+            kind="mixture" if manifest else LLAVA_JSON,
             name=mixture.name,
             tokenizer=self._request.tokenizer,
             sources=[numbers(frames.get((name,), nothing), name, answers=answers[name]) for name in names],

@@ -1,9 +1,12 @@
 """Telling a record's prompt form, and from it and the image's folder the source it comes from."""
 
+from typing import Any
+
 import polars as pl
 import pyarrow as pa
 
-from mix665k.mixtures.storage.published_counts import RECORDS, UNTOLD
+from mix665k.builders.registry import SOURCES as _DECLARED
+from mix665k.mixtures.storage.published_counts import IN_MIX665K, LABELS
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.prompts import OCR_LINE, REGION_QUESTIONS, RESPONSE_FORMATS
 
@@ -19,16 +22,24 @@ FORMS = (NO_PROMPT, "short answer", "option letter", _OCR_FORM, "caption", "desc
 """The response-format prompts of LLaVA's file."""
 
 OTHER_IMAGES = "other images"
-_FOLDERS = {"gqa": "gqa", "ocr_vqa": "ocrvqa", "textvqa": "textcaps", "vg": "vg"}
-_COCO = {
-    NO_PROMPT: "llava_instruct",
-    "short answer": UNTOLD,
-    "option letter": "aokvqa",
-    "describe region": "refcoco",
-    "locate region": "refcoco",
-}
-SOURCES = [UNTOLD if name == "vqav2" else name for name in RECORDS if name != "okvqa"]
-SOURCES += ["coco, caption", OTHER_IMAGES]
+_FOLDERS: dict[str | None, list[str]] = {}
+"""The sources of the published file by their image folder."""
+for _name in IN_MIX665K:
+    _FOLDERS.setdefault(_DECLARED[_name].about.image_folder, []).append(_name)
+_SHARED = [folder for folder, names in _FOLDERS.items() if folder and len(names) > 1]
+
+
+def _by_form(folder: str) -> dict[str, str]:
+    """What a record is called whose image is in a folder that several sources share, by its prompt form."""
+    found = {form: f"{folder}, {form.partition(',')[0]}" for form in FORMS}
+    for name in _FOLDERS[folder]:
+        found |= dict.fromkeys(IN_MIX665K[name].prompt_forms, LABELS.get(name, name))
+    return found
+
+
+SOURCES = [*dict.fromkeys(LABELS.get(name, name) for name in IN_MIX665K)]
+SOURCES += [name for folder in _SHARED for name in _by_form(folder).values()] + [OTHER_IMAGES]
+SOURCES = [*dict.fromkeys(SOURCES)]
 """The names `told_source` can give, in the order they are shown."""
 
 
@@ -46,9 +57,13 @@ def prompt_form(question: pl.Expr) -> pl.Expr:
 def told_source(image: pl.Expr, form: pl.Expr) -> pl.Expr:
     """The source of a record of LLaVA's own file, as far as image folder and prompt form tell it."""
     folder = image.str.extract("^([^/]+)/")
-    coco = form.cast(pl.String).replace_strict(_COCO, default="coco, caption")
-    told = pl.when(image.is_null()).then(pl.lit("sharegpt")).when(folder == "coco").then(coco)
-    return told.otherwise(folder.replace_strict(_FOLDERS, default=OTHER_IMAGES))
+    single = {name: names[0] for name, names in _FOLDERS.items() if name and len(names) == 1}
+    [text_only] = _FOLDERS[None]
+    told: Any = pl.when(image.is_null()).then(pl.lit(text_only))
+    for shared in _SHARED:
+        told = told.when(folder == shared).then(form.cast(pl.String).replace_strict(_by_form(shared)))
+    named: pl.Expr = told.otherwise(folder.replace_strict(single, default=OTHER_IMAGES))
+    return named
 
 
 def told_sources(rows: pa.RecordBatch) -> pl.Series:

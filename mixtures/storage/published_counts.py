@@ -1,39 +1,41 @@
-"""What is known about the published files, to compare a mixture with."""
+"""What is known about the published files, to compare a mixture with; each source declares its own part."""
 
 import msgspec
 
-RECORDS = {
-    "llava_instruct": 157_712,
-    "sharegpt": 40_688,
-    "vqav2": 82_783,
-    "gqa": 72_140,
-    "okvqa": 8_998,
-    "ocrvqa": 80_000,
-    "aokvqa": 66_160,
-    "textcaps": 21_953,
-    "refcoco": 48_447,
-    "vg": 86_417,
-}
-"""Records of `llava_v1_5_mix665k.json` by source, in the order of the paper's table.
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.published import IMAGE_NAMES, LCS558K, MIX665K, Published, PublishedFile
+from mix665k.builders.registry import SOURCES
 
-LLaVA issues #657 and #702; the first arXiv version (table 7) has A-OKVQA and RefCOCO wrong, says its author.
-"""
 
-ALL_RECORDS = 665_298
-"""LLaVA issue #657; the sum of the above."""
+def _published_in(file: PublishedFile) -> dict[str, Published]:
+    """The sources that a published file holds, in the order of the paper's table."""
+    declared = [(name, source.about.published) for name, source in SOURCES.items()]
+    found = [(name, one) for name, one in declared if one is not None and one.file == file]
+    return dict(sorted(found, key=lambda one: one[1].row))
 
-IMAGE_NAMES = 291_684
-"""Distinct images of the published file, counted by file name.
 
-Others' count, which must go by name: VQAv2, GQA, OCR-VQA, TextCaps and VG alone have 343,293 paths. GQA's pictures are
-Visual Genome's, so that `gqa/images/1.jpg` and `vg/VG_100K/1.jpg` are the same one.
-"""
+IN_MIX665K = _published_in(MIX665K)
+"""What stage 2's file holds of each source, in the order of the paper's table."""
+RECORDS = {name: one.num_records for name, one in IN_MIX665K.items()}
+STAGE_1 = {name: one.num_records for name, one in _published_in(LCS558K).items()}
 
-STAGE_1 = {"lcs558k": 558_128}
-"""Records of `blip_laion_cc_sbu_558k.json` (paper, appendix A)."""
 
-UNTOLD = "coco, short answer"
-"""VQAv2 or OKVQA: in LLaVA's own form nothing tells them apart."""
+def _lookalikes() -> dict[str, tuple[str, ...]]:
+    """Sources that image folder and prompt form cannot tell apart, by what their records are called together."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, one in IN_MIX665K.items():
+        for form in one.prompt_forms:
+            label = f"{SOURCES[name].about.image_folder}, {form}"
+            found[label] = (*found.get(label, ()), name)
+    return {label: names for label, names in found.items() if len(names) > 1}
+
+
+LOOKALIKES = _lookalikes()
+LABELS = {name: label for label, names in LOOKALIKES.items() for name in names}
+"""The label of each source that has lookalikes."""
+
+
+ALL_RECORDS = MIX665K.num_records
 
 
 class Audit(msgspec.Struct):
@@ -45,7 +47,8 @@ class Audit(msgspec.Struct):
 
 def audit_source(name: str, records: int) -> Audit | None:
     """A source's records beside the published file's, where it has that source."""
-    known = {**RECORDS, **STAGE_1, UNTOLD: RECORDS["vqav2"] + RECORDS["okvqa"]}
+    together = {label: sum(RECORDS[one] for one in names) for label, names in LOOKALIKES.items()}
+    known = {**RECORDS, **STAGE_1, **together}
     return Audit(known[name], records - known[name]) if name in known else None
 
 
@@ -55,6 +58,5 @@ def audit_image_names(count: int) -> Audit:
 
 
 def has_all(names: set[str]) -> bool:
-    """Whether these are the sources of the published file, all ten and no other."""
-    told = set(RECORDS)
-    return names == told or names == (told - {"vqav2", "okvqa"}) | {UNTOLD}
+    """Whether these are the sources of the published file, all ten and no other; lookalikes may go by their label."""
+    return names in (set(RECORDS), {LABELS.get(name, name) for name in RECORDS})

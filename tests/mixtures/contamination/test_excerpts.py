@@ -54,4 +54,4 @@ def test_refcocos_test_images_are_in_the_mixture_that_took_them(excerpt: Path) -
     found = look(excerpt, RAW / "refcoco" / "refcoco" / "refs(unc).p", raw=RAW)
     one = only(found)
     assert (one.layout, one.left_out, one.total.pairs) == ("refcoco", 1, one.questions)
-    assert [(split.name, split.images, split.in_mixture) for split in found.refcoco] == [("refcoco testA", 5, 5)]
+    assert [(split.name, split.images, split.in_mixture) for split in found.splits] == [("refcoco testA", 5, 5)]

@@ -121,7 +121,7 @@ def test_bare_numbers_belong_to_the_collection_that_is_named(tmp_path: Path) -> 
     ("content", "message"),
     [
         ("", "empty file"),
-        ("[]", r"of no known layout \(no record in it\), expected one of vqav2, .*; name it with --layout"),
+        ("[]", r"of no known layout \(no record in it\), expected one of aokvqa, .*vqav2, .*; name it with --layout"),
         ('{"data": [{"caption": 1}]}', r"of no known layout \(its first record has caption\)"),
         ("foo,bar\n1,2\n", "no table whose header has image"),
         ("PK\x03\x04", "of no known layout"),
@@ -165,4 +165,5 @@ def test_options_that_fit_no_set_are_refused(given: tuple[list[str], list[str], 
 def test_a_value_with_a_name_goes_before_one_for_all() -> None:
 
     found = asking(["one=a.csv", "b.csv"], [], ["one=vg", "coco"])
-    assert [(one.name, str(one.path), one.ids_of) for one in found] == [("one", "a.csv", "vg"), ("b", "b.csv", "coco")]
+    named = [(one.name, str(one.path), one.ids_of and one.ids_of.name) for one in found]
+    assert named == [("one", "a.csv", "vg"), ("b", "b.csv", "coco")]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mix665k.mixtures.contamination.identity import CocoOfVg, image_key
+from mix665k.mixtures.contamination.identity import Aliases, image_key
 from mix665k.mixtures.contamination.questions import asked, bare, normalised
 from mix665k.schemas.errors import RawDataError
 from tests.mixtures.contamination.contaminated import DESCRIBE, LETTER, LOCATE
@@ -95,11 +95,11 @@ def test_visual_genomes_images_are_cocos_where_its_table_says_so(tmp_path: Path)
     table = [{"image_id": 1, "coco_id": 42}, {"image_id": 2, "coco_id": None}, {"image_id": 3, "coco_id": -1}]
     (tmp_path / "image_data.json").write_text(json.dumps(table))
     ours = pl.Series(["vg/1", "vg/2", "vg/3", None, "coco/1"])
-    assert CocoOfVg(tmp_path / "image_data.json")(ours).to_list() == ["coco/42", "vg/2", "vg/3", None, "coco/1"]
-    assert CocoOfVg(None)(ours).to_list() == ours.to_list()
+    assert Aliases(tmp_path / "image_data.json")(ours).to_list() == ["coco/42", "vg/2", "vg/3", None, "coco/1"]
+    assert Aliases(None)(ours).to_list() == ours.to_list()
 
 
 def test_a_table_of_another_form_is_refused(tmp_path: Path) -> None:
     (tmp_path / "image_data.json").write_text('[{"image_id": "one"}]')
     with pytest.raises(RawDataError, match=r"\$\[0\]\.image_id: .*, expected Visual Genome's image_data\.json"):
-        CocoOfVg(tmp_path / "image_data.json")
+        Aliases(tmp_path / "image_data.json")

@@ -135,9 +135,9 @@ def splits(folder: Path, **images: dict[str, list[int]]) -> Path:
 def test_refcocos_splits_are_compared_with_each_other(contaminated: Path, tmp_path: Path) -> None:
     raw = splits(tmp_path, refcoco={"train": [1, 42], "val": [5]}, refcocog={"train": [5, 5], "test": [42, 9, 9]})
     found = look(contaminated, raw=raw)
-    assert [msgspec.structs.astuple(one) for one in found.refcoco] == [
-        ("refcoco val", 1, {"refcoco": 0, "refcocog": 1}, 0, 0),
-        ("refcocog test", 2, {"refcoco": 1, "refcocog": 0}, 1, 2),
+    assert [msgspec.structs.astuple(one) for one in found.splits] == [
+        ("RefCOCO", "refcoco val", 1, {"refcoco": 0, "refcocog": 1}, 0, 0),
+        ("RefCOCO", "refcocog test", 2, {"refcoco": 1, "refcocog": 0}, 1, 2),
     ]
 
 
@@ -189,7 +189,7 @@ def test_wrong_usage_is_exit_code_2(contaminated: Path, arguments: list[str], me
         (["--against", "missing.json"], "--against missing.json: no such file"),
         (["--against", "."], "a folder, expected a file"),
         (["--raw", "missing"], "--raw missing: no such folder"),
-        (["--raw", "."], "no refs of RefCOCO below it"),
+        (["--raw", "."], "no splits of RefCOCO below it"),
         (["--eval-images", "."], "pass the mixture's images with --images"),
         (["--eval-images", "missing", "--images", "."], "--eval-images missing: no such folder"),
         (["--eval-images", ".", "--images", "missing"], "--images missing: no such folder"),

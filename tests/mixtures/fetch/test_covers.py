@@ -127,7 +127,7 @@ def test_only_the_covers_of_a_mixture_are_asked_for(shop: Publisher, tmp_path: P
     (tmp_path / "mix.json").write_text(json.dumps(records))
     found = covered(tmp_path, "--mixture", tmp_path / "mix.json")
     assert (found["wanted"], found["fetched"]) == (2, 1)
-    assert found["gone"] == {"ocr_vqa/images/9.jpg": "not in the file of the books"}
+    assert found["gone"] == {"ocr_vqa/images/9.jpg": "not in ocrvqa/dataset.json"}
 
 
 def test_covers_come_from_a_mirror_by_their_key(shop: Publisher, tmp_path: Path) -> None:
@@ -147,4 +147,4 @@ def test_a_key_that_no_file_can_have_is_an_error(shop: Publisher, tmp_path: Path
 def test_covers_without_the_books_are_a_step_by_hand(tmp_path: Path) -> None:
     shown = run("fetch", "ocrvqa", "--images", tmp_path)
     assert shown.exit_code == 1
-    assert "the covers' addresses stand in ocrvqa/dataset.json; --raw is missing" in shown.stdout
+    assert "the addresses of its images are in ocrvqa/dataset.json; --raw is missing" in shown.stdout
