@@ -221,7 +221,7 @@ def generate_answer(
     model: Annotated[str, typer.Argument(help="An exported model: folder or Hub name.")],
     *,
     prompt: Annotated[str, typer.Option(help="The question.")],
-    image: Annotated[Path | None, typer.Option(help="The picture asked about.", dir_okay=False)] = None,
+    image: Annotated[Path | None, typer.Option(help="The image asked about.", dir_okay=False)] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Stop after so many tokens.")] = 128,
 ) -> None:
     """Ask a model one question."""

@@ -51,6 +51,6 @@ def _open(path: Path, processor: Any) -> Any:
     try:
         picture = open_rgb(path)
     except (OSError, ValueError, SyntaxError) as error:
-        raise ModelError(f"{path}: cannot be opened as a picture: {' '.join(str(error).split())}") from None
+        raise ModelError(f"{path}: cannot be opened as an image: {' '.join(str(error).split())}") from None
     red, green, blue = (int(channel * 255) for channel in processor.image_processor.image_mean)
     return pad_to_square(picture, (red, green, blue))

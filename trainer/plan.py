@@ -82,7 +82,7 @@ def print_costs(console: Console, found: list[EpochCost]) -> None:
 
 
 def require_drawable(path: Path) -> None:
-    """Refuse a path that no picture can be written to.
+    """Refuse a path that no plot can be written to.
 
     Raises:
         StageError: with what was expected.

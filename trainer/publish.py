@@ -49,7 +49,9 @@ def publish(model: Path, target: Target, *, dry_run: bool) -> Published:
     if dry_run:
         return published
     require_access(target)
-    done = push(files, target, message=f"Publish {_title(files)}", owned=_OWNED)
+    card = (model / CARD).read_text(encoding="utf-8")
+    title = card.partition("\n# ")[2].partition("\n")[0]  # as `model_card` writes it
+    done = push(files, target, message=f"Publish {title}", owned=_OWNED)
     return msgspec.structs.replace(published, url=done.url, commit=done.commit, changed=done.changed)
 
 
@@ -67,13 +69,6 @@ def _files(model: Path, *, repository: str) -> list[File]:
     paths = sorted(path for path in model.rglob("*") if path.is_file() and path != model / CARD)
     card = (model / CARD).read_text(encoding="utf-8").replace(NO_REPOSITORY, repository)
     return [*(File(path.relative_to(model).as_posix(), path) for path in paths), File(CARD, card.encode())]
-
-
-def _title(files: list[File]) -> str:
-    """The heading of the card: `LLaVA-1.5, stage finetune, step 5,198`."""
-    card = files[-1].content
-    assert isinstance(card, bytes)
-    return card.decode().partition("\n# ")[2].partition("\n")[0]
 
 
 def to_json(published: Published) -> str:

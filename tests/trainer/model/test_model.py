@@ -169,7 +169,7 @@ def test_generate_answers_on_stdout(first_stage: Path, tmp_path: Path) -> None:
     assert len(done.stdout.strip("\n").splitlines()) <= 1
     wrong = run("generate", tmp_path / "model", "--prompt", "What?", "--image", tmp_path / "model" / "config.json")
     assert wrong.returncode == 1
-    assert "cannot be opened as a picture" in wrong.stderr
+    assert "cannot be opened as an image" in wrong.stderr
 
 
 def test_a_run_is_no_model_and_a_prompt_holds_no_image_token(first_stage: Path) -> None:
