@@ -21,6 +21,7 @@ class Pair(msgspec.Struct, gc=False):
     origin: str
 
 
+# sources and steps handle pairs, so that human and gpt alternate by construction; turns exist in shards only
 class Conversation(msgspec.Struct, gc=False, kw_only=True):
     """Question-answer pairs about one image, or about none.
 
@@ -57,7 +58,9 @@ class Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 def values(conversation: Conversation) -> Iterator[str]:
-    """The texts of the turns, human and gpt in turn, with the image token in front where none stands yet."""
+    """The texts of the turns, human and gpt in turn, with the image token in front where there is none yet."""
+    # written last, when a conversation leaves the steps: LLaVA-Instruct has its own token, at the end at times, and
+    # merging, splitting and prompts would have to move it
     first = True
     for pair in conversation.pairs:
         if first and conversation.image is not None and IMAGE_TOKEN not in pair.question:

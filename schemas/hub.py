@@ -22,11 +22,11 @@ _AGAIN = "run it again, what is uploaded is not sent twice"
 
 
 class File(NamedTuple):
-    """A file by its path in the repository; `passing` ones are made for the upload and removed behind it."""
+    """A file by its path in the repository; `temporary` ones are made for the upload and removed after it."""
 
     path: str
     content: Path | bytes
-    passing: bool = False
+    temporary: bool = False
 
 
 class Target(NamedTuple):
@@ -110,11 +110,11 @@ def _open(target: Target) -> Any:
 
 
 def push(files: Iterable[File], target: Target, *, message: str, owned: Owned) -> Pushed:
-    """Publish files in one commit, behind what is there already; the repository is made if need be.
+    """Publish files in one commit on top of what is there; the repository is made if need be.
 
-    Files that only pass are sent as they come, the others together; the commit that names them is the last request.
-    What the Hub has is not sent again, and no commit is made where nothing is new. A pull request of this title that is
-    open is gone on with.
+    Temporary files are sent as they come, the others together. The commit that names them is the last request, so
+    nobody sees half of a publication. What the Hub has is not sent again, and no commit is made where nothing is new.
+    An open pull request of this title is reused.
 
     Raises:
         HubError: when the Hub cannot be reached or refuses; the repository is then as it was.
@@ -129,19 +129,19 @@ def push(files: Iterable[File], target: Target, *, message: str, owned: Owned) -
     with _refusals(target, api):
         target = _prepare(api, target, message)
         info = api.repo_info(target.repository, repo_type=target.kind, revision=target.revision)
-    there = [file.rfilename for file in info.siblings or ()]
-    _require_ours(there, target, owned)
+    present = [file.rfilename for file in info.siblings or ()]
+    _require_ours(present, target, owned)
     where = {"repo_type": target.kind, "revision": target.revision, "create_pr": target.create_pr}
     operations = []
     for file in files:
         operation = CommitOperationAdd(file.path, file.content)
         operations.append(operation)
-        if file.passing and isinstance(file.content, Path):
+        if file.temporary and isinstance(file.content, Path):
             with _refusals(target, api):
                 api.preupload_lfs_files(target.repository, [operation], **where)
             file.content.unlink()
     new = {operation.path_in_repo for operation in operations}
-    stale = [CommitOperationDelete(path) for path in there if owned.takes(path) and path not in new]
+    stale = [CommitOperationDelete(path) for path in present if owned.takes(path) and path not in new]
     with _refusals(target, api), _silent():
         done = api.create_commit(
             target.repository, [*operations, *stale], commit_message=message, parent_commit=info.sha, **where
@@ -174,10 +174,10 @@ def _require_privacy(api: "HfApi", target: Target) -> None:
         raise HubError(f"{name}: is there and public, expected private; make it private on the Hub, or name another")
 
 
-def _require_ours(there: Sequence[str], target: Target, owned: Owned) -> None:
-    if owned.marker is None or owned.marker in there:
+def _require_ours(present: Sequence[str], target: Target, owned: Owned) -> None:
+    if owned.marker is None or owned.marker in present:
         return
-    if foreign := next((path for path in there if owned.takes(path)), None):
+    if foreign := next((path for path in present if owned.takes(path)), None):
         raise HubError(
             f"{target.repository}: holds {foreign} and no {owned.marker}, so it was not published from here; "
             "name another repository or --revision"
@@ -209,27 +209,27 @@ def _refusals(target: Target, api: "HfApi") -> Iterator[None]:
     except (network, RuntimeError, ValueError) as error:  # a RuntimeError wraps what stopped an upload
         first = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
         why = _line(first).replace(str(api.token), "…")
-        raise HubError(f"{target.repository}: {_told(first, why, target)}") from None
+        raise HubError(f"{target.repository}: {_reason(first, why, target)}") from None
 
 
-def _told(error: BaseException, why: str, target: Target) -> str:
-    """What went wrong and how to mend it, by the status of the Hub's answer."""
+def _reason(error: BaseException, why: str, target: Target) -> str:
+    """What went wrong and how to fix it, by the status of the Hub's answer."""
     status = getattr(getattr(error, "response", None), "status_code", None)
-    said = " ".join((getattr(error, "server_message", None) or "").split())
+    message = " ".join((getattr(error, "server_message", None) or "").split())
     if status is None:
-        mend = "" if isinstance(error, ValueError) else f"; is the network there? {_AGAIN}"
-        return f"cannot be published: {why}{mend}"
+        fix = "" if isinstance(error, ValueError) else f"; is the network there? {_AGAIN}"
+        return f"cannot be published: {why}{fix}"
     if status == 401:
         return f"the Hub does not take the token (401); {_LOGIN}"
     if status == 403:
-        return f"the token may not write there (403{said and ': '}{said}); {_LOGIN}, as an owner of it"
+        return f"the token may not write there (403{message and ': '}{message}); {_LOGIN}, as an owner of it"
     if status == 404:
         return f"not found, at {target.revision!r}, or hidden from this token (404); check the name, or {_LOGIN}"
     if status in (409, 412):
         return f"changed while this was published ({status}); {_AGAIN}"
     if status == 429 or status >= 500:
         return f"the Hub is busy or broken ({status}); wait a little and {_AGAIN}"
-    return f"the Hub refuses ({status}): {said or why}"
+    return f"the Hub refuses ({status}): {message or why}"
 
 
 def _line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from mix665k.schemas.errors import MixtureError
-from mix665k.schemas.files import write_whole
+from mix665k.schemas.files import decode_json, write_whole
 from mix665k.schemas.recipe import Expect
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -222,10 +222,9 @@ def load_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise MixtureError(f"{folder}: {_without_manifest(folder)}")
-    try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MixtureError(f"{path}: damaged: {str(error).replace('`', '')}; build the mixture again") from None
+    manifest = decode_json(
+        path.read_bytes(), Manifest, kind=MixtureError, where=f"{path}: damaged", fix="build the mixture again"
+    )
     if manifest.format != FORMAT:
         raise MixtureError(f"{path}: format {manifest.format}, expected {FORMAT}; use the version that wrote it")
     return manifest

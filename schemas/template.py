@@ -62,11 +62,11 @@ class Rendered(NamedTuple):
 
 
 def _words(system: str, *, human: str = "USER") -> Template:
-    return Template(f"{system} {human}: ", f"{human}: ", " ASSISTANT:", " ", "</s>")
+    return Template(start=f"{system} {human}: ", human=f"{human}: ", reply=" ASSISTANT:", lead=" ", end="</s>")
 
 
 def _hashes(system: str) -> Template:
-    return Template(f"{system}###Human: ", "Human: ", "###Assistant:", " ", "###")
+    return Template(start=f"{system}###Human: ", human="Human: ", reply="###Assistant:", lead=" ", end="###")
 
 
 def _tagged(template: Template) -> Template:
@@ -76,19 +76,23 @@ def _tagged(template: Template) -> Template:
 def _chatml(system: str) -> Template:
     human = "<|im_start|>user\n"
     return Template(
-        f"<|im_start|>system\n{system}<|im_end|>{human}", human, "<|im_end|><|im_start|>assistant\n", "", "<|im_end|>"
+        start=f"<|im_start|>system\n{system}<|im_end|>{human}",
+        human=human,
+        reply="<|im_end|><|im_start|>assistant\n",
+        lead="",
+        end="<|im_end|>",
     )
 
 
 def _instruct(system: str = "", *, bos: str = "") -> Template:
     preface = f"<<SYS>>\n{system}\n<</SYS>>\n\n" if system else ""
-    return Template(f"[INST] {preface}", f"{bos}[INST] ", " [/INST]", " ", " </s>")
+    return Template(start=f"[INST] {preface}", human=f"{bos}[INST] ", reply=" [/INST]", lead=" ", end=" </s>")
 
 
 _V0 = _hashes((_CURIOUS + _POLITE).format(who="human"))
 _V1 = _words((_CURIOUS + _POLITE).format(who="user"))
 _DIRECT = _chatml("Answer the questions.")
-_PLAIN = Template("", "", "", "", "\n", keeps_question=False)
+_PLAIN = Template(start="", human="", reply="", lead="", end="\n", keeps_question=False)
 
 TEMPLATES: dict[str, Template] = {
     "default": _V0,

@@ -14,6 +14,7 @@ from mix665k.schemas.tokens import TokenCounter
 
 _BATCH = 512
 _CHARS_PER_TOKEN = 4
+"""About as many as English has; a wrong guess costs time only, see `_measure`."""
 
 
 @step()
@@ -35,10 +36,10 @@ def truncate(
     counter = TokenCounter(tokenizer, template)
     stream = iter(conversations)
     while batch := list(islice(stream, _BATCH)):
-        for conversation, pairs, ends in zip(batch, *_measure(batch, counter, max_tokens), strict=True):
+        for conversation, pairs, ends in zip(batch, *_measure(batch, counter, max_tokens=max_tokens), strict=True):
             if ends[-1] <= max_tokens:
                 yield conversation
-            elif kept := _fitting(pairs, ends, counter, max_tokens, inside=at == "inside"):
+            elif kept := _fitting(pairs, ends, counter=counter, max_tokens=max_tokens, inside=at == "inside"):
                 yield _cut(conversation, kept, tally)
             else:
                 tally.drop("question fills the limit", conversation.id, pairs=len(conversation.pairs))
@@ -51,7 +52,7 @@ def texts(conversation: Conversation) -> list[tuple[str, str]]:
 
 
 def _measure(
-    batch: Sequence[Conversation], counter: TokenCounter, max_tokens: int
+    batch: Sequence[Conversation], counter: TokenCounter, *, max_tokens: int
 ) -> tuple[list[list[tuple[str, str]]], list[list[int]]]:
     """Texts and token counts by pair; of long conversations only as many pairs as show that they are too long."""
     whole = [texts(conversation) for conversation in batch]
@@ -73,7 +74,7 @@ def _enough(pairs: list[tuple[str, str]], max_chars: int) -> list[tuple[str, str
 
 
 def _fitting(
-    pairs: list[tuple[str, str]], ends: list[int], counter: TokenCounter, max_tokens: int, *, inside: bool
+    pairs: list[tuple[str, str]], ends: list[int], *, counter: TokenCounter, max_tokens: int, inside: bool
 ) -> list[tuple[str, str]]:
     """The pairs that fit, the last one perhaps with a shorter answer; empty when not even its beginning does."""
     whole = sum(end <= max_tokens for end in ends)

@@ -2,6 +2,10 @@
 
 `write_raw` writes them at any scale (1 is the real size); `draw_images` draws a small picture for every image
 that they name. No word of them is real, and the same seed and scale give the same bytes.
+
+A module writes the files of one source or two: texts come from `text`, ids and sizes of images, which sources share,
+from `image_ids`, and `files.write_records` streams the records, encoded, to disk. `pictures` reads the written files
+to know which images to draw, `images` draws them. `tokenizer` makes the shipped `tiny` tokenizer.
 """
 
 from collections.abc import Callable, Collection

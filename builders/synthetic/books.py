@@ -39,12 +39,14 @@ def title(rng: Random) -> str:
     """A title; a few hold quotation marks or letters outside ASCII."""
     return fill(
         rng,
-        "The {adj} {noun}: A Practical Guide to {topic} (Volume {number})",
-        "{topic} for the {place}, {number}th Edition",
-        "The {noun} {where} the {place}: A Novel of {name} and the {adj} {family}s",
-        'How to {verb} a "{adj}" {noun}, and Other Stories from the {place}',
-        "Caf\u00e9 {family}: {color} {noun}s and {adj} {noun}s",
-        "{family}'s Wall Calendar of {adj} {noun}s",
+        (
+            "The {adj} {noun}: A Practical Guide to {topic} (Volume {number})",
+            "{topic} for the {place}, {number}th Edition",
+            "The {noun} {where} the {place}: A Novel of {name} and the {adj} {family}s",
+            'How to {verb} a "{adj}" {noun}, and Other Stories from the {place}',
+            "Caf\u00e9 {family}: {color} {noun}s and {adj} {noun}s",
+            "{family}'s Wall Calendar of {adj} {noun}s",
+        ),
     )
 
 
@@ -71,7 +73,7 @@ def pairs(rng: Random, number: int, *, title: str, author: str, genre: str) -> I
 def records(rng: Random, scale: float) -> Iterator[str]:
     """One book after the other; four in five belong to split 1."""
     titles = pool(rng, scaled(100_000, scale, least=500), title)
-    authors = pool(rng, 3_000, lambda rng: fill(rng, "{name} {family}", "{name} B. {family}", "{name} {family} M.A."))
+    authors = pool(rng, 3_000, lambda rng: fill(rng, ("{name} {family}", "{name} B. {family}", "{name} {family} M.A.")))
     for number in range(scaled(BOOKS, scale)):
         title_, author, genre = rng.choice(titles), rng.choice(authors), quoted(rng.choice(GENRES))
         if number % 14 == 2:

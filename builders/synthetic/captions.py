@@ -51,11 +51,13 @@ def read_aloud(rng: Random) -> Caption:
     """A caption that quotes what is written in the picture; four in five end in a period."""
     text = fill(
         rng,
-        "A {adj} {noun} with the word {brand} written {where} a {color} {noun}",
-        "The {color} sign {where} the {place} says {brand} {number} in {adj} letters",
-        "Several {noun}s by {brand} and {brand} are {doing} {where} a {adj} shelf",
-        'A {noun} that reads "{brand} {family}" is {doing} {where} the {place}',
-        "Bottle of {brand} {noun} oil from {family} {number}, standing {where} a {adj} {noun}",
+        (
+            "A {adj} {noun} with the word {brand} written {where} a {color} {noun}",
+            "The {color} sign {where} the {place} says {brand} {number} in {adj} letters",
+            "Several {noun}s by {brand} and {brand} are {doing} {where} a {adj} shelf",
+            'A {noun} that reads "{brand} {family}" is {doing} {where} the {place}',
+            "Bottle of {brand} {noun} oil from {family} {number}, standing {where} a {adj} {noun}",
+        ),
     )
     words = text.lower().replace('"', ' " ').replace(",", " ,").split()
     ending = rng.choice(("", ".", ".", ".", "."))
@@ -103,7 +105,7 @@ class Seen(NamedTuple):
 
 def seen(rng: Random) -> Seen:
     """A noisy token with a box in fractions of the image."""
-    word = fill(rng, "{brand}", "{family}", "{noun}", "{number}", "{number}{color}", rng.choice(NOISE))
+    word = fill(rng, ("{brand}", "{family}", "{noun}", "{number}", "{number}{color}", rng.choice(NOISE)))
     box: dict[str, float] = {
         "width": rng.random() / 5,
         "height": rng.random() / 10,

@@ -43,8 +43,8 @@ def paragraph(rng: Random) -> str:
     """Prose, a list, or code."""
     kind = rng.random()
     if kind < 0.15:
-        steps = (fill(rng, "    {noun} = {verb}({color}_{noun}, {number})") for _ in range(rng.randint(3, 9)))
-        return "\n".join(("```python", fill(rng, "def {verb}_{noun}({color}):"), *steps, "```"))
+        steps = (fill(rng, ("    {noun} = {verb}({color}_{noun}, {number})",)) for _ in range(rng.randint(3, 9)))
+        return "\n".join(("```python", fill(rng, ("def {verb}_{noun}({color}):",)), *steps, "```"))
     if kind < 0.35:
         return "\n".join(f"{number}. {sentence(rng)}" for number in range(1, rng.randint(3, 6)))
     return " ".join(sentence(rng) for _ in range(rng.randint(1, 6)))
@@ -67,11 +67,13 @@ def question(rng: Random) -> str:
     """What a person asks; now and then with a long text to work on."""
     asked = fill(
         rng,
-        "how do I {verb} a {adj} {noun}?",
-        "Write a short note on {topic} for {name} {family}.",
-        "continue",
-        "Explain why the {noun} {where} the {place} is {adj}, in {number} steps",
-        "now {verb} the {noun} and list {number} things about {topic}",
+        (
+            "how do I {verb} a {adj} {noun}?",
+            "Write a short note on {topic} for {name} {family}.",
+            "continue",
+            "Explain why the {noun} {where} the {place} is {adj}, in {number} steps",
+            "now {verb} the {noun} and list {number} things about {topic}",
+        ),
     )
     return asked if rng.random() < 0.85 else "\n\n".join((asked, *(paragraph(rng) for _ in range(rng.randint(1, 5)))))
 

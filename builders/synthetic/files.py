@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
+
+from mix665k.schemas.files import whole_file
 
 T = TypeVar("T")
 BATCH = 2_000  # records joined before they are written
@@ -44,20 +45,14 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes the name `path` only once all of it is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
-    with unfinished.open("wb") as file:
-        yield file
-    unfinished.replace(path)
-
-
 def write_records(path: Path, records: Iterable[str], *, head: str = "[", tail: str = "]") -> Path:
-    """Write encoded records between `head` and `tail` with `json.dump`'s separators, in batches."""
+    """Write encoded records between `head` and `tail` with `json.dump`'s separators, and give the path.
+
+    They are written in batches, so that no more than `BATCH` of them are in memory; the folder is made if need be.
+    """
     rest = iter(records)
-    with replacing(path) as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as file:
         file.write(head.encode())
         separator = ""
         while batch := list(islice(rest, BATCH)):

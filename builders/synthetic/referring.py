@@ -7,10 +7,11 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from mix665k.builders.synthetic.files import numbered, replacing, scaled, source_rng, spread, write_records
+from mix665k.builders.synthetic.files import numbered, scaled, source_rng, spread, write_records
 from mix665k.builders.synthetic.image_ids import TRAIN2014, coco_size, drawn_coco_ids
 from mix665k.builders.synthetic.python2_pickle import Plain, pickled
 from mix665k.builders.synthetic.text import fill
+from mix665k.schemas.files import whole_file
 
 CATEGORIES = (
     ("person", 1, "sailor"),
@@ -36,21 +37,21 @@ class Split(NamedTuple):
 
 SPLITS = {  # counts of the RefCOCO papers; the whole first, then every split but train, which is the rest
     "refcoco": (
-        Split("train", 50_000, 142_210, 19_994),
-        Split("val", 3_811, 10_834, 1_500),
-        Split("testA", 1_975, 5_657, 750),
-        Split("testB", 1_810, 5_095, 750),
+        Split("train", refs=50_000, sentences=142_210, images=19_994),
+        Split("val", refs=3_811, sentences=10_834, images=1_500),
+        Split("testA", refs=1_975, sentences=5_657, images=750),
+        Split("testB", refs=1_810, sentences=5_095, images=750),
     ),
     "refcoco+": (
-        Split("train", 49_856, 141_564, 19_992),
-        Split("val", 3_805, 10_758, 1_500),
-        Split("testA", 1_975, 5_726, 750),
-        Split("testB", 1_798, 4_889, 750),
+        Split("train", refs=49_856, sentences=141_564, images=19_992),
+        Split("val", refs=3_805, sentences=10_758, images=1_500),
+        Split("testA", refs=1_975, sentences=5_726, images=750),
+        Split("testB", refs=1_798, sentences=4_889, images=750),
     ),
     "refcocog": (
-        Split("train", 49_822, 95_010, 25_799),
-        Split("val", 2_573, 4_896, 1_300),
-        Split("test", 5_023, 9_602, 2_600),
+        Split("train", refs=49_822, sentences=95_010, images=25_799),
+        Split("val", refs=2_573, sentences=4_896, images=1_300),
+        Split("test", refs=5_023, sentences=9_602, images=2_600),
     ),
 }
 REFS_FILE = {"refcoco": "refs(unc).p", "refcoco+": "refs(unc).p", "refcocog": "refs(umd).p"}
@@ -70,17 +71,18 @@ def scaled_splits(dataset: str, scale: float) -> list[Split]:
     whole, *others = SPLITS[dataset]
     images = scaled(whole.images, scale)
     refs = scaled(whole.refs, scale, least=images)
-    whole = Split("train", refs, scaled(whole.sentences, scale, least=refs), images)
+    whole = Split("train", refs=refs, sentences=scaled(whole.sentences, scale, least=refs), images=images)
     splits = []
     for split in others:
         images = scaled(split.images, scale, least=1)
         refs = scaled(split.refs, scale, least=images)
-        splits.append(Split(split.name, refs, scaled(split.sentences, scale, least=refs), images))
+        sentences = scaled(split.sentences, scale, least=refs)
+        splits.append(Split(split.name, refs=refs, sentences=sentences, images=images))
     train = Split(
         "train",
-        whole.refs - sum(split.refs for split in splits),
-        whole.sentences - sum(split.sentences for split in splits),
-        whole.images - sum(split.images for split in splits),
+        refs=whole.refs - sum(split.refs for split in splits),
+        sentences=whole.sentences - sum(split.sentences for split in splits),
+        images=whole.images - sum(split.images for split in splits),
     )
     return [train, *splits]
 
@@ -116,12 +118,14 @@ def expression(rng: Random) -> tuple[str, str]:
     """What somebody typed, and its cleaned form: lower case, no punctuation."""
     text = fill(
         rng,
-        "{noun} on the left",
-        "the {adj} {noun} {where} the {noun}",
-        "{color} {noun}",
-        "second {noun} from the {place}",
-        "{noun}{doing} right",  # upstream, too, some words have grown together
-        "{color} thing {where} {color} {noun}, {doing}",
+        (
+            "{noun} on the left",
+            "the {adj} {noun} {where} the {noun}",
+            "{color} {noun}",
+            "second {noun} from the {place}",
+            "{noun}{doing} right",  # upstream, too, some words have grown together
+            "{color} thing {where} {color} {noun}, {doing}",
+        ),
     )
     raw = rng.choice((text, text, text.upper(), text.capitalize() + ".", f"{text} caf\u00e9"))
     return raw, "".join(letter for letter in raw.lower() if letter in " abcdefghijklmnopqrstuvwxyz")
@@ -203,7 +207,8 @@ def write_refcoco(folder: Path, *, scale: float, seed: int) -> list[Path]:
         refs = drawn_refs(rng, splits, image_parts(dataset, drawn, splits, scale=scale))
         first_ann = 1_000 + place
         path = folder / dataset / REFS_FILE[dataset]
-        with replacing(path) as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
             file.writelines(pickled(ref_records(rng, refs, first_ann=first_ann)))
         instances = folder / dataset / "instances.json"
         written += [path, write_instances(instances, rng, refs, spare=drawn[-8:], first_ann=first_ann)]

@@ -1,6 +1,6 @@
 """Made-up words and sentences; none is taken from a real file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from mix665k.builders.synthetic.files import quoted
@@ -61,7 +61,7 @@ class Words:
         return self.rng.choice(WORDS[kind])
 
 
-def fill(rng: Random, *templates: str) -> str:
+def fill(rng: Random, templates: Sequence[str]) -> str:
     """One of the templates with a fresh word in each of its fields."""
     return rng.choice(templates).format_map(Words(rng))
 
@@ -75,13 +75,15 @@ def sentence(rng: Random) -> str:
     """A sentence about how to do something."""
     return fill(
         rng,
-        "To {verb} the {adj} {noun}, first {verb} the {noun} that stands {where} the {place}.",
-        "The {adj} {noun} is usually kept {where} the {noun}, because the {place} is too {adj} for it.",
-        "You could also {verb} it {where} the {noun} and then {verb} every {adj} part again.",
-        "In {topic}, a {noun} made of {material} lasts about {number} years longer than one made of {material}.",
-        "{name} {family} would {verb} the {noun} before anyone else had to {verb} the {place}.",
-        "If the {noun} stays {adj}, {verb} it once more and let it rest {where} the {adj} {place}.",
-        "Most people who care about {topic} agree that the {noun} should never {verb} a {noun}.",
+        (
+            "To {verb} the {adj} {noun}, first {verb} the {noun} that stands {where} the {place}.",
+            "The {adj} {noun} is usually kept {where} the {noun}, because the {place} is too {adj} for it.",
+            "You could also {verb} it {where} the {noun} and then {verb} every {adj} part again.",
+            "In {topic}, a {noun} made of {material} lasts about {number} years longer than one made of {material}.",
+            "{name} {family} would {verb} the {noun} before anyone else had to {verb} the {place}.",
+            "If the {noun} stays {adj}, {verb} it once more and let it rest {where} the {adj} {place}.",
+            "Most people who care about {topic} agree that the {noun} should never {verb} a {noun}.",
+        ),
     )
 
 
@@ -89,11 +91,13 @@ def scene_sentence(rng: Random) -> str:
     """A sentence about what can be seen."""
     return fill(
         rng,
-        "The {adj} {noun} is {doing} {where} the {color} {noun}, close to the {place}.",
-        "There are {number} {color} {noun}s {doing} {where} the {adj} {place}.",
-        "A {adj} {noun} made of {material} can be seen {where} the {noun}.",
-        "In the background, a {color} {noun} is {doing} {where} the {adj} {noun}.",
-        "It seems that the {noun} was left {where} the {place} by a {adj} {noun}.",
+        (
+            "The {adj} {noun} is {doing} {where} the {color} {noun}, close to the {place}.",
+            "There are {number} {color} {noun}s {doing} {where} the {adj} {place}.",
+            "A {adj} {noun} made of {material} can be seen {where} the {noun}.",
+            "In the background, a {color} {noun} is {doing} {where} the {adj} {noun}.",
+            "It seems that the {noun} was left {where} the {place} by a {adj} {noun}.",
+        ),
     )
 
 
@@ -101,11 +105,13 @@ def scene_question(rng: Random) -> str:
     """A question about a picture that wants more than one word."""
     return fill(
         rng,
-        "What is the {noun} {where} the {place} doing?",
-        "Where is the {adj} {noun} in relation to the {noun}?",
-        "What might be the reason for the {noun} {doing} {where} the {place}?",
-        "How does the {color} {noun} differ from the {adj} {noun}?",
-        "Can you tell how many {adj} {noun}s are {doing} there?",
+        (
+            "What is the {noun} {where} the {place} doing?",
+            "Where is the {adj} {noun} in relation to the {noun}?",
+            "What might be the reason for the {noun} {doing} {where} the {place}?",
+            "How does the {color} {noun} differ from the {adj} {noun}?",
+            "Can you tell how many {adj} {noun}s are {doing} there?",
+        ),
     )
 
 
@@ -113,11 +119,14 @@ def caption(rng: Random) -> str:
     """A caption as shops and photo sites write them, without a final period."""
     return fill(
         rng,
-        "a {adj} {noun} {doing} {where} the {adj} {place} next to a {color} {noun} made of {material} and {material}",
-        "{color} {material} {noun} with a {adj} {noun} - handmade in the {place}, {number} pieces stock photo",
-        "the {noun} and the {adj} {noun} {doing} {where} a {color} {noun} on a {adj} day at the {place}",
-        "{brand} {adj} {noun}, {color}, set of {number}, for {topic} and {topic} | {family} & sons {place}",
-        "how to {verb} a {adj} {noun}: {number} ideas for {topic} in a {adj} {place} by {name} {family}",
+        (
+            "a {adj} {noun} {doing} {where} the {adj} {place} next to a {color} {noun} "
+            "made of {material} and {material}",
+            "{color} {material} {noun} with a {adj} {noun} - handmade in the {place}, {number} pieces stock photo",
+            "the {noun} and the {adj} {noun} {doing} {where} a {color} {noun} on a {adj} day at the {place}",
+            "{brand} {adj} {noun}, {color}, set of {number}, for {topic} and {topic} | {family} & sons {place}",
+            "how to {verb} a {adj} {noun}: {number} ideas for {topic} in a {adj} {place} by {name} {family}",
+        ),
     )
 
 
@@ -125,10 +134,12 @@ def phrase(rng: Random) -> str:
     """A phrase for one region of a picture."""
     return fill(
         rng,
-        "the {noun} is {adj}",
-        "{color} {noun} {where} the {noun}",
-        "A {adj} {noun} {doing}",
-        "{adj} {place} in the distance",
-        "the {noun} has a {color} {noun}",
-        "A {material} {noun} {where} the {place}.",
+        (
+            "the {noun} is {adj}",
+            "{color} {noun} {where} the {noun}",
+            "A {adj} {noun} {doing}",
+            "{adj} {place} in the distance",
+            "the {noun} has a {color} {noun}",
+            "A {material} {noun} {where} the {place}.",
+        ),
     )

@@ -57,7 +57,7 @@ def asked(rng: Random) -> Asked:
     ]
     chosen = Counter(votes).most_common(1)[0][0]
     return Asked(
-        question=quoted(fill(rng, template)),
+        question=quoted(fill(rng, (template,))),
         before_image=f'{{"question_type": "{kind}", "multiple_choice_answer": "{chosen}", '
         f'"answers": {json.dumps(answers)}, "image_id": ',
         before_id=f', "answer_type": "{answer_type}", "question_id": ',
@@ -145,7 +145,9 @@ def write_okvqa(folder: Path, *, scale: float, seed: int) -> list[Path]:
     questions = (
         f'{{"image_id": {image_id}, "question": {quoted(question)}, "question_id": {question_id}}}'
         for image_id, question_id in ids
-        for question in (fill(rng, "Which {material} thing is used to {verb} a {noun}?", "Who made the {adj} {noun}?"),)
+        for question in (
+            fill(rng, ("Which {material} thing is used to {verb} a {noun}?", "Who made the {adj} {noun}?")),
+        )
     )
     kinds = json.dumps({topic: f"made-up topic {topic}" for topic in TOPICS})
     info = '{"year": 2019, "version": "1.0", "description": "made-up data in the form of OK-VQA"}'
@@ -177,7 +179,7 @@ def aokvqa_record(rng: Random, image_id: int, *, repeats_choice: bool) -> str:
         "split": "train",
         "image_id": image_id,
         "question_id": "".join(rng.choices(ascii_letters + digits, k=22)),
-        "question": fill(rng, "What could the {noun} {where} the {place} be?", "Who left the {adj} {noun} there?"),
+        "question": fill(rng, ("What could the {noun} {where} the {place} be?", "Who left the {adj} {noun} there?")),
         "choices": choices,
         "correct_choice_idx": correct,
         "direct_answers": [rng.choice((choices[correct], *choices)) for _ in range(10)],

@@ -94,7 +94,7 @@ def publish(
     from mix665k.schemas.hub import Target
 
     choice = Choice(tuple(exclude_source or ()), commercial_only, with_images=with_images is not None)
-    target = Target(repository, "dataset", private, revision, create_pr)
+    target = Target(repository, "dataset", private=private, revision=revision, create_pr=create_pr)
     request = Request(target, choice, with_images, jobs or os.cpu_count() or 1)
     console = Console(stderr=True)
     folder = (out or Path(repository.rpartition("/")[2])) if dry_run else None

@@ -143,7 +143,7 @@ def _files(
                 num_bytes=size.num_bytes + one.memory_bytes, download_bytes=size.download_bytes + file.num_bytes
             )
             pictures.append(file)
-            yield File(one.path, one.file, passing=True)
+            yield File(one.path, one.file, temporary=True)
         pictured[entry.name] = size
     place = Place(request.target.repository, request.target.revision, pictured)
     sizes = {entry.name: source_size(mixture.path, entry) for entry in manifest.sources}

@@ -108,11 +108,12 @@ def test_two_who_publish_at_once_do_not_mix(loopback: Hub) -> None:
     assert loopback.files("datasets/me/mix")["README.md"] == b"# Theirs\n"
 
 
-def test_files_that_only_pass_are_removed_behind_their_upload(loopback: Hub, tmp_path: Path) -> None:
+def test_temporary_files_are_removed_after_their_upload(loopback: Hub, tmp_path: Path) -> None:
     (tmp_path / "kept.parquet").write_bytes(b"kept")
     (tmp_path / "passing.parquet").write_bytes(b"passing")
     files = [
-        File(f"data/{name}.parquet", tmp_path / f"{name}.parquet", name == "passing") for name in ("kept", "passing")
+        File(f"data/{name}.parquet", tmp_path / f"{name}.parquet", temporary=name == "passing")
+        for name in ("kept", "passing")
     ]
     push([*files, File("manifest.json", b"{}")], TARGET, message="Publish", owned=OWNED)
     assert [path.name for path in tmp_path.glob("*.parquet")] == ["kept.parquet"]

@@ -158,7 +158,7 @@ def test_drop_by_pattern_refuses_what_is_no_regular_expression() -> None:
 def test_a_step_that_gives_more_cannot_run_inside_a_sample() -> None:
     talks = [talk(name, ("q", "a"), ("r", "b")) for name in "abc"]
     message = (
-        "surviving: 4 conversations made of 2, expected at most as many; put steps that give more behind the sample"
+        "surviving: 4 conversations made of 2, expected at most as many; put steps that give more after the sample"
     )
 
     with pytest.raises(RecipeError, match=message):
