@@ -1,0 +1,41 @@
+"""What the tests of `parallel` let other processes do; pytest's own name for a test module cannot be imported there."""
+
+import os
+import signal
+import time
+
+from mix665k.mixtures.parallel import Report
+from mix665k.schemas.errors import RawDataError
+
+
+def double(number: int, report: Report) -> int:
+    report(number, 1)
+    return 2 * number
+
+
+def refuse(report: Report) -> None:
+    raise RawDataError("x.json: empty file")
+
+
+def lack(path: str, report: Report) -> None:
+    raise FileNotFoundError(2, "No such file or directory", path)
+
+
+def fill_up(report: Report) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def stumble(report: Report) -> None:
+    raise KeyError("a defect")
+
+
+def die(report: Report) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(report: Report) -> None:
+    os._exit(3)
+
+
+def wait(report: Report) -> None:
+    time.sleep(60)
