@@ -245,7 +245,7 @@ OWN = """
 import sys, mix665k, mix665k.builders
 from mix665k.builders.registry import STEPS, step
 
-@step
+@step()
 def nothing(conversations, tally):
     '''As they are.'''
     yield from conversations
