@@ -51,9 +51,14 @@ class HubError(UserError):
     """The Hugging Face Hub cannot be reached, or refuses what is to be published."""
 
 
+def one_line(error: BaseException) -> str:
+    """The text of an error on one line, its kind where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def os_reason(error: OSError) -> str:
     """Why the operating system refused, in lower case and without the file's name: `no such file or directory`."""
-    return (error.strerror or " ".join(str(error).split())).lower()
+    return (error.strerror or one_line(error)).lower()
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:

@@ -9,7 +9,7 @@ from typing import IO, Any, TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
-from mix665k.schemas.errors import UserError, os_reason
+from mix665k.schemas.errors import UserError, one_line, os_reason
 
 T = TypeVar("T")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError)
@@ -123,4 +123,4 @@ def parse_yaml(text: str, *, kind: type[UserError], where: object, expected: str
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
         wanted = f", expected {expected}" if expected else ""
-        raise kind(f"{where}: not YAML{wanted}: {' '.join(str(error).split())}") from None
+        raise kind(f"{where}: not YAML{wanted}: {one_line(error)}") from None

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
-from mix665k.schemas.errors import ModelError
+from mix665k.schemas.errors import ModelError, one_line
 from mix665k.trainer.data.images import open_rgb
 from mix665k.trainer.data.pixels import pad_to_square
 from mix665k.trainer.model.compose import load, load_weights
@@ -51,6 +51,6 @@ def _open(path: Path, processor: Any) -> Any:
     try:
         picture = open_rgb(path)
     except (OSError, ValueError, SyntaxError) as error:
-        raise ModelError(f"{path}: cannot be opened as an image: {' '.join(str(error).split())}") from None
+        raise ModelError(f"{path}: cannot be opened as an image: {one_line(error)}") from None
     red, green, blue = (int(channel * 255) for channel in processor.image_processor.image_mean)
     return pad_to_square(picture, (red, green, blue))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
-from mix665k.schemas.errors import TokenizerError
+from mix665k.schemas.errors import TokenizerError, one_line
 from mix665k.schemas.template import Rendered, Span, Template, place_image
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class ChatTemplate:
                 messages, chat_template=self.source, tokenize=False, add_generation_prompt=awaits_answer
             )
         except TemplateError as error:
-            raise self._refusal(f"fails: {' '.join(str(error).split())}") from None
+            raise self._refusal(f"fails: {one_line(error)}") from None
         assert isinstance(text, str), type(text)
         return text
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from PIL import Image
 
-from mix665k.schemas.errors import ImageFileError, ModelError
+from mix665k.schemas.errors import ImageFileError, ModelError, one_line
 from mix665k.trainer.data.pixels import Pixels, Speed, Values
 
 Mode = Literal["pad", "crop"]
@@ -46,8 +46,7 @@ def load_processor(name: str) -> Any:
     try:
         return load(name)
     except (OSError, ValueError) as error:
-        why = " ".join(str(error).split())
-        raise ModelError(f"{name}: cannot be loaded as an image processor: {why[:300]}") from None
+        raise ModelError(f"{name}: cannot be loaded as an image processor: {one_line(error)[:300]}") from None
 
 
 class ImageLoader:
@@ -145,4 +144,4 @@ def _fault(folder: Path, image: str, *, decode: bool) -> str | None:
 def _why(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    return f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"
+    return f"cannot be decoded: {one_line(error)}"

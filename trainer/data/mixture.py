@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, one_line
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, load_manifest
 from mix665k.trainer.data.cache import cached
@@ -180,7 +180,7 @@ def _read(path: Path, sha256: str) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(path.absolute()) as shard:  # a relative one may look like an address
             yield from shard.iter_batches(batch_size=_ROWS_PER_BATCH, columns=_READ)
     except pa.ArrowException as error:
-        raise MixtureError(f"{path}: damaged: {' '.join(str(error).split())}; {_AGAIN}") from None
+        raise MixtureError(f"{path}: damaged: {one_line(error)}; {_AGAIN}") from None
 
 
 def _checked(rows: pa.RecordBatch, path: Path) -> pa.RecordBatch:

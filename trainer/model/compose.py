@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
-from mix665k.schemas.errors import ModelError, os_reason
+from mix665k.schemas.errors import ModelError, one_line, os_reason
 from mix665k.schemas.template import TEMPLATES
 from mix665k.schemas.tokenizer import tokenizer_place
 from mix665k.trainer.data.chat import jinja_of
@@ -115,8 +115,7 @@ def load(read: Callable[[str], Any], name: str, what: str) -> Any:
     try:
         return read(name)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        why = " ".join(str(error).split())
-        raise ModelError(f"{name}: cannot be loaded as {what}: {why[:300]}") from None
+        raise ModelError(f"{name}: cannot be loaded as {what}: {one_line(error)[:300]}") from None
 
 
 def _processor(llm: str, vision: str, *, template: str, patch_size: int) -> Any:
@@ -151,7 +150,7 @@ def load_tokenizer(kind: Any, name: str) -> Any:
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{name}: its tokenizer cannot be loaded; expected a hub name, or a folder that holds a tokenizer.json "
-            f"({' '.join(str(error).split())[:200]})"
+            f"({one_line(error)[:200]})"
         ) from None
     if not tokenizer.is_fast:
         raise ModelError(f"{name}: its tokenizer has no fast form, which labels need for character offsets")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from mix665k.schemas.errors import TrainingError, UserError
+from mix665k.schemas.errors import TrainingError, UserError, one_line
 
 ALONE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
 _SLURM = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "WORLD_SIZE": "SLURM_STEP_NUM_TASKS"}
@@ -78,7 +78,7 @@ def start_ranks() -> Ranks:
     try:
         deepspeed.init_distributed("nccl" if on_gpu else "gloo", auto_mpi_discovery=False)
     except (RuntimeError, ValueError) as error:
-        why = " ".join(str(error).split())[:300]
+        why = one_line(error)[:300]
         raise TrainingError(f"the ranks cannot find each other: {why}; check MASTER_ADDR and MASTER_PORT") from None
     return _ranks()
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mix665k.schemas.errors import TrainingError
+from mix665k.schemas.errors import TrainingError, one_line
 from mix665k.schemas.files import replacing
 from mix665k.trainer.model.adapters import add_adapters, merge_adapters
 from mix665k.trainer.model.compose import PARTS, load
@@ -71,7 +71,7 @@ def trained_weights(checkpoint: Path, job: Job) -> "dict[str, Tensor]":
     try:
         return _read_weights(checkpoint, zero=job.stage.zero)
     except (SafetensorError, pickle.UnpicklingError, OSError, EOFError, RuntimeError, ValueError, LookupError) as error:
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = one_line(error)
         others = [path for path, _ in checkpoints(checkpoint.parent) if path != checkpoint]
         advice = f"name {others[-1]}, or resume from it with --resume" if others else "train again to another --out"
         raise TrainingError(f"{checkpoint}: its weights cannot be read: {why[:200]}; {advice}") from None
