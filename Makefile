@@ -9,7 +9,7 @@ SMALL := --set global_batch=16 --set per_device_batch=8 --set bf16=false --set w
 
 demo: $(READY)  ## small made-up raw files, a mixture of them, what it holds, and a tiny model trained on it
 	rm -rf demo
-	$(BIN)/mix synth --out demo/raw --scale 0.001 --images
+	$(BIN)/mix synth --out demo/raw --scale 0.001 --draw-images
 	$(BIN)/mix build tiny --raw demo/raw --out demo/mixture --images demo/raw/images
 	$(BIN)/mix inspect demo/mixture --tokenizer tiny --sample 1
 	$(BIN)/python -m mix665k.trainer.tiny demo/models --tokenizer tiny

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mix665k.mixtures.commands import auditing, building, overlapping, sharing
+from mix665k.mixtures import command
+from mix665k.mixtures.build.command import build
+from mix665k.mixtures.contamination.command import contamination
+from mix665k.mixtures.diff.command import diff
+from mix665k.mixtures.export.command import export
+from mix665k.mixtures.fetch.command import fetch
+from mix665k.mixtures.images.command import images
+from mix665k.mixtures.inspect.command import inspect
+from mix665k.mixtures.publish.command import publish
+from mix665k.mixtures.trace.command import trace
+from mix665k.mixtures.verify.command import verify
 from mix665k.schemas.errors import UserError
 from mix665k.trainer import commands as training
 
@@ -78,20 +88,23 @@ def _app(name: str, text: str) -> typer.Typer:
 
 
 mix = _app("mix", "Rebuild LLaVA-1.5's instruction mixture from the raw datasets, and look at what came out.")
-mix.command()(building.build)
-mix.command("inspect")(auditing.inspect_)
-mix.command()(overlapping.contamination)
-mix.command()(auditing.diff)
-mix.command()(building.doctor)
-mix.command()(building.export)
-mix.command()(sharing.fetch)
-mix.command()(auditing.images)
-mix.command()(sharing.publish)
-mix.command()(building.sources)
-mix.command()(building.steps)
-mix.command()(building.synth)
-mix.command()(auditing.trace)
-mix.command()(auditing.verify)
+for _command in (
+    build,
+    inspect,
+    contamination,
+    diff,
+    command.doctor,
+    export,
+    fetch,
+    images,
+    publish,
+    command.sources,
+    command.steps,
+    command.synth,
+    trace,
+    verify,
+):
+    mix.command()(_command)
 
 train = _app("train", "Train LLaVA-1.5's two stages on a mixture.")
 train.command()(training.pretrain)

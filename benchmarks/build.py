@@ -58,7 +58,7 @@ def _measure(name: str, recipe: Path, tokenizer: Path) -> Row:
     files = _files(name)
     read_s = sum(read_seconds(path) for path in files)
     print(f"{name}: read in {read_s:.1f} s", file=sys.stderr)
-    return Row(name, sum(path.stat().st_size for path in files), read_s, _build(recipe, tokenizer, ["--only", name]))
+    return Row(name, sum(path.stat().st_size for path in files), read_s, _build(recipe, tokenizer, ["--source", name]))
 
 
 def _build(recipe: Path, tokenizer: Path, options: list[str]) -> Cost:
@@ -114,7 +114,7 @@ def _write(rows: list[Row], wholes: dict[str, Cost]) -> None:
         "",
         "Each source on its own, start of Python and imports included:",
         "",
-        "| source | raw MB | reading alone, s | `mix build --only`, s | ratio | MB/s | peak memory, GB |",
+        "| source | raw MB | reading alone, s | `mix build --source`, s | ratio | MB/s | peak memory, GB |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:

@@ -166,6 +166,6 @@ def _raw_files(raw: Path) -> list[Check]:
         absent = [path for path in needed if not (raw / path).is_file()]
         there = f"{len(needed) - len(absent)} of {len(needed)} files"
         lacking = len(absent) == len(needed) or any(needed[path] for path in absent)
-        found = f"{there}; not there: {', '.join(absent)}; see `mix fetch {name}`" if absent else there
+        found = f"{there}; not there: {', '.join(absent)}; see `mix fetch --source {name}`" if absent else there
         checks.append(Check(f"raw {name}", "lacking" if lacking else "ok", found))
     return checks

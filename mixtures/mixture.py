@@ -229,7 +229,7 @@ class Mixture:
             request = RawRequest(
                 Path(raw),
                 sample=sample,
-                only=tuple(sources),
+                sources=tuple(sources),
                 tokenizer=tokenizer,
                 ids_from=None if ids_from is None else Path(ids_from),
             )

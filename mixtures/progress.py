@@ -34,3 +34,8 @@ def no_progress(share: float) -> None:
 def no_bar(what: str) -> Iterator[Advance]:  # noqa: ARG001, a `Bar`
     """Show no bar."""
     yield no_progress
+
+
+def bar_on_stderr(what: str) -> AbstractContextManager[Advance]:
+    """A bar on stderr for one part of a command's work, as a `Bar`."""
+    return progress_bar(Console(stderr=True), what=what)

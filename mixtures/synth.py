@@ -24,22 +24,25 @@ def synthesize(
     *,
     scale: float,
     seed: int,
-    only: Collection[str],
+    sources: Collection[str],
+    exclude: Collection[str],
     images: bool,
     jobs: int,
     overwrite: bool,
     console: Console,
 ) -> None:
-    """Write the raw files of all sources, or of those in `only`, and with `images` a small JPEG for each image named.
+    """Write the raw files of `sources`, or of all, but not of `exclude`; with `images` a JPEG for each image named.
 
     Raises:
         MixtureError: for a scale or a source that cannot be, or a folder that may hold real files.
     """
     if not 0 < scale < math.inf:
         raise MixtureError(f"--scale {scale}: expected a number above 0; 1 gives the real size")
-    for name in only:
-        if name not in WRITERS:
-            raise MixtureError(f"--only {name}: no such source{did_you_mean(name, WRITERS)}")
+    for option, given in (("--source", sources), ("--exclude-source", exclude)):
+        for name in given:
+            if name not in WRITERS:
+                raise MixtureError(f"{option} {name}: no such source{did_you_mean(name, WRITERS)}")
+    names = [name for name in sources or WRITERS if name not in exclude]
     if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file() and not overwrite:
         raise MixtureError(
             f"{out}: not empty and not made up, it may hold real files; name another --out or --overwrite"
@@ -49,7 +52,7 @@ def synthesize(
         write_whole(
             out / MARKER, f"Raw files made up by `mix synth --scale {scale} --seed {seed}`; no word of them is real.\n"
         )
-        _write(out, [name for name in WRITERS if not only or name in only], scale, seed, jobs, console)
+        _write(out, names, scale, seed, jobs, console)
         if images:
             with console.status("drawing images"):
                 num_images = draw_images(out, out / IMAGES)

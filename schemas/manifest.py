@@ -20,6 +20,8 @@ CLEANED = f"{STATE}/contamination"
 """What marks a folder that `mix contamination --drop-to` writes: the row hash of the mixture that it began with."""
 CONTAMINATION = "contamination"
 """The funnel step of records that `mix contamination` dropped, and the override that says so."""
+ROWS_PER_SHARD = 65_536
+"""Beside the manifest, not the Parquet writer, as a plan names it and is made without importing pyarrow."""
 FORMAT = 2
 """Raised when a manifest of this version can no longer be read by the previous one's reader."""
 

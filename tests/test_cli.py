@@ -53,8 +53,8 @@ def test_help_loads_no_heavy_library() -> None:
     assert python(code).stderr == ""
 
 
-def test_check_loads_no_torch_and_builds_nothing(made_up_raw: Path, tmp_path: Path) -> None:
-    arguments = ["build", "tiny", "--raw", str(made_up_raw), "--out", str(tmp_path / "out"), "--check"]
+def test_a_dry_run_loads_no_torch_and_builds_nothing(made_up_raw: Path, tmp_path: Path) -> None:
+    arguments = ["build", "tiny", "--raw", str(made_up_raw), "--out", str(tmp_path / "out"), "--dry-run"]
     code = f"import sys, typer.testing, cli; r = typer.testing.CliRunner().invoke(cli.mix, {arguments!r}); {QUIET}"
     shown = python(f"{code}; print(r.exit_code, r.output)")
     assert shown.stderr == ""
@@ -64,7 +64,7 @@ def test_check_loads_no_torch_and_builds_nothing(made_up_raw: Path, tmp_path: Pa
 
 def test_a_build_prints_what_it_built(made_up_raw: Path, tmp_path: Path) -> None:
     shown = RUNNER.invoke(
-        mix, ["build", "tiny", "--raw", str(made_up_raw), "--out", str(tmp_path / "out"), "--only", "aokvqa"]
+        mix, ["build", "tiny", "--raw", str(made_up_raw), "--out", str(tmp_path / "out"), "--source", "aokvqa"]
     )
     assert shown.exit_code == 0
     assert "aokvqa" in shown.stdout
@@ -144,7 +144,7 @@ def test_synth_wants_a_number_above_zero(tmp_path: Path, scale: str) -> None:
 
 def test_synth_writes_what_build_reads(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    made = RUNNER.invoke(mix, ["synth", "--out", str(raw), "--scale", "0.0005", "--only", "okvqa", "--images"])
+    made = RUNNER.invoke(mix, ["synth", "--out", str(raw), "--scale", "0.0005", "--source", "okvqa", "--draw-images"])
     assert made.exit_code == 0
     recipe = tmp_path / "one.yaml"
     recipe.write_text("{name: one, sources: [{source: okvqa}]}")
@@ -165,7 +165,7 @@ def test_synth_writes_what_build_reads(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--scale", "0"], "--scale 0.0: expected a number above 0"),
-        (["--scale", "1", "--only", "vqa"], "--only vqa: no such source; did you mean 'vqav2'"),
+        (["--scale", "1", "--source", "vqa"], "--source vqa: no such source; did you mean 'vqav2'"),
     ],
 )
 def test_synth_refuses_what_cannot_be(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -219,7 +219,12 @@ def test_completion_scripts_name_the_command(name: str, shell: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "completed"),
-    [("mix in", ["inspect"]), ("mix build ti", ["tiny"]), ("mix sources ref", ["refcoco"])],
+    [
+        ("mix in", ["inspect"]),
+        ("mix build ti", ["tiny"]),
+        ("mix sources ref", ["refcoco"]),
+        ("mix build tiny --source vq", ["vqav2"]),
+    ],
 )
 def test_bash_completes_commands_recipes_and_sources(typed: str, completed: list[str]) -> None:
     words = {"_MIX_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}

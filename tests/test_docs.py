@@ -208,5 +208,5 @@ def test_readable_json_loses_nothing(value: object) -> None:
 
 
 def test_a_long_command_is_broken_between_its_options() -> None:
-    command = f"mix build {'x' * 60} --raw raw --out 'a folder' --only gqa"
-    assert typed(command) == f"$ mix build {'x' * 60} --raw raw \\\n    --out 'a folder' --only gqa"
+    command = f"mix build {'x' * 60} --raw raw --out 'a folder' --source gqa"
+    assert typed(command) == f"$ mix build {'x' * 60} --raw raw \\\n    --out 'a folder' --source gqa"

@@ -154,12 +154,12 @@ def test_the_installed_commands_work_beside_a_stranger(
     assert Path(installed).is_relative_to(environment.site)
 
     assert "build" in environment.run("mix --help", where)
-    built = environment.run(f"mix build tiny --raw '{made_up_raw}' --out mixture --only aokvqa", where)
+    built = environment.run(f"mix build tiny --raw '{made_up_raw}' --out mixture --source aokvqa", where)
     assert "wrote mixture" in built
 
     environment.run("python -P -m mix665k.trainer.tiny models --tokenizer tiny", where)
-    environment.run("mix synth --out raw --scale 0.0005 --only llava_instruct --only sharegpt --images", where)
-    environment.run("mix build tiny --raw raw --out small --only llava_instruct --only sharegpt", where)
+    environment.run("mix synth --out raw --scale 0.0005 --source llava_instruct --source sharegpt --draw-images", where)
+    environment.run("mix build tiny --raw raw --out small --source llava_instruct --source sharegpt", where)
     data = "--mixture small --images raw/images --llm models/llm"
     environment.run(f"train check --stage pretrain {data} --vision models/vision", where)
     settings = "--set global_batch=4 --set per_device_batch=2 --set bf16=false --set workers=0 --max-steps 1"

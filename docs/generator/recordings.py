@@ -23,7 +23,7 @@ PROJECT = Path(__file__).parents[2]
 RECORDED = PROJECT / "docs" / "recorded"
 COLUMNS = 88
 MADE_UP = (
-    "mix synth --out raw --scale 0.001 --images",
+    "mix synth --out raw --scale 0.001 --draw-images",
     "mix build tiny --raw raw --out mixture --images raw/images",
     "mix export mixture --format llava --out published.json",
 )

@@ -62,7 +62,7 @@ def build(
     options = Options(
         raw=Path(raw),
         out=Path(out),
-        only=tuple(sources),
+        sources=tuple(sources),
         limit=limit,
         tokenizer=tokenizer,
         ids_from=None if ids_from is None else Path(ids_from),

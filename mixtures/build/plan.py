@@ -12,9 +12,8 @@ from mix665k.builders.bind import BoundSource, BoundStep, bind
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.recipes import find_recipe, load_recipe
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
-from mix665k.mixtures.storage.parquet import ROWS_PER_SHARD
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
-from mix665k.schemas.manifest import CONTAMINATION, SourceEntry
+from mix665k.schemas.manifest import CONTAMINATION, ROWS_PER_SHARD, SourceEntry
 from mix665k.schemas.recipe import Recipe
 from mix665k.schemas.tokenizer import tokenizer_files
 
@@ -26,7 +25,7 @@ class Options(NamedTuple):
 
     raw: Path
     out: Path
-    only: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     limit: int | None = None
     tokenizer: str | None = None
     ids_from: Path | None = None
@@ -40,7 +39,7 @@ class Options(NamedTuple):
     def overrides(self) -> dict[str, Any]:
         """Those that change what is built, for the manifest."""
         changes: dict[str, Any] = {
-            "only": list(self.only),
+            "source": list(self.sources),
             "limit": self.limit,
             "tokenizer": self.tokenizer,
             "ids_from": self.ids_from and self.ids_from.name,
@@ -80,7 +79,7 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
         text = path.read_text(encoding="utf-8")
         recipe = load_recipe(text, where=str(path))
     _check_labels(recipe, "integer_ids", recipe.integer_ids)
-    _check_labels(recipe, "--only", options.only)
+    _check_labels(recipe, "--source", options.sources)
     recipe = overridden(recipe, options)
     if options.limit is not None and options.limit < 1:
         raise MixtureError(f"--limit {options.limit}: expected 1 or more")
@@ -110,8 +109,8 @@ def _selection(recipe: Recipe, sources: list[BoundSource], options: Options) -> 
 
 def overridden(recipe: Recipe, options: Options) -> Recipe:
     """The recipe with what the command line puts in place of its own."""
-    if options.only:
-        chosen = [block for block in recipe.sources if block.label in options.only]
+    if options.sources:
+        chosen = [block for block in recipe.sources if block.label in options.sources]
         recipe = msgspec.structs.replace(recipe, sources=chosen)
     if options.tokenizer:
         recipe = msgspec.structs.replace(recipe, tokenizer=options.tokenizer)

@@ -15,8 +15,8 @@ def partial(manifest: Manifest) -> list[str]:
     found = []
     if limit := options.get("limit"):
         found.append(f"Only the first {limit:,} conversations of each source entered its steps (`--limit`).")
-    if only := options.get("only"):
-        found.append(f"Of the recipe's sources only {_names(only)} were built (`--only`).")
+    if only := options.get("source"):
+        found.append(f"Of the recipe's sources only {_names(only)} were built (`--source`).")
     for key, option in _LEFT_OUT.items():
         if names := options.get(key):
             found.append(f"Left out of the recipe's sources: {_names(names)} (`{option}`).")
@@ -51,7 +51,7 @@ def _changed(options: dict[str, Any]) -> Iterator[str]:
         elif key == CONTAMINATION:
             names = [one["name"] for run in value for one in run["against"]]
             yield f"Records that overlap with evaluation sets were dropped: {_names(list(dict.fromkeys(names)))}."
-        elif key not in {"limit", "only", *_LEFT_OUT}:
+        elif key not in {"limit", "source", *_LEFT_OUT}:
             yield f"Built with `{key}`: `{value}`."
 
 

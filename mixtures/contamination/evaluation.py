@@ -56,7 +56,7 @@ class EvaluationSet(NamedTuple):
 
 
 def asking(against: Sequence[str], layouts: Sequence[str], ids_of: Sequence[str]) -> list[Asking]:
-    """The sets that `--against [NAME=]FILE`, `--layout [NAME=]LAYOUT` and `--ids-of [NAME=]COLLECTION` name.
+    """The sets that `--eval-set [NAME=]FILE`, `--layout [NAME=]LAYOUT` and `--ids-of [NAME=]COLLECTION` name.
 
     Raises:
         MixtureError: for a name that is given twice or to no set, and for an unknown layout or collection.
@@ -65,7 +65,7 @@ def asking(against: Sequence[str], layouts: Sequence[str], ids_of: Sequence[str]
     names = [name or Path(path).stem for name, path in files]
     for name in names:
         if names.count(name) > 1:
-            raise MixtureError(f"--against: two sets are called {name!r}; name one with --against NAME=FILE")
+            raise MixtureError(f"--eval-set: two sets are called {name!r}; name one with --eval-set NAME=FILE")
     chosen_layouts = _by_name("--layout", layouts, names, LAYOUTS)
     chosen_ids = _by_name("--ids-of", ids_of, names, COLLECTIONS | {OWN.name: OWN})
     return [

@@ -28,11 +28,11 @@ from mix665k.schemas.manifest import Manifest
 class Request(NamedTuple):
     """What to compare a mixture with, and what to write.
 
-    `against`, `layouts`, `ids_of` and `eval_images` are as on the command line, `[NAME=]VALUE`. `raw` may hold
+    `eval_sets`, `layouts`, `ids_of` and `eval_images` are as on the command line, `[NAME=]VALUE`. `raw` may hold
     files that declare splits, and the table of images that two collections have, which `image_data` names elsewhere.
     """
 
-    against: tuple[str, ...] = ()
+    eval_sets: tuple[str, ...] = ()
     layouts: tuple[str, ...] = ()
     ids_of: tuple[str, ...] = ()
     raw: Path | None = None
@@ -111,26 +111,26 @@ def _require_room(target: Path, manifest: Manifest | None, request: Request) -> 
     if request.drop_to is not None:
         if manifest is None:
             raise MixtureError(f"--drop-to: {target} is no mixture's folder; build it from source `llava_json` first")
-        if not request.against and not request.eval_images:
-            raise MixtureError("--drop-to: no evaluation set to drop by; pass --against or --eval-images")
+        if not request.eval_sets and not request.eval_images:
+            raise MixtureError("--drop-to: no evaluation set to drop by; pass --eval-set or --eval-images")
         require_room(target, manifest, request.drop_to)
     if path := request.list_file:
         if path.is_dir() or not path.absolute().parent.is_dir():
-            raise MixtureError(f"--list {path}: expected a file in a folder that is there")
-        read = [target, *(Path(named(text)[1]) for text in request.against)]
+            raise MixtureError(f"--write-list {path}: expected a file in a folder that is there")
+        read = [target, *(Path(named(text)[1]) for text in request.eval_sets)]
         if path.exists() and any(other.exists() and path.samefile(other) for other in read):
-            raise MixtureError(f"--list {path}: would overwrite what it is about; name another")
+            raise MixtureError(f"--write-list {path}: would overwrite what it is about; name another")
 
 
 def _sets(target: Path, request: Request, bar: Bar) -> _Sets:
     if request.raw is not None and not request.raw.is_dir():
         raise RawDataError(f"--raw {request.raw}: no such folder; `mix sources` tells what belongs there")
-    asked = asking(request.against, request.layouts, request.ids_of)
+    asked = asking(request.eval_sets, request.layouts, request.ids_of)
     pictured = folders(request.eval_images, request.images)
     splits = read_splits(request.raw)
     if not asked and not pictured and splits.is_empty():
         titles = ", ".join(splits.title for splits, _, _ in DECLARED)
-        raise MixtureError(f"--raw {request.raw}: no splits of {titles} below it; pass evaluation sets with --against")
+        raise MixtureError(f"--raw {request.raw}: no splits of {titles} below it; pass evaluation sets with --eval-set")
     aliases = Aliases(_image_data(request))
     sets = [_read(one, bar) for one in asked]
     if not pictured or request.images is None:
@@ -145,7 +145,7 @@ def _sets(target: Path, request: Request, bar: Bar) -> _Sets:
 def _read(asked: Asking, bar: Bar) -> EvaluationSet:
     if not asked.path.is_file():
         raise RawDataError(
-            f"--against {asked.path}: {'a folder, expected a file' if asked.path.is_dir() else 'no such file'}"
+            f"--eval-set {asked.path}: {'a folder, expected a file' if asked.path.is_dir() else 'no such file'}"
         )
     size = max(asked.path.stat().st_size, 1)
     with bar(f"reading {asked.name}") as advance:

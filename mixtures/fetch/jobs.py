@@ -67,19 +67,22 @@ class Standing(NamedTuple):
     note: str = ""
 
 
-def chosen(names: Iterable[str]) -> list[Source]:
-    """The sources of these names, or all that have something to fetch.
+def chosen(names: Iterable[str], *, exclude: Iterable[str] = ()) -> list[Source]:
+    """The sources of these names, or all that have something to fetch; without those that are excluded.
 
     Raises:
         RecipeError: when there is no such source, or nothing to fetch for it.
     """
-    asked = list(dict.fromkeys(names))
+    asked, excluded = list(dict.fromkeys(names)), set(exclude)
+    for option, given in (("--source", asked), ("--exclude-source", exclude)):
+        for name in given:
+            if name not in SOURCES:
+                raise RecipeError(f"{option} {name}: no such source{did_you_mean(name, SOURCES)}")
     for name in asked:
-        if name not in SOURCES:
-            raise RecipeError(f"{name}: no such source{did_you_mean(name, SOURCES)}")
         if not SOURCES[name].about.offered:
-            raise RecipeError(f"{name}: its file is your own, there is nothing to fetch")
-    return [SOURCES[name] for name in asked or sorted(SOURCES) if SOURCES[name].about.offered]
+            raise RecipeError(f"--source {name}: its file is your own, there is nothing to fetch")
+    offered = [name for name in asked or sorted(SOURCES) if SOURCES[name].about.offered]
+    return [SOURCES[name] for name in offered if name not in excluded]
 
 
 def raw_jobs(sources: Iterable[Source], raw: Path) -> list[Job]:

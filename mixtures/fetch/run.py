@@ -26,11 +26,12 @@ _LOCK = ".fetch.lock"
 
 
 class Request(NamedTuple):
-    """What to fetch and how; no names mean all sources."""
+    """What to fetch and how: these sources or all, without those that are excluded."""
 
-    names: Sequence[str]
-    raw: Path | None
-    images: Path | None
+    sources: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    raw: Path | None = None
+    images: Path | None = None
     mixture: Path | None = None
     mirror: str | None = None
     jobs: int = 4
@@ -58,7 +59,7 @@ def fetch(request: Request, watcher: Watcher) -> Report:
     Raises:
         UserError: when nothing can be begun, or another run is at work in one of the folders.
     """
-    sources, named = chosen(request.names), _named_images(request)
+    sources, named = chosen(request.sources, exclude=request.exclude), _named_images(request)
     jobs, covers = _jobs(request, sources), _covers(request, sources)
     report = Report([])
     with ExitStack() as stack:
@@ -83,7 +84,7 @@ def preview(request: Request) -> Report:
         UserError: when a name or the mixture is wrong.
     """
     found = Report([])
-    sources, named = chosen(request.names), _named_images(request)
+    sources, named = chosen(request.sources, exclude=request.exclude), _named_images(request)
     for job in _jobs(request, sources):
         entry = Record(job.root).get(job.name)
         size = entry.num_bytes if entry else job.download.num_bytes

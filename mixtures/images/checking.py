@@ -75,10 +75,10 @@ def _require_room(target: Path, request: Request) -> None:
     if path is None:
         return
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise MixtureError(f"--list {path}: expected a file in a folder that is there")
+        raise MixtureError(f"--write-list {path}: expected a file in a folder that is there")
     read = [one.resolve() for one in (target, request.mapping) if one is not None]
     if any(one == path.resolve() or one in path.resolve().parents for one in read):
-        raise MixtureError(f"--list {path}: would overwrite what it is about; name another")
+        raise MixtureError(f"--write-list {path}: would overwrite what it is about; name another")
 
 
 def _mend(images: list[str], cases: dict[str, Case], request: Request, bar: Bar) -> list[Mended]:

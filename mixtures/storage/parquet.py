@@ -16,10 +16,9 @@ import pyarrow.parquet as pq
 from mix665k.schemas.conversation import Conversation, values
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
-from mix665k.schemas.manifest import Shard
+from mix665k.schemas.manifest import ROWS_PER_SHARD, Shard
 
 ROWS_PER_GROUP = 8_192
-ROWS_PER_SHARD = 65_536
 TURN = pa.struct([("from", pa.string()), ("value", pa.string())])
 SCHEMA = pa.schema(
     [

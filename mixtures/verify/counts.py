@@ -64,7 +64,7 @@ def _recipe_faults(manifest: Manifest) -> Iterator[str]:
 def _is_asked(label: str, overrides: dict[str, Any]) -> bool:
     """Whether a source of the recipe was to be built."""
     left_out = [*overrides.get("exclude_source", []), *overrides.get("commercial_only", [])]
-    return label in overrides.get("only", [label]) and label not in left_out
+    return label in overrides.get("source", [label]) and label not in left_out
 
 
 def _misses(manifest: Manifest, counts: Mapping[str, Count], *, held: bool) -> Iterator[str]:

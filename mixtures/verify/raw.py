@@ -31,7 +31,7 @@ class RawRequest(NamedTuple):
 
     raw: Path
     sample: int
-    only: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     tokenizer: str | None = None
     ids_from: Path | None = None
 
@@ -53,11 +53,11 @@ def require_request(folder: Path, request: RawRequest) -> None:
     """
     if not request.raw.is_dir():
         raise RawDataError(f"--raw {request.raw}: no such folder; `mix sources` tells what belongs there")
-    if request.only:
+    if request.sources:
         names = [entry.name for entry in load_manifest(folder).sources]
-        for name in request.only:
+        for name in request.sources:
             if name not in names:
-                raise MixtureError(f"--only {name}: {folder} has no such source{did_you_mean(name, names)}")
+                raise MixtureError(f"--source {name}: {folder} has no such source{did_you_mean(name, names)}")
 
 
 def verify_all(folder: Path, request: RawRequest | None, *, jobs: int, bar: Bar) -> Verification:
@@ -83,7 +83,7 @@ def check_raw(examined: Examined, request: RawRequest, *, jobs: int, advance: Ad
     manifest = examined.manifest
     if manifest is None:
         return [Check(name, "not checked", "needs the manifest") for name in _NAMES]
-    entries = [entry for entry in manifest.sources if not request.only or entry.name in request.only]
+    entries = [entry for entry in manifest.sources if not request.sources or entry.name in request.sources]
     rebuilt = _rebuild(manifest, entries, request, jobs=jobs, advance=advance)
     compared = [_Compared(entry, rebuilt[entry.name], examined.drawn.get(entry.name, [])) for entry in entries]
     made = [one for one in compared if one.rebuilt.entry]

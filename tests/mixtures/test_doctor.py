@@ -31,7 +31,7 @@ def test_the_machine_that_runs_the_tests_is_well(made_up_raw: Path) -> None:
 def test_raw_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     check = found(raw=tmp_path)["raw aokvqa"]
     assert check.verdict == "lacking"
-    assert check.found == "0 of 1 files; not there: aokvqa/aokvqa_v1p0_train.json; see `mix fetch aokvqa`"
+    assert check.found == "0 of 1 files; not there: aokvqa/aokvqa_v1p0_train.json; see `mix fetch --source aokvqa`"
 
 
 def test_some_of_several_optional_files_are_enough(made_up_raw: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_a_folder_is_a_folder_whatever_its_name_looks_like(
     assert built.stdout.splitlines()[-1].startswith(f"wrote {name}, ")
     assert run("verify", name, "--raw", "raw", "--jobs", "1").exit_code == 0
     assert run("trace", name, "mine/7", "--raw", "raw").exit_code == 0
-    against = ("--against", f"{name}.jsonl", "--drop-by", "text", "--jobs", "1")
+    against = ("--eval-set", f"{name}.jsonl", "--drop-by", "text", "--jobs", "1")
     dropped = run("contamination", name, *against, "--drop-to", f"{name}-clean")
     assert f"in {Path(name).name} by text" in dropped.stdout
     assert f"wrote {name}-clean, 4 records" in dropped.stdout
@@ -30,7 +30,7 @@ def test_a_folder_is_a_folder_whatever_its_name_looks_like(
 
 def test_made_up_files_and_what_is_found_of_them_are_told_as_they_are(tmp_path: Path) -> None:
     raw = tmp_path / "[bold]raw"
-    shown = run("synth", "--out", raw, "--scale", "0.0005", "--only", "okvqa", "--images", "--jobs", "1")
+    shown = run("synth", "--out", raw, "--scale", "0.0005", "--source", "okvqa", "--draw-images", "--jobs", "1")
     assert f"images into {raw}/images" in shown.output
     (raw / "sharegpt").mkdir()
     records = raw / "sharegpt" / "ShareGPT_V3_unfiltered_cleaned_split.json"

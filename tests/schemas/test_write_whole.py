@@ -26,7 +26,7 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeyp
 
 def test_a_list_that_does_not_fit_on_the_disk_is_one_line(tiny_mixture: Path, tmp_path: Path) -> None:
     shown = subprocess.run(
-        [MIX, "images", tiny_mixture, "--images", tmp_path, "--list", tmp_path / "bad.json", "--jobs", "1"],
+        [MIX, "images", tiny_mixture, "--images", tmp_path, "--write-list", tmp_path / "bad.json", "--jobs", "1"],
         capture_output=True,
         text=True,
         check=False,

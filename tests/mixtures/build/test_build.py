@@ -140,7 +140,7 @@ def test_leaving_a_built_source_out_is_refused(made_up_raw: Path, tmp_path: Path
     recipe = written(tmp_path, FAST)
     run(recipe, Options(made_up_raw, tmp_path / "out"))
     with pytest.raises(MixtureError, match="holds ocrvqa, aokvqa, which this build leaves out"):
-        run(recipe, Options(made_up_raw, tmp_path / "out", only=("okvqa",)))
+        run(recipe, Options(made_up_raw, tmp_path / "out", sources=("okvqa",)))
     assert load_manifest(tmp_path / "out").name == "fast"
 
 

@@ -88,7 +88,7 @@ def test_an_interrupt_waits_for_a_process_to_be_started(
 
 
 def test_a_process_that_dies_names_its_source(made_up_raw: Path, tmp_path: Path) -> None:
-    build = start(made_up_raw, tmp_path / "out", "--only", "sharegpt")
+    build = start(made_up_raw, tmp_path / "out", "--source", "sharegpt")
     wait_until(build, tmp_path / "out" / STATE / "recipe")
     victim = None
     while victim is None:
@@ -105,7 +105,7 @@ def test_a_process_that_dies_names_its_source(made_up_raw: Path, tmp_path: Path)
 def test_a_full_disk_is_one_line(made_up_raw: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     build = subprocess.run(
-        [MIX, "build", "tiny", "--raw", made_up_raw, "--out", out, "--only", "vqav2"],
+        [MIX, "build", "tiny", "--raw", made_up_raw, "--out", out, "--source", "vqav2"],
         capture_output=True,
         text=True,
         check=False,
@@ -117,7 +117,7 @@ def test_a_full_disk_is_one_line(made_up_raw: Path, tmp_path: Path) -> None:
     assert not (out / "manifest.json").exists()
 
 
-@pytest.mark.parametrize("option", [("--limit", "0"), ("--only", "vqa2")])
+@pytest.mark.parametrize("option", [("--limit", "0"), ("--source", "vqa2")])
 def test_a_wrong_value_is_one_line(made_up_raw: Path, tmp_path: Path, option: tuple[str, str]) -> None:
     build = start(made_up_raw, tmp_path / "out", *option)
     _, errors = build.communicate(timeout=PATIENCE_S)

@@ -65,8 +65,8 @@ def test_a_missing_raw_folder_is_an_error(tmp_path: Path) -> None:
 
 
 def test_only_names_a_source_of_the_recipe(made_up_raw: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="--only: no source 'vqa2'; did you mean 'vqav2'"):
-        make_plan("tiny", Options(made_up_raw, tmp_path, only=("vqa2",)))
+    with pytest.raises(RecipeError, match="--source: no source 'vqa2'; did you mean 'vqav2'"):
+        make_plan("tiny", Options(made_up_raw, tmp_path, sources=("vqa2",)))
 
 
 def test_integer_ids_name_a_source_of_the_recipe(made_up_raw: Path, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_folder_without_a_tokenizer_is_an_error(made_up_raw: Path, tmp_path: P
 
 
 def test_a_tokenizer_that_no_source_needs_is_not_looked_for(made_up_raw: Path, tmp_path: Path) -> None:
-    plan = make_plan("tiny", Options(made_up_raw, tmp_path, only=("gqa",), tokenizer="no/such"))
+    plan = make_plan("tiny", Options(made_up_raw, tmp_path, sources=("gqa",), tokenizer="no/such"))
     assert [bound.block.label for bound in plan.sources] == ["gqa"]
 
 

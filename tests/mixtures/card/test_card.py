@@ -122,7 +122,7 @@ def test_what_is_not_whole_is_said(small: Path) -> None:
     manifest = load_manifest(small)
     manifest.overrides = {
         "limit": 2_000,
-        "only": ["gqa", "mine"],
+        "source": ["gqa", "mine"],
         "commercial_only": ["sharegpt"],
         "tokenizer": "tiny",
         "ids_from": "mix.json",
@@ -134,7 +134,7 @@ def test_what_is_not_whole_is_said(small: Path) -> None:
     told = limits(manifest, with_images=False)
     assert told[:9] == [
         "Only the first 2,000 conversations of each source entered its steps (`--limit`).",
-        "Of the recipe's sources only `gqa`, `mine` were built (`--only`).",
+        "Of the recipe's sources only `gqa`, `mine` were built (`--source`).",
         "Left out of the recipe's sources: `sharegpt` (`--commercial-only`).",
         "Lengths were counted with the tokenizer `tiny`, not the recipe's.",
         "What the recipe draws was taken from the ids of `mix.json` instead.",

@@ -178,7 +178,7 @@ def test_only_a_mixtures_folder_and_a_set_can_be_dropped_by(contaminated: Path, 
 
 
 def test_the_command_tells_what_it_dropped(contaminated: Path, asked: Path, tmp_path: Path) -> None:
-    shown = run("contamination", contaminated, "--against", asked, "--drop-to", tmp_path / "clean")
+    shown = run("contamination", contaminated, "--eval-set", asked, "--drop-to", tmp_path / "clean")
     assert shown.exit_code == 0
     assert "in set by pair" in shown.stdout
     manifest = load_manifest(tmp_path / "clean")

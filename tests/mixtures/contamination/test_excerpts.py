@@ -28,7 +28,7 @@ pytestmark = [
 def excerpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The mixture of the excerpts that are evaluation sets too."""
     out = tmp_path_factory.mktemp("excerpt") / "mixture"
-    options = Options(RAW, out, only=(*SETS, "refcoco"))
+    options = Options(RAW, out, sources=(*SETS, "refcoco"))
     plan = make_plan(str(ROOT / "tests" / "recipes" / "excerpt.yaml"), options)
     build(plan, jobs=2, overwrite=False, listener=SilentWatcher())
     return out

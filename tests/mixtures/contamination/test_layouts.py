@@ -150,7 +150,7 @@ def test_a_pickle_that_asks_for_code_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((["a/x.json", "b/x.json"], [], []), "two sets are called 'x'; name one with --against NAME=FILE"),
+        ((["a/x.json", "b/x.json"], [], []), "two sets are called 'x'; name one with --eval-set NAME=FILE"),
         ((["x.json"], ["popee"], []), "--layout popee: expected one of .*; did you mean 'pope'"),
         ((["x.json"], ["y=pope"], []), "--layout y=pope: no evaluation set of this name"),
         ((["x.json"], [], ["coko"]), "--ids-of coko: expected one of .*; did you mean 'coco'"),

@@ -149,20 +149,20 @@ def said(*arguments: Any) -> tuple[int, str]:
 
 def test_the_command_tells_and_fails_only_where_that_is_asked(contaminated: Path, tmp_path: Path) -> None:
     path = questions(tmp_path, (NAME, "Is it dry?"))
-    code, output = said(contaminated, "--against", path)
+    code, output = said(contaminated, "--eval-set", path)
     assert code == 0
     assert "set: 1 questions, 1 images" in output
     assert "0 coco/42 is it dry in vqa/000000000042#0" in output
     assert "were not looked for among COCO's" in " ".join(output.split())
-    code, output = said(contaminated, "--against", path, "--fail-on", "text", "--fail-on", "pairs")
+    code, output = said(contaminated, "--eval-set", path, "--fail-on", "text", "--fail-on", "pairs")
     assert code == 1
     assert "shares 1 questions about the same image with set, expected none (--fail-on pairs)" in output
-    assert said(contaminated, "--against", path, "--fail-on", "text")[0] == 0
+    assert said(contaminated, "--eval-set", path, "--fail-on", "text")[0] == 0
 
 
 def test_the_command_gives_json(contaminated: Path, tmp_path: Path) -> None:
     path = questions(tmp_path, (NAME, "Is it dry?"))
-    told = run("contamination", contaminated, "--against", path, "--format", "json").stdout
+    told = run("contamination", contaminated, "--eval-set", path, "--format", "json").stdout
     assert json.loads(told)["sets"][0]["total"]["pairs"] == 1
     assert msgspec.json.decode(told, type=Contamination) == look(contaminated, path)
     assert to_json(look(contaminated, path)) == told.rstrip("\n")
@@ -172,9 +172,9 @@ def test_the_command_gives_json(contaminated: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ([], "nothing to compare with"),
-        (["--against", "x.csv", "--drop-by", "pairs"], "goes with --drop-to"),
-        (["--against", "x.csv", "--images", "."], "goes with --eval-images"),
-        (["--against", "x.csv", "--fail-on", "pear"], "'pear' is not one of"),
+        (["--eval-set", "x.csv", "--drop-by", "pairs"], "goes with --drop-to"),
+        (["--eval-set", "x.csv", "--images", "."], "goes with --eval-images"),
+        (["--eval-set", "x.csv", "--fail-on", "pear"], "'pear' is not one of"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(contaminated: Path, arguments: list[str], message: str) -> None:
@@ -186,14 +186,14 @@ def test_wrong_usage_is_exit_code_2(contaminated: Path, arguments: list[str], me
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--against", "missing.json"], "--against missing.json: no such file"),
-        (["--against", "."], "a folder, expected a file"),
+        (["--eval-set", "missing.json"], "--eval-set missing.json: no such file"),
+        (["--eval-set", "."], "a folder, expected a file"),
         (["--raw", "missing"], "--raw missing: no such folder"),
         (["--raw", "."], "no splits of RefCOCO below it"),
         (["--eval-images", "."], "pass the mixture's images with --images"),
         (["--eval-images", "missing", "--images", "."], "--eval-images missing: no such folder"),
         (["--eval-images", ".", "--images", "missing"], "--images missing: no such folder"),
-        (["--against", "missing.json", "--list", "missing/list"], "expected a file in a folder that is there"),
+        (["--eval-set", "missing.json", "--write-list", "missing/list"], "expected a file in a folder that is there"),
     ],
 )
 def test_a_users_mistake_is_one_line(

@@ -51,7 +51,7 @@ def books(folder: Path, shop: Publisher, keys: dict[str, str]) -> Path:
 def covered(folder: Path, *more: str | Path) -> dict[str, Any]:
     """What a run says of the covers."""
     arguments = ("--raw", folder / "raw", "--images", folder / "images", "--rate", "1000", "--retries", "0")
-    shown = run("fetch", "ocrvqa", *arguments, "--format", "json", *more)
+    shown = run("fetch", "--source", "ocrvqa", *arguments, "--format", "json", *more)
     found: dict[str, Any] = json.loads(shown.stdout)
     return {"exit_code": shown.exit_code, "note": found["files"][-1]["note"], **(found["covers"] or {})}
 
@@ -145,6 +145,6 @@ def test_a_key_that_no_file_can_have_is_an_error(shop: Publisher, tmp_path: Path
 
 
 def test_covers_without_the_books_are_a_step_by_hand(tmp_path: Path) -> None:
-    shown = run("fetch", "ocrvqa", "--images", tmp_path)
+    shown = run("fetch", "--source", "ocrvqa", "--images", tmp_path)
     assert shown.exit_code == 1
     assert "the addresses of its images are in ocrvqa/dataset.json; --raw is missing" in shown.stdout

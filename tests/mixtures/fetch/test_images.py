@@ -40,7 +40,8 @@ def mirror(publisher: Publisher) -> Publisher:
 def fetched(mirror: Publisher, images: Path, *more: str) -> dict[str, str]:
     """The notes, or else the states, of what was fetched."""
     arguments = ["--mirror", mirror.url, "--accept-changed", "--format", "json", *more]
-    shown = run("fetch", *SOURCES_WITH_ARCHIVES, "--images", images, *arguments)
+    sources = [part for name in SOURCES_WITH_ARCHIVES for part in ("--source", name)]
+    shown = run("fetch", *sources, "--images", images, *arguments)
     return {file["name"]: file["note"] or file["state"] for file in json.loads(shown.stdout)["files"]}
 
 

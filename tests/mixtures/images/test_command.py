@@ -76,7 +76,7 @@ def test_the_json_is_all_of_stdout(bad_images: tuple[Path, Path]) -> None:
 
 def test_the_list_holds_the_bad_ones(bad_images: tuple[Path, Path], tmp_path: Path) -> None:
     path, folder = bad_images
-    shown = run("images", path, "--images", folder, "--format", "json", "--list", tmp_path / "bad.json")
+    shown = run("images", path, "--images", folder, "--format", "json", "--write-list", tmp_path / "bad.json")
     assert json.loads((tmp_path / "bad.json").read_text()) == json.loads(shown.stdout)["bad"]
 
 
@@ -168,10 +168,10 @@ def test_text_alone_names_no_image(tmp_path: Path) -> None:
 )
 def test_a_list_that_cannot_be_written_is_told_first(tmp_path: Path, name: str, message: str) -> None:
     path = mixture(tmp_path, "a.jpg")
-    shown = run("images", path, "--images", tmp_path, "--list", tmp_path / name)
+    shown = run("images", path, "--images", tmp_path, "--write-list", tmp_path / name)
     assert shown.exit_code == 1
     assert shown.stdout == ""
-    assert f"error: --list {tmp_path / name}: {message}" in shown.stderr
+    assert f"error: --write-list {tmp_path / name}: {message}" in shown.stderr
 
 
 def test_control_characters_are_not_printed(tmp_path: Path) -> None:

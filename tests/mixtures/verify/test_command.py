@@ -49,6 +49,6 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 
 def test_options_of_the_rebuild_need_the_raw_files(small: Path) -> None:
-    shown = run("verify", small, "--only", "gqa")
+    shown = run("verify", small, "--source", "gqa")
     assert shown.exit_code == 2
     assert "goes with --raw" in shown.stderr

@@ -49,7 +49,7 @@ def test_a_strict_expectation_is_held_unless_the_build_was_asked_for_less(
     ("overrides", "outcome"),
     [
         ({}, "failed"),
-        ({"only": ["gqa", "sharegpt", "mine"]}, "not applicable"),
+        ({"source": ["gqa", "sharegpt", "mine"]}, "not applicable"),
         ({"exclude_source": ["okvqa"]}, "not applicable"),
         ({"commercial_only": ["okvqa"]}, "not applicable"),
     ],

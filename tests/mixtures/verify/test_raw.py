@@ -48,8 +48,8 @@ def forged(fast: Path, tmp_path: Path) -> Path:
     return shutil.copytree(fast, tmp_path / "forged")
 
 
-def checks(mixture: Path, raw: Path, *only: str, sample: int = 100, **where: Any) -> dict[str, Check]:
-    request = RawRequest(raw, sample, only, **where)
+def checks(mixture: Path, raw: Path, *sources: str, sample: int = 100, **where: Any) -> dict[str, Check]:
+    request = RawRequest(raw=raw, sample=sample, sources=sources, **where)
     require_request(mixture, request)
     examined = examine(mixture, sample=sample, jobs=1, advance=lambda share: None)
     assert examined.verification.ok, examined.verification
@@ -96,7 +96,7 @@ def test_images_that_were_missing_are_missing_again(made_up_raw: Path, tmp_path:
 def test_ids_of_a_file_are_taken_again_wherever_it_is(made_up_raw: Path, tmp_path: Path) -> None:
     text = '[{"id": "gone", "image": "ocr_vqa/images/gone.jpg"}, {"id": 5, "image": "gqa/images/5.jpg"}]'
     named = written(tmp_path, text, "named.json")
-    run(written(tmp_path, RECIPE), Options(made_up_raw, tmp_path / "out", only=("ocrvqa",), ids_from=named))
+    run(written(tmp_path, RECIPE), Options(made_up_raw, tmp_path / "out", sources=("ocrvqa",), ids_from=named))
     assert outcomes(checks(tmp_path / "out", made_up_raw, ids_from=named)) == ["ok"] * 5
     lost = checks(tmp_path / "out", made_up_raw)
     assert outcomes(lost) == ["ok", "ok", "not checked", "not checked", "not checked"]
@@ -257,7 +257,7 @@ def test_nothing_is_checked_without_a_manifest(forged: Path, made_up_raw: Path) 
 
 def test_nothing_is_written(fast: Path, made_up_raw: Path) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in [*fast.rglob("*"), *made_up_raw.rglob("*")])
-    shown = mix("verify", fast, "--raw", made_up_raw, "--only", "okvqa", "--sample", "2")
+    shown = mix("verify", fast, "--raw", made_up_raw, "--source", "okvqa", "--sample", "2")
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert "2 records, field by field" in shown.stdout
     assert sorted((path, path.stat().st_mtime_ns) for path in [*fast.rglob("*"), *made_up_raw.rglob("*")]) == before
@@ -266,5 +266,5 @@ def test_nothing_is_written(fast: Path, made_up_raw: Path) -> None:
 def test_what_cannot_be_asked_for_is_told_before_the_work(fast: Path, made_up_raw: Path, tmp_path: Path) -> None:
     with pytest.raises(RawDataError, match=r"--raw .*none: no such folder"):
         checks(fast, tmp_path / "none")
-    with pytest.raises(MixtureError, match=r"--only aokvqa: .* has no such source; did you mean 'okvqa'"):
+    with pytest.raises(MixtureError, match=r"--source aokvqa: .* has no such source; did you mean 'okvqa'"):
         checks(fast, made_up_raw, "aokvqa")

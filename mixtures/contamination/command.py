@@ -1,19 +1,18 @@
-"""The command that compares a mixture with evaluation sets."""
+"""`mix contamination`."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from mix665k.mixtures.commands.options import Format, Jobs
 from mix665k.mixtures.contamination.findings import Kind
+from mix665k.mixtures.options import ALL_CORES, Jobs, MixtureOrFile, OutputFormat
 
 if TYPE_CHECKING:
     from mix665k.mixtures.contamination.findings import Contamination
 
-Against = Annotated[
+EvalSet = Annotated[
     list[str] | None,
     typer.Option(
         help="A file of an evaluation set, with NAME= before it to call the set so; may be repeated. VQAv2, OK-VQA, "
@@ -43,8 +42,8 @@ Raw = Annotated[
 ImageData = Annotated[
     Path | None, typer.Option(help="Visual Genome's image_data.json, if not below --raw.", dir_okay=False)
 ]
-HitList = Annotated[
-    Path | None, typer.Option("--list", help="Write all that is shared, as JSON lines.", dir_okay=False)
+Images = Annotated[
+    Path | None, typer.Option(help="Folder with the images: those of the mixture, to compare by content.")
 ]
 EvalImages = Annotated[
     list[str] | None,
@@ -53,6 +52,10 @@ EvalImages = Annotated[
         metavar="[NAME=]DIR",
     ),
 ]
+WriteList = Annotated[
+    Path | None, typer.Option(help="File to list in what was found: all that is shared, as JSON lines.", dir_okay=False)
+]
+DropTo = Annotated[Path | None, typer.Option(help="Write a mixture without such records.", file_okay=False)]
 DropBy = Annotated[
     list[Kind] | None,
     typer.Option(
@@ -68,50 +71,56 @@ FailOn = Annotated[
 
 
 def contamination(
-    mixture: Annotated[Path, typer.Argument(help="A mixture's folder, or a JSON file in LLaVA's own form.")],
-    against: Against = None,
+    mixture: MixtureOrFile,
+    eval_set: EvalSet = None,
     layout: Layout = None,
     ids_of: IdsOf = None,
     raw: Raw = None,
     image_data: ImageData = None,
-    images: Annotated[Path | None, typer.Option(help="The mixture's images, to compare by content.")] = None,
+    images: Images = None,
     eval_images: EvalImages = None,
-    hit_list: HitList = None,
-    drop_to: Annotated[Path | None, typer.Option(help="Write a mixture without such records.", file_okay=False)] = None,
+    write_list: WriteList = None,
+    drop_to: DropTo = None,
     drop_by: DropBy = None,
     fail_on: FailOn = None,
-    jobs: Jobs = None,
-    output: Format = "table",
+    jobs: Jobs = ALL_CORES,
+    output: OutputFormat = "table",
 ) -> None:
-    """Tell what a mixture shares with evaluation sets: images, questions about the same image, question texts.
+    """Report what a mixture shares with evaluation sets: images, questions about the same image, question texts.
 
     Exit code 0 whatever is found, unless --fail-on names it.
     """
     from mix665k.mixtures.contamination.run import Request, look_for, require_clean
-    from mix665k.mixtures.progress import progress_bar
+    from mix665k.mixtures.progress import bar_on_stderr
 
-    if not (against or eval_images or raw):
-        raise typer.BadParameter("nothing to compare with; pass --against, --eval-images or --raw")
-    _require_together(
-        {"--images": images, "--drop-by content": Kind.CONTENT in (drop_by or ())}, "--eval-images", eval_images
+    if not (eval_set or eval_images or raw):
+        raise typer.BadParameter("nothing to compare with; pass --eval-set, --eval-images or --raw")
+    for name, given, needed, value in (
+        ("--images", images, "--eval-images", eval_images),
+        ("--drop-by content", Kind.CONTENT in (drop_by or ()), "--eval-images", eval_images),
+        ("--drop-by", drop_by, "--drop-to", drop_to),
+    ):
+        if given and not value:
+            raise typer.BadParameter(f"goes with {needed}", param_hint=name)
+    request = Request(
+        eval_sets=tuple(eval_set or ()),
+        layouts=tuple(layout or ()),
+        ids_of=tuple(ids_of or ()),
+        raw=raw,
+        image_data=image_data,
+        images=images,
+        eval_images=tuple(eval_images or ()),
+        list_file=write_list,
+        drop_to=drop_to,
+        drop_by=tuple(drop_by or [Kind.PAIRS]),
+        jobs=jobs,
     )
-    _require_together({"--drop-by": drop_by}, "--drop-to", drop_to)
-    sets = (tuple(against or ()), tuple(layout or ()), tuple(ids_of or ()))
-    kinds, num_jobs = tuple(drop_by or [Kind.PAIRS]), jobs or os.cpu_count() or 1
-    request = Request(*sets, raw, image_data, images, tuple(eval_images or ()), hit_list, drop_to, kinds, num_jobs)
-    found = look_for(mixture, request, bar=lambda what: progress_bar(Console(stderr=True), what=what))
-    _print_found(found, output)
+    found = look_for(mixture, request, bar=bar_on_stderr)
+    _print_found(found, output=output)
     require_clean(found, fail_on or ())
 
 
-def _require_together(given: dict[str, object], option: str, value: object) -> None:
-    """Options that mean nothing without another are wrong usage without it."""
-    for name, one in given.items():
-        if one and not value:
-            raise typer.BadParameter(f"goes with {option}", param_hint=name)
-
-
-def _print_found(found: "Contamination", output: str) -> None:
+def _print_found(found: "Contamination", *, output: str) -> None:
     if output == "json":
         from mix665k.mixtures.contamination.findings import to_json
 

@@ -1,0 +1,77 @@
+"""`mix build`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from mix665k.mixtures.options import ALL_CORES, CommercialOnly, ExcludeSource, Jobs, Source, recipe_names
+
+Recipe = Annotated[
+    str, typer.Argument(help="A recipe's path, or the name of a shipped one.", autocompletion=recipe_names)
+]
+IdsFrom = Annotated[
+    Path | None,
+    typer.Option(help="File in LLaVA's form to take the ids from, instead of drawing them.", dir_okay=False),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is in the way: build into a folder that holds something else.")
+]
+
+
+def build(
+    recipe: Recipe,
+    raw: Annotated[Path, typer.Option(help="Folder with the raw files.")],
+    out: Annotated[Path, typer.Option(help="Where to write: a folder.", file_okay=False)],
+    source: Source = None,
+    exclude_source: ExcludeSource = None,
+    commercial_only: CommercialOnly = False,
+    limit: Annotated[
+        int | None, typer.Option(help="Take the first N conversations of each source, before its steps.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Tokenizer, by Hub name or folder: use it instead of the recipe's.")
+    ] = None,
+    ids_from: IdsFrom = None,
+    images: Annotated[Path | None, typer.Option(help="Folder with the images: check that every image exists.")] = None,
+    on_missing_image: Annotated[Literal["fail", "drop"], typer.Option(help="With --images.")] = "fail",
+    on_bad_record: Annotated[Literal["fail", "drop"], typer.Option(help="What to do with a bad raw record.")] = "fail",
+    jobs: Jobs = ALL_CORES,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Dry run: resolve and check everything, build nothing.")
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Build a mixture from raw annotation files."""
+    if on_missing_image == "drop" and images is None:
+        raise typer.BadParameter("goes with --images", param_hint="--on-missing-image")
+    import mix665k.builders  # noqa: F401, registers sources and steps
+    from mix665k.mixtures.build.plan import Options, make_plan
+
+    options = Options(
+        raw=raw,
+        out=out,
+        sources=tuple(source or ()),
+        limit=limit,
+        tokenizer=tokenizer,
+        ids_from=ids_from,
+        images=images,
+        on_missing_image=on_missing_image,
+        on_bad_record=on_bad_record,
+        exclude_source=tuple(exclude_source or ()),
+        commercial_only=commercial_only,
+    )
+    plan = make_plan(recipe, options)
+    for line in plan.selection.lines():
+        typer.echo(line)
+    if dry_run:
+        typer.echo(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
+        return
+    from mix665k.mixtures.build.display import build_progress, show_result
+    from mix665k.mixtures.build.run import build as build_mixture
+
+    with build_progress(plan, console=Console(stderr=True)) as progress:
+        manifest, results = build_mixture(plan, jobs=jobs, overwrite=overwrite, listener=progress)
+    show_result(Console(), manifest, results)
+    typer.echo(f"wrote {out}, row hash {manifest.row_hash[:16]}")

@@ -1,0 +1,85 @@
+"""The commands of the modules beside it: `mix doctor`, `mix sources`, `mix steps`, `mix synth`.
+
+Apart from those modules, so that `mix --help` imports none of what they need.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mix665k.mixtures.options import ALL_CORES, ExcludeSource, Jobs, OutputFormat, Source, source_names
+
+
+def steps(name: Annotated[str | None, typer.Argument(help="One source or step.")] = None) -> None:
+    """List sources and steps with their parameters, as a recipe can use them."""
+    from mix665k.mixtures.describe import describe_functions
+
+    describe_functions(Console(), name)
+
+
+def sources(
+    name: Annotated[str | None, typer.Argument(help="One source.", autocompletion=source_names)] = None,
+    raw: Annotated[
+        Path | None, typer.Option(help="Folder with the raw files: read each, and say if it looks right.")
+    ] = None,
+) -> None:
+    """List the sources: their files, where to get them, licences and counts."""
+    from mix665k.mixtures.catalogue import describe_sources
+
+    if describe_sources(Console(), name, raw):
+        raise typer.Exit(1)
+
+
+def doctor(
+    raw: Annotated[Path | None, typer.Option(help="Folder with the raw files: look which are there.")] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Tokenizer, by Hub name or folder: the full recipe's by default.")
+    ] = None,
+    output: OutputFormat = "table",
+) -> None:
+    """Check your environment: Python, memory, disk, libraries, GPU, tokenizer, Hub login, raw files. No downloads."""
+    import msgspec
+
+    from mix665k.mixtures.doctor import examine, print_checks
+
+    checks = examine(raw=raw, tokenizer=tokenizer)
+    if output == "json":
+        typer.echo(msgspec.json.format(msgspec.json.encode(checks), indent=2))
+    else:
+        print_checks(Console(), checks)
+    if any(check.verdict == "wrong" for check in checks):
+        raise typer.Exit(1)
+
+
+def synth(
+    out: Annotated[Path, typer.Option(help="Where to write: a folder.", file_okay=False)],
+    scale: Annotated[float, typer.Option(help="Size, as a share of the real data sets.")],
+    seed: Annotated[int, typer.Option(help="Seed of the draws: other seeds give other words.")] = 0,
+    source: Source = None,
+    exclude_source: ExcludeSource = None,
+    draw_images: Annotated[
+        bool, typer.Option("--draw-images", help="Draw a small JPEG for each image named, into OUT/images.")
+    ] = False,
+    jobs: Jobs = ALL_CORES,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace what is in the way: write into a folder that holds something else."),
+    ] = False,
+) -> None:
+    """Make up raw files of every source, in their publishers' exact form, to try things on."""
+    from mix665k.mixtures.synth import synthesize
+
+    synthesize(
+        out,
+        scale=scale,
+        seed=seed,
+        sources=source or (),
+        exclude=exclude_source or (),
+        images=draw_images,
+        jobs=jobs,
+        overwrite=overwrite,
+        console=Console(stderr=True),
+    )
+    typer.echo(f"wrote {out}")

@@ -1,1 +1,0 @@
-"""The commands of `mix`: each parses and calls one function. Heavy libraries are imported inside."""

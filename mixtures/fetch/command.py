@@ -1,0 +1,68 @@
+"""`mix fetch`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mix665k.mixtures.options import ExcludeSource, OutputFormat, Source
+
+Raw = Annotated[
+    Path | None, typer.Option(help="Folder with the raw files: download them, for `mix build --raw`.", file_okay=False)
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(help="Folder with the images: download them, for `train --images`.", file_okay=False),
+]
+Mixture = Annotated[Path | None, typer.Option(help="A mixture's folder: ask only for the covers that it names.")]
+Mirror = Annotated[
+    str | None, typer.Option(help="Take everything from here: BASE/<folder>/<file name>, as --dry-run lists them.")
+]
+KeepArchives = Annotated[bool, typer.Option("--keep-archives", help="Keep what has been unpacked.")]
+AcceptChanged = Annotated[
+    bool, typer.Option("--accept-changed", help="Take files that are not as they were known, and note what they are.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Dry run: list what exists and what would be fetched, fetch nothing.")
+]
+
+
+def fetch(
+    raw: Raw = None,
+    images: Images = None,
+    source: Source = None,
+    exclude_source: ExcludeSource = None,
+    mixture: Mixture = None,
+    mirror: Mirror = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="How many at once: downloads.")] = 4,
+    rate: Annotated[float, typer.Option(min=0.01, help="Covers to ask for in a second, at most.")] = 20.0,
+    retries: Annotated[int, typer.Option(min=0, help="Tries after a failure, with growing waits.")] = 5,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a byte that count as a failure.")] = 60.0,
+    keep_archives: KeepArchives = False,
+    accept_changed: AcceptChanged = False,
+    dry_run: DryRun = False,
+    output: OutputFormat = "table",
+) -> None:
+    """Download raw files and images from their publishers; existing files are verified, partial downloads resumed."""
+    if raw is None and images is None:
+        raise typer.BadParameter("name a folder for raw files or for images", param_hint="--raw, --images")
+    if mirror is not None and not mirror.startswith(("http://", "https://")):
+        raise typer.BadParameter("expected an address that begins with http:// or https://", param_hint="--mirror")
+    from mix665k.mixtures.fetch.run import Request
+    from mix665k.mixtures.fetch.show import fetch_and_show
+    from mix665k.mixtures.fetch.web import Patience
+
+    request = Request(
+        sources=tuple(source or ()),
+        exclude=tuple(exclude_source or ()),
+        raw=raw,
+        images=images,
+        mixture=mixture,
+        mirror=mirror,
+        jobs=jobs,
+        covers_per_second=rate,
+        keep_archives=keep_archives,
+        accept_changed=accept_changed,
+        patience=Patience(retries=retries, silence_s=timeout),
+    )
+    fetch_and_show(request, dry_run=dry_run, as_json=output == "json")

@@ -1,0 +1,52 @@
+"""Options that several commands share. One name is one thing: a test holds type and meaning over `mix` and `train`."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def recipe_names(incomplete: str) -> list[str]:
+    """Shipped recipes that begin so, for the shell's completion."""
+    from mix665k.mixtures.build.recipes import shipped
+
+    return [name for name in shipped() if name.startswith(incomplete)]
+
+
+def source_names(incomplete: str) -> list[str]:
+    """Sources that begin so, for the shell's completion."""
+    import mix665k.builders  # noqa: F401, registers sources and steps
+    from mix665k.builders.registry import SOURCES
+
+    return sorted(name for name in SOURCES if name.startswith(incomplete))
+
+
+ALL_CORES = os.cpu_count() or 1
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, show_default="all cores", help="How many at once: processes.")
+]
+OutputFormat = Annotated[
+    Literal["table", "json"],
+    typer.Option("--format", help="Format of the output: tables to read, or one JSON document."),
+]
+Source = Annotated[
+    list[str] | None,
+    typer.Option("--source", help="Only this source, by its label; may be repeated.", autocompletion=source_names),
+]
+ExcludeSource = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude-source", help="All but this source, by its label; may be repeated.", autocompletion=source_names
+    ),
+]
+CommercialOnly = Annotated[
+    bool,
+    typer.Option(
+        "--commercial-only",
+        help="Leave out sources whose licence does not clearly allow commercial use of the texts (and of the images, "
+        "where they are published); `mix sources` lists what each allows.",
+    ),
+]
+MixtureFolder = Annotated[Path, typer.Argument(help="A mixture's folder.")]
+MixtureOrFile = Annotated[Path, typer.Argument(help="A mixture's folder, or a JSON file in LLaVA's own form.")]

@@ -1,0 +1,33 @@
+"""`mix trace`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mix665k.mixtures.options import MixtureFolder, OutputFormat
+
+
+def trace(
+    mixture: MixtureFolder,
+    identifier: Annotated[
+        str, typer.Argument(metavar="ID", help="A record's id, or its reference id where only one record has it.")
+    ],
+    raw: Annotated[Path | None, typer.Option(help="Folder with the raw files: show the raw records too.")] = None,
+    output: OutputFormat = "table",
+) -> None:
+    """Show where each pair of a record came from: raw file, raw id and record, and the steps applied."""
+    from mix665k.mixtures.progress import bar_on_stderr
+    from mix665k.mixtures.trace.lineage import require_traced, to_json
+    from mix665k.mixtures.trace.lineage import trace as trace_record
+
+    with bar_on_stderr("tracing") as advance:
+        found = trace_record(mixture, identifier, raw, advance=advance)
+    if output == "json":
+        typer.echo(to_json(found))
+    else:
+        from mix665k.mixtures.trace.tables import print_trace
+
+        print_trace(Console(), found)
+    require_traced(found)
