@@ -104,7 +104,8 @@ def _bind_source(context: _Context, block: Block) -> BoundSource:
     source = SOURCES[block.source]
     params, _ = _bind_params(context, source.function, block.params)
     files = _bind_files(context, source, block)
-    return BoundSource(block, source, files, params, [_bind_step(context, entry) for entry in block.steps])
+    steps = [_bind_step(context, entry) for entry in block.steps]
+    return BoundSource(block=block, source=source, files=files, params=params, steps=steps)
 
 
 def _bind_files(context: _Context, source: Source, block: Block) -> dict[str, Path]:
@@ -124,7 +125,7 @@ def _bind_files(context: _Context, source: Source, block: Block) -> dict[str, Pa
 
 def _bind_step(context: _Context, entry: StepEntry) -> BoundStep:
     if isinstance(entry, dict) and len(entry) != 1:
-        raise RecipeError(f"{context.where}: steps: {list(entry)} in one entry, expected one step behind each dash")
+        raise RecipeError(f"{context.where}: steps: {list(entry)} in one entry, expected one step after each dash")
     name, given = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
     if name not in STEPS:
         raise RecipeError(f"{context.where}: no step {name!r}{did_you_mean(name, STEPS)}")
@@ -155,19 +156,19 @@ def _bind_params(
     nested: dict[str, list[StepEntry]] = {}
     for name, parameter in wanted.items():
         if parameter.annotation is Steps:
-            nested[name] = _convert(context, name, given.get(name, []), list[StepEntry])
+            nested[name] = _convert(context, name, value=given.get(name, []), kind=list[StepEntry])
         else:
-            values[name] = _bind_value(context, name, given.get(name, context.shared(name)), parameter)
+            values[name] = _bind_value(context, name, value=given.get(name, context.shared(name)), parameter=parameter)
     return values, nested
 
 
-def _bind_value(context: _Context, name: str, value: Any, parameter: inspect.Parameter) -> Any:
+def _bind_value(context: _Context, name: str, *, value: Any, parameter: inspect.Parameter) -> Any:
     if value is None:
         if parameter.default is inspect.Parameter.empty:
             hint = "; set it here or for the whole recipe" if name in SHARED else ""
             raise RecipeError(f"{context.where}: parameter {name!r} is not given{hint}")
         return parameter.default
-    value = _convert(context, name, value, parameter.annotation)
+    value = _convert(context, name, value=value, kind=parameter.annotation)
     if name == "ids_from":
         value = str(context.raw / value)
         if not Path(value).is_file():
@@ -175,7 +176,7 @@ def _bind_value(context: _Context, name: str, value: Any, parameter: inspect.Par
     return value
 
 
-def _convert(context: _Context, name: str, value: Any, kind: Any) -> Any:
+def _convert(context: _Context, name: str, *, value: Any, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:

@@ -1,4 +1,7 @@
-"""Counting what a source or a step drops, merges, adds and cuts, so that the funnel adds up."""
+"""Counting what a source or a step drops, merges, adds and cuts, so that the funnel adds up.
+
+Every count has two units, conversations and pairs. For each, entered + changes = left, or the build fails.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
@@ -97,7 +100,7 @@ class Tally:
         """The conversations that a source yields, all of it counted; at most `limit`, the rest dropped as one."""
         for one in found:
             if type(one) is Conversation:
-                if self._left[0] == limit:
+                if self._left[0] == limit:  # before the steps, whose time is saved too
                     self._balance("beyond --limit")
                     return
                 self.leave(one)

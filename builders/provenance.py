@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mix665k.builders.raw import json_path, sound_entries
-from mix665k.builders.registry import Entry, Lead, RawFile, Source
+from mix665k.builders.registry import Entry, Lead, Source
+from mix665k.schemas.files import UNREADABLE
 
 
 class Found(NamedTuple):
@@ -41,41 +42,39 @@ def follow(
     traces: dict[str, list[Trace]] = {origin: [] for origin in origins}
     records: dict[str, dict[str, Any]] = {origin: {} for origin in origins}
     for lead in source.trail:
-        file = source.about.file(lead.role)
+        file, path = source.about.file(lead.role), paths.get(lead.role)
         keys = {o: lead.key(o.removeprefix(lead.prefix), records[o]) for o in traces if o.startswith(lead.prefix)}
-        wanted = {key for key in keys.values() if key is not None}
-        entries = dict(_find(lead, file, paths[lead.role], wanted, progress)) if lead.role in paths else {}
+        entries: dict[str, Entry] = {}
+        if path is not None:
+            all_entries = sound_entries(file, path, progress)
+            entries = _first(
+                lead.called(all_entries) if lead.called else _by_id(all_entries), set(keys.values()) - {None}
+            )
         for origin, key in keys.items():
             entry = entries.get(key or "")
-            found = entry and _found(lead, file, entry, origin.removeprefix(lead.prefix))
-            traces[origin].append(Trace(lead, lead.id or file.id_name, key, found))
-            if entry:
+            found = None
+            if entry is not None:
+                items = lead.items(origin.removeprefix(lead.prefix), entry.record) if lead.items else {}
+                found = Found(where=json_path(file, entry.place), record=_whole(entry), items=items)
                 records[origin][lead.role] = entry.record
+            traces[origin].append(Trace(lead=lead, id=lead.id or file.id_name, key=key, found=found))
     return traces
 
 
-def _find(
-    lead: Lead, file: RawFile, path: Path, wanted: set[str], progress: Callable[[int], None]
-) -> Iterator[tuple[str, Entry]]:
-    """The first entry of each of these names."""
-    missing = set(wanted)
-    if not missing:
-        return
-    for name, entry in (lead.called or _by_id)(sound_entries(file, path, progress)):
-        if name in missing:
-            missing.remove(name)
-            yield name, entry
-            if not missing:
-                return
+def _first(named: Iterable[tuple[str, Entry]], wanted: set[str | None]) -> dict[str, Entry]:
+    """The first entry of each of these names; reading stops when all are found."""
+    found: dict[str, Entry] = {}
+    if wanted:
+        for name, entry in named:
+            if name in wanted:
+                found.setdefault(name, entry)
+                if len(found) == len(wanted):
+                    break
+    return found
 
 
 def _by_id(entries: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
     return ((entry.id, entry) for entry in entries)
-
-
-def _found(lead: Lead, file: RawFile, entry: Entry, origin: str) -> Found:
-    items = lead.items(origin, entry.record) if lead.items else {}
-    return Found(json_path(file, entry.place), _whole(entry), items)
 
 
 def _whole(entry: Entry) -> Any:
@@ -83,5 +82,5 @@ def _whole(entry: Entry) -> Any:
     try:
         raw = entry.raw if isinstance(entry.raw, msgspec.Raw) else msgspec.json.encode(entry.raw)
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
+    except (*UNREADABLE, TypeError):
         return msgspec.to_builtins(entry.record)

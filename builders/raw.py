@@ -11,16 +11,19 @@ import msgspec
 
 from mix665k.builders.funnel import Tally
 from mix665k.builders.registry import About, Entry, RawFile
-from mix665k.schemas.errors import RawDataError, os_reason
+from mix665k.schemas.errors import RawDataError
+from mix665k.schemas.files import UNREADABLE, fault, os_errors
 
 OnBadRecord = Literal["fail", "drop"]
 _REPORT_BYTES = 1 << 20
-_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
-"""What decoding a file or a record that is not of its form raises."""
 
 
 class _Key(str):
-    """A key of a JSON object that is equal to itself only, so that a dict keeps both of two equal keys."""
+    """A key of a JSON object that is equal to itself only.
+
+    A dict keeps both of two equal keys that way, and a repeated question id of GQA is an error. With plain strings
+    the second record would silently replace the first.
+    """
 
     __slots__ = ()
     __hash__ = object.__hash__
@@ -170,9 +173,9 @@ def _decoded(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iter
     for place, raw in records:
         try:
             record: Any = decode(raw)
-        except _UNREADABLE as error:
-            why, _, at = str(error).replace("`", "").partition(" - at $")
-            yield place, _identify(file, place, raw), Bad(f"{json_path(file, place)}{at}", _lower(why)), raw
+        except UNREADABLE as error:
+            at, why = fault(error)
+            yield place, _identify(file, place, raw), Bad(f"{json_path(file, place)}{at.removeprefix('$')}", why), raw
             continue
         if isinstance(place, str):
             yield place, place, record, raw
@@ -210,15 +213,15 @@ def _identify(file: RawFile, place: str | int, raw: Any) -> str:
         loose = raw if file.at == "pickle" else msgspec.json.decode(raw)
         found = loose.get(file.id or "id") if isinstance(loose, dict) else None
         return str(found) if isinstance(found, str | int) else json_path(file, place)
-    except _UNREADABLE:
+    except UNREADABLE:
         return json_path(file, place)
 
 
 def _split(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, msgspec.Raw]]:
-    """The undecoded records of a JSON file, with their keys or numbers.
-
-    The file is mapped, not read into memory, and what has been passed is given back to the system.
-    """
+    """The undecoded records of a JSON file, with their keys or numbers."""
+    # msgspec gives the undecoded records of a list or object in one pass. Each is then decoded on its own, so that an
+    # error knows the path and the id. The file is mapped and the part that has been read is given back to the system:
+    # two large sources built side by side stay under 4 GB.
     data = map_file(path)
     records = _raw_records(file, path, data)
     passed = pending = 0
@@ -244,10 +247,10 @@ def _raw_records(file: RawFile, path: Path, data: mmap.mmap) -> Iterator[tuple[s
     try:
         whole: Any = msgspec.json.decode(data, type=kind, dec_hook=lambda key_type, key: key_type(key))
     except msgspec.ValidationError as error:
-        why, _, at = str(error).replace("`", "").partition(" - at ")
-        raise RawDataError(f"{path}: {at or '$'}: {_lower(why)}; is it the right file?") from None
-    except _UNREADABLE as error:
-        raise RawDataError(f"{path}: not a complete JSON file: {_lower(str(error))}; get it again") from None
+        at, why = fault(error)
+        raise RawDataError(f"{path}: {at or '$'}: {why}; is it the right file?") from None
+    except UNREADABLE as error:
+        raise RawDataError(f"{path}: not a complete JSON file: {fault(error)[1]}; get it again") from None
     if isinstance(whole, dict):
         return ((str(key), raw) for key, raw in whole.items())
     return enumerate(whole if isinstance(whole, list) else whole.records)
@@ -259,27 +262,20 @@ def map_file(path: Path) -> mmap.mmap:
     Raises:
         RawDataError: when it is missing or empty.
     """
-    try:
-        with path.open("rb") as file:
-            if path.stat().st_size == 0:
-                raise RawDataError(f"{path}: empty file, expected JSON; get it again")
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise RawDataError(f"{path}: {os_reason(error)}") from None
+    with os_errors(RawDataError, path), path.open("rb") as file:
+        if path.stat().st_size == 0:
+            raise RawDataError(f"{path}: empty file, expected JSON; get it again")
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _unpickle(path: Path) -> list[Any]:
+    with os_errors(RawDataError, path):
+        pickled = io.BytesIO(path.read_bytes())
     try:
-        content = _PlainUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-    except OSError as error:
-        raise RawDataError(f"{path}: {os_reason(error)}") from None
+        content = _PlainUnpickler(pickled, encoding="latin1").load()
     except _NOT_PLAIN as error:
         why = str(error) or type(error).__name__
         raise RawDataError(f"{path}: not a pickle of plain data: {why}; get it again") from None
     if not isinstance(content, list):
         raise RawDataError(f"{path}: $: expected list, got {type(content).__name__}; is it the right file?")
     return content
-
-
-def _lower(text: str) -> str:
-    return text if text[:2].isupper() else text[:1].lower() + text[1:]

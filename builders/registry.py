@@ -24,6 +24,8 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 class Download(msgspec.Struct, frozen=True, kw_only=True):
     """A file that a publisher offers: a raw file as it is, or an archive of raw files or of images.
 
+    Declared beside its source, so that `mix sources`, `mix fetch` and the errors say the same.
+
     `folders` are the addresses that hold the file `name`, tried in order: the publisher's, then copies. A file of a
     data set on the Hugging Face hub has the data set's name in `hub` instead, and one that a program may not ask for
     the page to open in a browser in `by_hand`. Size and SHA-256 are the offered file's, where somebody recorded them.

@@ -14,7 +14,11 @@ BOX = re.compile(r"\[(-?\d+\.\d+), (-?\d+\.\d+), (-?\d+\.\d+), (-?\d+\.\d+)\]")
 
 
 class Pair(msgspec.Struct, gc=False):
-    """One question with its answer, and the raw id that it came from."""
+    """One question with its answer, and the raw id that it came from.
+
+    Sources and steps handle pairs, so that human and gpt alternate by construction. Turns exist in shards and schemas
+    only.
+    """
 
     question: str
     answer: str

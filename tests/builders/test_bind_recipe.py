@@ -92,7 +92,7 @@ def test_a_source_that_does_not_fit_is_an_error(block: Block, message: str) -> N
         ("merge_by_img", r"gqa: no step 'merge_by_img'; did you mean 'merge_by_image'\?"),
         ({"qqq": {}}, r"gqa: no step 'qqq'; expected one of add_prompt, .*, truncate$"),
         ({"add_prompt": {"text": "a"}, "repeat": {"times": 2}}, r"steps: \['add_prompt', 'repeat'\] in one entry"),
-        ({}, r"steps: \[\] in one entry, expected one step behind each dash"),
+        ({}, r"steps: \[\] in one entry, expected one step after each dash"),
         ("add_prompt", r"gqa: add_prompt: give either prompt or text$"),
         ({"add_prompt": {"prompt": "caption", "text": "a"}}, r"gqa: add_prompt: give either prompt or text$"),
         (
