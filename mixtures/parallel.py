@@ -11,14 +11,18 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Empty
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from mix665k.schemas.errors import MixtureError, UserError, os_reason
 
@@ -209,3 +213,52 @@ def _wait_and_die() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os._exit(1)
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_PIECE = 16
+_PIECES_PER_PROCESS = 8
+
+
+def map_in_processes(
+    work: Callable[[Sequence[Item]], list[Result]],
+    items: Sequence[Item],
+    *,
+    jobs: int,
+    preload: str,
+    advance: Callable[[float], None],
+) -> list[Result]:
+    """What `work` gives for each item, in their order; it gets some of them at a time.
+
+    Raises:
+        MixtureError: when a process is killed.
+    """
+    size = max(1, min(_PIECE, len(items) // (jobs * _PIECES_PER_PROCESS)))
+    chunks = list(_chunks(items, size))
+    done: list[Result] = []
+    if not chunks:
+        return done
+    pool = ProcessPoolExecutor(min(jobs, len(chunks)), mp_context=server_context(preload), initializer=_begin_mapping)
+    try:
+        with starting():
+            futures: list[Future[list[Result]]] = [pool.submit(work, chunk) for chunk in chunks]
+        for chunk, future in zip(chunks, futures, strict=True):
+            done += future.result()
+            advance(len(chunk) / len(items))
+    except BrokenProcessPool:
+        raise MixtureError("one of its processes was killed; out of memory? try --jobs 1") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return done
+
+
+def _chunks(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+def _begin_mapping() -> None:
+    die_with_parent()
+    warnings.simplefilter("ignore")  # Pillow's remarks on single files

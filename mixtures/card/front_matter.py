@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from mix665k.builders.licences import Licence
 from mix665k.builders.registry import SOURCES, About, ImageFolder
-from mix665k.mixtures.publish.layout import IMAGES
+from mix665k.mixtures.publish.published import IMAGES
 from mix665k.mixtures.storage.parquet import SCHEMA
 from mix665k.schemas.hub import MAIN
 from mix665k.schemas.manifest import Manifest, SourceEntry

@@ -90,7 +90,7 @@ def contamination(
 
     Exit code 0 whatever is found, unless --fail-on names it.
     """
-    from mix665k.mixtures.contamination.run import Request, look_for, require_clean
+    from mix665k.mixtures.contamination.run import ContaminationRequest, find_contamination, require_clean
     from mix665k.mixtures.progress import bar_on_stderr
 
     if not (eval_set or eval_images or raw):
@@ -102,7 +102,7 @@ def contamination(
     ):
         if given and not value:
             raise typer.BadParameter(f"goes with {needed}", param_hint=name)
-    request = Request(
+    request = ContaminationRequest(
         eval_sets=tuple(eval_set or ()),
         layouts=tuple(layout or ()),
         ids_of=tuple(ids_of or ()),
@@ -115,7 +115,7 @@ def contamination(
         drop_by=tuple(drop_by or [Kind.PAIRS]),
         jobs=jobs,
     )
-    found = look_for(mixture, request, bar=bar_on_stderr)
+    found = find_contamination(mixture, request, bar=bar_on_stderr)
     _print_found(found, output=output)
     require_clean(found, fail_on or ())
 

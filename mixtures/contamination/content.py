@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from mix665k.mixtures.images.pictures import FORMAT_OF, FORMATS, UNDECODABLE
+from mix665k.mixtures.images.decoding import FORMAT_OF, FORMATS, UNDECODABLE
 from mix665k.schemas.errors import MixtureError
 
 PRELOAD = "mix665k.mixtures.contamination.content"

@@ -13,8 +13,8 @@ from mix665k.builders.evaluation import EvaluationLayout, Item
 from mix665k.builders.image_collections import ImageCollection
 from mix665k.builders.raw import Bad, json_path, read
 from mix665k.builders.registry import RawFile
-from mix665k.mixtures.contamination.identity import COLLECTIONS, OWN, image_key, tells_nothing
-from mix665k.mixtures.contamination.layouts import LAYOUTS, LISTED, Listed, Told, tell
+from mix665k.mixtures.contamination.image_keys import COLLECTIONS, OWN, image_key, is_bare_number
+from mix665k.mixtures.contamination.layouts import LAYOUTS, LISTED, DetectedLayout, Listed, detect_layout
 from mix665k.mixtures.contamination.questions import bare, normalised
 from mix665k.mixtures.storage.parquet import uncollected
 from mix665k.schemas.errors import MixtureError, RawDataError, did_you_mean
@@ -26,7 +26,7 @@ _NAMED = re.compile(r"([\w.+-]+)=(.+)", re.DOTALL)
 T = TypeVar("T")
 
 
-class Asking(NamedTuple):
+class SetToRead(NamedTuple):
     """An evaluation set to read: its name, its file, and what the file cannot tell."""
 
     name: str
@@ -55,7 +55,7 @@ class EvaluationSet(NamedTuple):
     files_sha256: str | None = None
 
 
-def asking(against: Sequence[str], layouts: Sequence[str], ids_of: Sequence[str]) -> list[Asking]:
+def sets_to_read(against: Sequence[str], layouts: Sequence[str], ids_of: Sequence[str]) -> list[SetToRead]:
     """The sets that `--eval-set [NAME=]FILE`, `--layout [NAME=]LAYOUT` and `--ids-of [NAME=]COLLECTION` name.
 
     Raises:
@@ -69,7 +69,7 @@ def asking(against: Sequence[str], layouts: Sequence[str], ids_of: Sequence[str]
     chosen_layouts = _by_name("--layout", layouts, names, LAYOUTS)
     chosen_ids = _by_name("--ids-of", ids_of, names, COLLECTIONS | {OWN.name: OWN})
     return [
-        Asking(name, Path(path), chosen_layouts.get(name), chosen_ids.get(name))
+        SetToRead(name, Path(path), chosen_layouts.get(name), chosen_ids.get(name))
         for name, (_, path) in zip(names, files, strict=True)
     ]
 
@@ -94,7 +94,7 @@ def _by_name(option: str, given: Sequence[str], names: Sequence[str], known: Map
     return found
 
 
-def read_set(asked: Asking, *, progress: Callable[[int], None]) -> EvaluationSet:
+def read_set(asked: SetToRead, *, progress: Callable[[int], None]) -> EvaluationSet:
     """Read one evaluation set; `progress` hears the bytes read since its last call.
 
     Raises:
@@ -102,7 +102,7 @@ def read_set(asked: Asking, *, progress: Callable[[int], None]) -> EvaluationSet
             numbers and nothing says whose.
     """
     path = asked.path
-    told = tell(path, asked.layout)
+    told = detect_layout(path, asked.layout)
     rows = _table_rows(path, told.separator) if told.at == "table" else _rows(path, told, progress)
     collection = asked.ids_of or told.layout.collection
     frames = [pl.DataFrame(schema=ITEM)]
@@ -121,11 +121,11 @@ def read_set(asked: Asking, *, progress: Callable[[int], None]) -> EvaluationSet
 def _compared(path: Path, items: list[Item], collection: ImageCollection | None) -> pl.DataFrame:
     frame = pl.DataFrame(items, schema=ITEM, orient="row")
     if collection is None:
-        _require_told(path, frame["image"])
+        _require_known(path, frame["image"])
     return frame.with_columns(image_key(pl.col("image"), collection).alias("image"), normalised(bare(frame["text"])))
 
 
-def _rows(path: Path, told: Told, progress: Callable[[int], None]) -> Iterator[tuple[Any, list[Item]]]:
+def _rows(path: Path, told: DetectedLayout, progress: Callable[[int], None]) -> Iterator[tuple[Any, list[Item]]]:
     """Each record with what it asks."""
     layout = told.layout
     file = RawFile(
@@ -145,7 +145,7 @@ def _rows(path: Path, told: Told, progress: Callable[[int], None]) -> Iterator[t
 
 def _table_rows(path: Path, separator: str) -> Iterator[tuple[Any, list[Item]]]:
     """The rows of a CSV or TSV, as those of a list."""
-    told = Told(LAYOUTS["list"], "table")
+    told = DetectedLayout(LAYOUTS["list"], "table")
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = [column.strip('" \r\n') for column in file.readline().split(separator)]
@@ -160,16 +160,16 @@ def _table_rows(path: Path, separator: str) -> Iterator[tuple[Any, list[Item]]]:
         yield record, _items(path, told, f"row {i}", f"row {i}", record)
 
 
-def _items(path: Path, told: Told, identifier: str, where: str, record: Any) -> list[Item]:
+def _items(path: Path, told: DetectedLayout, identifier: str, where: str, record: Any) -> list[Item]:
     try:
         return list(told.layout.items(identifier, record))
     except ValueError as error:
         raise RawDataError(f"{path}: {where}: {error}; mend the file") from None
 
 
-def _require_told(path: Path, images: pl.Series) -> None:
+def _require_known(path: Path, images: pl.Series) -> None:
     """No image id is a bare number: those mean nothing without their collection."""
-    bare_ids = images.to_frame("image").filter(tells_nothing(pl.col("image")))["image"]
+    bare_ids = images.to_frame("image").filter(is_bare_number(pl.col("image")))["image"]
     if not bare_ids.is_empty():
         raise RawDataError(
             f"{path}: image ids are bare numbers such as {bare_ids[0]!r}, expected to know whose they are; "

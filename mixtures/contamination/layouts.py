@@ -107,7 +107,7 @@ LAYOUTS = {layout.name: layout for layout in (*_DECLARED, *_GENERAL) if layout i
 _PICKLED = next(layout for layout in LAYOUTS.values() if layout.at == "pickle")
 
 
-class Told(NamedTuple):
+class DetectedLayout(NamedTuple):
     """A file's layout, and where its records are: that of a `RawFile`, or `table` with its separator."""
 
     layout: EvaluationLayout
@@ -115,7 +115,7 @@ class Told(NamedTuple):
     separator: str = ""
 
 
-def tell(path: Path, layout: EvaluationLayout | None = None) -> Told:
+def detect_layout(path: Path, layout: EvaluationLayout | None = None) -> DetectedLayout:
     """The layout of a file, told from its content unless it is named.
 
     Raises:
@@ -124,48 +124,48 @@ def tell(path: Path, layout: EvaluationLayout | None = None) -> Told:
     data = map_file(path)
     head = data[:_HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
     if layout is not None and layout.at != "list":
-        return Told(layout, layout.at)
+        return DetectedLayout(layout, layout.at)
     if head[:1] == b"\x80" or head[:2] == b"(l":
-        return Told(_PICKLED, "pickle")
+        return DetectedLayout(_PICKLED, "pickle")
     if head[:1] == b"[":
-        return _told(path, "[]", _first(path, data, list[msgspec.Raw]), layout)
+        return _detected(path, "[]", _first(path, data, list[msgspec.Raw]), layout)
     if head[:1] != b"{":
-        return _told_table(path, head, layout)
+        return _detect_table(path, head, layout)
     end = data.find(b"\n") + 1 or len(data)
     line = _keys(data[:end])
     if line and (data[end : end + _HEAD_BYTES].strip() or _match("list", line)):
-        return _told(path, "lines", line, layout)
+        return _detected(path, "lines", line, layout)
     if layout is not None:
         raise RawDataError(
             f"{path}: one JSON object, expected the records of layout {layout.name} in a list or on lines"
         )
-    return _told_object(path, data)
+    return _detect_object(path, data)
 
 
-def _told_object(path: Path, data: Any) -> Told:
+def _detect_object(path: Path, data: Any) -> DetectedLayout:
     """The layout of a file that is one JSON object."""
     fields = _decoded(path, data, dict[str, msgspec.Raw])
     for at in ("questions", "data"):
         if bytes(memoryview(fields.get(at, b""))[:1]) == b"[":
-            return _told(path, at, _first(path, fields[at], list[msgspec.Raw]))
-    return _told(path, "{}", _keys(next(iter(fields.values()), b"")))
+            return _detected(path, at, _first(path, fields[at], list[msgspec.Raw]))
+    return _detected(path, "{}", _keys(next(iter(fields.values()), b"")))
 
 
-def _told_table(path: Path, head: bytes, layout: EvaluationLayout | None) -> Told:
+def _detect_table(path: Path, head: bytes, layout: EvaluationLayout | None) -> DetectedLayout:
     """A CSV or TSV, if its header has a column of a list."""
     header = head.split(b"\n", 1)[0].decode("utf-8", errors="replace").strip()
     separator = "\t" if "\t" in header else ","
     columns = [column.strip('" \r') for column in header.split(separator)]
     if not set(columns) & (set(LISTED) - {"id", "question_id"}):
         raise _unknown(path, f"no JSON, no pickle, no table whose header has {', '.join(LISTED[:5])}")
-    return Told(layout or LAYOUTS["list"], "table", separator)
+    return DetectedLayout(layout or LAYOUTS["list"], "table", separator)
 
 
-def _told(path: Path, at: str, keys: set[str], layout: EvaluationLayout | None = None) -> Told:
+def _detected(path: Path, at: str, keys: set[str], layout: EvaluationLayout | None = None) -> DetectedLayout:
     found = layout or _match(at if at not in ("[]", "lines") else "list", keys)
     if found is None:
         raise _unknown(path, f"its first record has {', '.join(sorted(keys)[:8])}" if keys else "no record in it")
-    return Told(found, at)
+    return DetectedLayout(found, at)
 
 
 def _match(at: str, keys: set[str]) -> EvaluationLayout | None:

@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from mix665k.mixtures.contamination.evaluation import EvaluationSet
-from mix665k.mixtures.contamination.identity import Aliases, image_key
+from mix665k.mixtures.contamination.image_keys import Aliases, image_key
 from mix665k.mixtures.contamination.questions import asked
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Advance

@@ -8,11 +8,11 @@ import msgspec
 import polars as pl
 
 from mix665k.mixtures.contamination.dropping import Drop, reasons, require_room, write_clean
-from mix665k.mixtures.contamination.evaluation import Asking, EvaluationSet, asking, named, read_set
+from mix665k.mixtures.contamination.equal_images import LINKS, Compared, Folder, compare_image_files, folders
+from mix665k.mixtures.contamination.evaluation import EvaluationSet, SetToRead, named, read_set, sets_to_read
 from mix665k.mixtures.contamination.findings import UNITS, Contamination, Kind
-from mix665k.mixtures.contamination.identity import SHARED_IMAGES, Aliases
+from mix665k.mixtures.contamination.image_keys import SHARED_IMAGES, Aliases
 from mix665k.mixtures.contamination.overlap import find, rows_of, wanted
-from mix665k.mixtures.contamination.pictures import LINKS, Compared, Folder, compare_pictures, folders
 from mix665k.mixtures.contamination.splits import DECLARED, held_out, read_splits
 from mix665k.mixtures.contamination.summary import all_hits, summarise, touched
 from mix665k.mixtures.diff.prompts import known_prompts
@@ -25,7 +25,7 @@ from mix665k.schemas.files import sha256_of, write_whole
 from mix665k.schemas.manifest import Manifest
 
 
-class Request(NamedTuple):
+class ContaminationRequest(NamedTuple):
     """What to compare a mixture with, and what to write.
 
     `eval_sets`, `layouts`, `ids_of` and `eval_images` are as on the command line, `[NAME=]VALUE`. `raw` may hold
@@ -53,7 +53,7 @@ class _Sets(NamedTuple):
     aliases: Aliases
 
 
-def look_for(target: Path, request: Request, *, bar: Bar) -> Contamination:
+def find_contamination(target: Path, request: ContaminationRequest, *, bar: Bar) -> Contamination:
     """Compare a mixture's folder, or a JSON file in LLaVA's own form, with evaluation sets.
 
     Raises:
@@ -106,7 +106,7 @@ def require_clean(found: Contamination, fail_on: Sequence[Kind]) -> None:
                 )
 
 
-def _require_room(target: Path, manifest: Manifest | None, request: Request) -> None:
+def _require_room(target: Path, manifest: Manifest | None, request: ContaminationRequest) -> None:
     """What is to be written can be, and over nothing that is read."""
     if request.drop_to is not None:
         if manifest is None:
@@ -122,10 +122,10 @@ def _require_room(target: Path, manifest: Manifest | None, request: Request) -> 
             raise MixtureError(f"--write-list {path}: would overwrite what it is about; name another")
 
 
-def _sets(target: Path, request: Request, bar: Bar) -> _Sets:
+def _sets(target: Path, request: ContaminationRequest, bar: Bar) -> _Sets:
     if request.raw is not None and not request.raw.is_dir():
         raise RawDataError(f"--raw {request.raw}: no such folder; `mix sources` tells what belongs there")
-    asked = asking(request.eval_sets, request.layouts, request.ids_of)
+    asked = sets_to_read(request.eval_sets, request.layouts, request.ids_of)
     pictured = folders(request.eval_images, request.images)
     splits = read_splits(request.raw)
     if not asked and not pictured and splits.is_empty():
@@ -138,11 +138,11 @@ def _sets(target: Path, request: Request, bar: Bar) -> _Sets:
     with bar("reading the mixture") as advance:
         names = named_images(target, (), advance=advance).records["image"].unique().sort().to_list()
     mine = Folder("the mixture", request.images, names)
-    compared = compare_pictures(sets, pictured, mine, aliases, jobs=request.jobs, bar=bar)
+    compared = compare_image_files(sets, pictured, mine, aliases, jobs=request.jobs, bar=bar)
     return _Sets(compared, splits, aliases)
 
 
-def _read(asked: Asking, bar: Bar) -> EvaluationSet:
+def _read(asked: SetToRead, bar: Bar) -> EvaluationSet:
     if not asked.path.is_file():
         raise RawDataError(
             f"--eval-set {asked.path}: {'a folder, expected a file' if asked.path.is_dir() else 'no such file'}"
@@ -152,7 +152,7 @@ def _read(asked: Asking, bar: Bar) -> EvaluationSet:
         return read_set(asked, progress=lambda num_bytes: advance(num_bytes / size))
 
 
-def _image_data(request: Request) -> Path | None:
+def _image_data(request: ContaminationRequest) -> Path | None:
     """The table of images that two collections have, where it is given or below the raw folder."""
     if request.image_data is not None:
         return request.image_data

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mix665k.mixtures.contamination.findings import Contamination, Hit, Kind, SetOverlap, Shared, Split
-from mix665k.mixtures.contamination.identity import SHARED_IMAGES
+from mix665k.mixtures.contamination.image_keys import SHARED_IMAGES
 from mix665k.mixtures.terminal import narrow_table, printable
 
 _HEADS = {Kind.IMAGES: "images", Kind.PAIRS: "pairs", Kind.TEXT: "text only", Kind.CONTENT: "files"}
@@ -76,10 +76,10 @@ def _set_remarks(one: SetOverlap) -> Iterator[str]:
     yield f"{one.file}, layout {one.layout}{left_out}"
     for kind in Kind:
         if hit := next((hit for hit in one.examples if hit.by == kind), None):
-            yield f"{_HEADS[kind]}: {_told(hit)}"
+            yield f"{_HEADS[kind]}: {_hit_line(hit)}"
 
 
-def _told(hit: Hit) -> str:
+def _hit_line(hit: Hit) -> str:
     """A hit in one line."""
     about = [hit.evaluation if hit.evaluation != hit.image else "", hit.image or "", hit.question or ""]
     more = f" and {hit.num_records - _MAX_NAMES:,} more" if hit.num_records > _MAX_NAMES else ""

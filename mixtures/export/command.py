@@ -36,12 +36,12 @@ def export(
     ] = False,
 ) -> None:
     """Write a mixture as one file for another trainer."""
-    from mix665k.mixtures.export.export import Export
+    from mix665k.mixtures.export.export import ExportRequest
     from mix665k.mixtures.export.export import export as export_mixture
     from mix665k.mixtures.mixture import Mixture
     from mix665k.mixtures.progress import bar_on_stderr
 
-    request = Export(
+    request = ExportRequest(
         form=form,
         out=out,
         sources=tuple(source or ()),

@@ -48,11 +48,11 @@ def fetch(
         raise typer.BadParameter("name a folder for raw files or for images", param_hint="--raw, --images")
     if mirror is not None and not mirror.startswith(("http://", "https://")):
         raise typer.BadParameter("expected an address that begins with http:// or https://", param_hint="--mirror")
-    from mix665k.mixtures.fetch.run import Request
+    from mix665k.mixtures.fetch.run import FetchRequest
     from mix665k.mixtures.fetch.show import fetch_and_show
     from mix665k.mixtures.fetch.web import Patience
 
-    request = Request(
+    request = FetchRequest(
         sources=tuple(source or ()),
         exclude=tuple(exclude_source or ()),
         raw=raw,

@@ -11,9 +11,9 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column, Table
 from rich.text import Text
 
-from mix665k.mixtures.fetch.bring import Result
-from mix665k.mixtures.fetch.run import Report, Request, fetch, preview
-from mix665k.mixtures.fetch.space import size_text
+from mix665k.mixtures.fetch.disk_space import size_text
+from mix665k.mixtures.fetch.download import Result
+from mix665k.mixtures.fetch.run import FetchReport, FetchRequest, fetch, preview
 from mix665k.schemas.errors import FetchError
 
 _STYLES = {"fetched": "green", "there": "green", "failed": "red"}
@@ -32,7 +32,7 @@ class _Speed(ProgressColumn):
 
 
 class FetchProgress:
-    """See `bring.Watcher`."""
+    """See `run_download.Watcher`."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -43,12 +43,12 @@ class FetchProgress:
         self._lock = threading.RLock()
 
     def begins(self, num_jobs: int) -> None:
-        """See `bring.Watcher`."""
+        """See `run_download.Watcher`."""
         self._jobs = num_jobs
         self._show_all()
 
     def at(self, name: str, doing: str, done: int, total: int | None) -> None:
-        """See `bring.Watcher`."""
+        """See `run_download.Watcher`."""
         amount = doing if doing == "checking" else f"{done / 1e6:,.0f}/{total / 1e6:,.0f} MB" if total else ""
         self._move(name, name if doing == "downloading" else f"{doing} {name}", doing, done, total, amount)
         if doing == "downloading":
@@ -57,11 +57,11 @@ class FetchProgress:
                 self._show_all()
 
     def counted(self, name: str, done: int, total: int) -> None:
-        """See `bring.Watcher`."""
+        """See `run_download.Watcher`."""
         self._move(name, name, "files", done, total, f"{done:,}/{total:,}")
 
     def finished(self, result: Result) -> None:
-        """See `bring.Watcher`."""
+        """See `run_download.Watcher`."""
         if result.name in self._tasks:
             self._progress.remove_task(self._tasks.pop(result.name))
         with self._lock:
@@ -99,7 +99,7 @@ def fetch_progress(console: Console) -> Iterator[FetchProgress]:
         yield FetchProgress(progress)
 
 
-def fetch_and_show(request: Request, *, dry_run: bool, as_json: bool) -> None:
+def fetch_and_show(request: FetchRequest, *, dry_run: bool, as_json: bool) -> None:
     """Fetch, or with `dry_run` look what there is to fetch, and print it.
 
     Raises:
@@ -121,7 +121,7 @@ def fetch_and_show(request: Request, *, dry_run: bool, as_json: bool) -> None:
         )
 
 
-def print_report(console: Console, report: Report) -> None:
+def print_report(console: Console, report: FetchReport) -> None:
     """A row for each download, and below it what there is to say of some."""
     table = Table("file", "state", box=SIMPLE_HEAD)
     table.add_column("size", justify="right", no_wrap=True)

@@ -74,7 +74,7 @@ def open_client(patience: Patience, *, connections: int) -> httpx2.Client:
 
 
 @contextmanager
-def asked(client: httpx2.Client, url: str, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
+def response_to(client: httpx2.Client, url: str, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
     """The answer to a GET, its body still to be read.
 
     Raises:
@@ -95,7 +95,7 @@ def asked(client: httpx2.Client, url: str, headers: Mapping[str, str]) -> Iterat
         raise TransientError(f"{url}: {_told(error)}") from None
 
 
-def persist(
+def with_retries(
     attempt: Callable[[], Answer], *, patience: Patience, stop: threading.Event, done: Callable[[], int] = lambda: 0
 ) -> Answer:
     """What an attempt gives, made again while its trouble may pass; `done` is how many bytes there are so far.
@@ -152,3 +152,29 @@ def _retry_after(text: str) -> float | None:
 
 def _told(error: Exception) -> str:
     return _ERRNO.sub("", " ".join(str(error).split()).lower()) or type(error).__name__
+
+
+class RateLimit:
+    """Lets so many requests a second begin, whichever threads make them."""
+
+    def __init__(self, per_second: float) -> None:
+        self._gap_s = 1 / per_second
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def wait(self, stop: threading.Event) -> None:
+        """Return when the next request may begin.
+
+        Raises:
+            StoppedError: when the run ends before.
+        """
+        with self._lock:
+            at = max(self._next, time.monotonic())
+            self._next = at + self._gap_s
+        if stop.wait(max(at - time.monotonic(), 0)):
+            raise StoppedError
+
+    def hold(self, seconds: float) -> None:
+        """Let no request begin for a while."""
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + seconds)

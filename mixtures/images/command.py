@@ -48,11 +48,10 @@ def images(
     unreadable; of wrong case, wrong extension or wrong format (a GIF named .jpg);
     of implausible size: 0 bytes, a short side, one side over 200 times the other.
     """
-    from mix665k.mixtures.images.checking import check_images, require_sound
-    from mix665k.mixtures.images.examining import Request
+    from mix665k.mixtures.images.checking import ImagesRequest, check_images, require_sound
     from mix665k.mixtures.progress import bar_on_stderr
 
-    request = Request(
+    request = ImagesRequest(
         folder=folder,
         sources=tuple(source or ()),
         mapping=mapping,
@@ -67,7 +66,7 @@ def images(
 
         typer.echo(to_json(found))
     else:
-        from mix665k.mixtures.images.tables import print_report
+        from mix665k.mixtures.images.report_tables import print_report
 
         print_report(Console(), found)
     require_sound(found)

@@ -39,7 +39,7 @@ MAX_ASPECT = 200
 Mend = Literal["convert", "rename", "copy"]
 
 
-class Place(NamedTuple):
+class ImageFile(NamedTuple):
     """An image by the name that the mixture has for it, and the file that is to be looked at; both below a folder."""
 
     image: str
@@ -52,6 +52,18 @@ class Verdict(NamedTuple):
     finding: Finding | None = None
     detail: str = ""
     note: str = ""
+
+
+class Case(NamedTuple):
+    """What was found of an image, in which file, and what would mend it.
+
+    A sound file elsewhere is one that the mapping names. `known_missing` says that the mapping expects none.
+    """
+
+    verdict: Verdict
+    file: str
+    mend: Mend | None = None
+    known_missing: bool = False
 
 
 class Bad(msgspec.Struct):
@@ -111,7 +123,7 @@ class SourceImages(msgspec.Struct):
     findings: dict[str, Count]
 
 
-class Report(msgspec.Struct, kw_only=True):
+class ImagesReport(msgspec.Struct, kw_only=True):
     """All that was found. `notes` are images by what a trainer should know of them; they are sound."""
 
     path: str = ""
@@ -126,6 +138,6 @@ class Report(msgspec.Struct, kw_only=True):
     mended: list[Mended] = []
 
 
-def to_json(found: Report | list[Bad]) -> str:
+def to_json(found: ImagesReport | list[Bad]) -> str:
     """One JSON document."""
     return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()

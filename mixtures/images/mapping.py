@@ -7,7 +7,7 @@ from typing import Any
 
 from mix665k.builders.raw import Bad, read
 from mix665k.builders.registry import RawFile
-from mix665k.mixtures.images.places import is_inside
+from mix665k.mixtures.images.similar_names import is_inside
 from mix665k.schemas.errors import RawDataError, os_reason
 
 Mapping = dict[str, str | None]

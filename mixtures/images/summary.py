@@ -4,15 +4,23 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from mix665k.mixtures.images.examining import Case
-from mix665k.mixtures.images.findings import FINDINGS, Bad, Count, KnownMissing, Mapped, Report, SourceImages
+from mix665k.mixtures.images.findings import (
+    FINDINGS,
+    Bad,
+    Case,
+    Count,
+    ImagesReport,
+    KnownMissing,
+    Mapped,
+    SourceImages,
+)
 from mix665k.mixtures.images.naming import Named
 from mix665k.mixtures.inspect.measure import ALL
 
 _KNOWN = "known missing"
 
 
-def summarise(named: Named, cases: Mapping[str, Case]) -> Report:
+def summarise(named: Named, cases: Mapping[str, Case]) -> ImagesReport:
     """The report of these cases, in their order."""
     words = {image: _KNOWN if case.known_missing else case.verdict.finding for image, case in cases.items()}
     records = named.records.with_columns(
@@ -32,7 +40,7 @@ def summarise(named: Named, cases: Mapping[str, Case]) -> Report:
     for image, case in cases.items():
         if case.verdict.finding is None and case.verdict.note:
             notes.setdefault(case.verdict.note, []).append(image)
-    return Report(
+    return ImagesReport(
         sources=[_source(name, records.filter(pl.col("source") == name)) for name in named.sources],
         total=_source(ALL, records),
         bad=bad,

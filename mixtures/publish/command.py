@@ -45,12 +45,12 @@ def publish(
         raise typer.BadParameter("goes with --dry-run", param_hint="--out")
     from mix665k.mixtures.build.selection import Choice
     from mix665k.mixtures.progress import bar_on_stderr
-    from mix665k.mixtures.publish.published import to_json, told
-    from mix665k.mixtures.publish.repository import Request
+    from mix665k.mixtures.publish.published import closing_lines, to_json
+    from mix665k.mixtures.publish.repository import PublishRequest
     from mix665k.mixtures.publish.repository import publish as publish_mixture
     from mix665k.schemas.hub import Target
 
-    request = Request(
+    request = PublishRequest(
         target=Target(repository=repository, kind="dataset", private=private, revision=revision, create_pr=create_pr),
         choice=Choice(
             exclude=tuple(exclude_source or ()),
@@ -62,5 +62,5 @@ def publish(
     )
     folder = (out or Path(repository.rpartition("/")[2])) if dry_run else None
     done = publish_mixture(mixture, request, folder, bar=bar_on_stderr)
-    for line in [to_json(done)] if output == "json" else told(done):
+    for line in [to_json(done)] if output == "json" else closing_lines(done):
         typer.echo(line)

@@ -2,6 +2,13 @@
 
 import msgspec
 
+RECIPE = "recipe.yaml"
+LICENCES = "LICENSE.md"
+CROISSANT = "croissant.json"
+IMAGES = "images"
+"""Folder of the records with their images."""
+BESIDE = {RECIPE, LICENCES, CROISSANT, IMAGES}
+
 
 class LeftOutSource(msgspec.Struct):
     """A source of the mixture that was not published, and why."""
@@ -27,7 +34,7 @@ class Published(msgspec.Struct):
     notes: list[str]
 
 
-def told(published: Published) -> list[str]:
+def closing_lines(published: Published) -> list[str]:
     """The lines that close the command."""
     size = f"{published.conversations:,} records in {published.files} files, {published.bytes / 1e6:,.1f} MB"
     if published.folder is not None:

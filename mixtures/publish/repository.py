@@ -5,19 +5,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from mix665k.mixtures.build.recipes import load_recipe
-from mix665k.mixtures.build.selection import Choice, Selection
+from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
 from mix665k.mixtures.card.card import CARD, card, licence_table
 from mix665k.mixtures.card.front_matter import Place, Size
 from mix665k.mixtures.card.sizes import source_size
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Bar
 from mix665k.mixtures.publish.croissant import ParquetFile, croissant
-from mix665k.mixtures.publish.derive import choose, without
-from mix665k.mixtures.publish.layout import CROISSANT, IMAGES, LICENCES, RECIPE
-from mix665k.mixtures.publish.pictures import Part, plan_parts, write_parts
-from mix665k.mixtures.publish.published import LeftOutSource, Published
-from mix665k.mixtures.publish.work import claimed, remove_left, temporary_folder
+from mix665k.mixtures.publish.held_folders import claimed, remove_left, temporary_folder
+from mix665k.mixtures.publish.published import CROISSANT, IMAGES, LICENCES, RECIPE, LeftOutSource, Published
+from mix665k.mixtures.publish.with_images import Part, plan_parts, write_parts
+from mix665k.mixtures.storage.integrity import hash_of_all
 from mix665k.mixtures.verify.alone import verify_mixture
 from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.files import sha256_of
@@ -27,7 +28,7 @@ from mix665k.schemas.manifest import MANIFEST, Manifest, encoded
 _OWNED = Owned(("data/*.parquet", f"{IMAGES}/*.parquet"), marker=MANIFEST)
 
 
-class Request(NamedTuple):
+class PublishRequest(NamedTuple):
     """What to publish where: a mixture without what is chosen to be left out, with images of this folder or none."""
 
     target: Target
@@ -44,7 +45,7 @@ class Repository(NamedTuple):
     files: Iterable[File]
 
 
-def publish(folder: Path, request: Request, out: Path | None = None, *, bar: Bar) -> Published:
+def publish(folder: Path, request: PublishRequest, out: Path | None = None, *, bar: Bar) -> Published:
     """Publish a mixture that is found whole, or write all that would be published into the folder `out`.
 
     Raises:
@@ -64,7 +65,7 @@ def publish(folder: Path, request: Request, out: Path | None = None, *, bar: Bar
     return _published(request, repository, sent, done=done)
 
 
-def _write_repository(folder: Path, request: Request, out: Path, bar: Bar) -> Published:
+def _write_repository(folder: Path, request: PublishRequest, out: Path, bar: Bar) -> Published:
     """Write the repository's files into a folder, all or none."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MixtureError(f"--out {out}: already there and not empty; name another")
@@ -113,7 +114,7 @@ class _Counted:
             yield file
 
 
-def _prepare(folder: Path, request: Request, work: Path, bar: Bar) -> Repository:
+def _prepare(folder: Path, request: PublishRequest, work: Path, bar: Bar) -> Repository:
     """Check everything, and know what will be published; images are written below `work` as they are asked for."""
     mixture = Mixture.open(folder)
     manifest = mixture.require_manifest()
@@ -129,7 +130,7 @@ def _prepare(folder: Path, request: Request, work: Path, bar: Bar) -> Repository
 
 
 def _files(
-    mixture: Mixture, manifest: Manifest, request: Request, parts: dict[str, list[Part]], work: Path
+    mixture: Mixture, manifest: Manifest, request: PublishRequest, parts: dict[str, list[Part]], work: Path
 ) -> Iterator[File]:
     """The files of the repository, the large ones first; those that tell of them last."""
     for entry in manifest.sources:
@@ -162,7 +163,12 @@ def _described(manifest: Manifest) -> str:
 
 
 def _published(
-    request: Request, repository: Repository, sent: _Counted, *, out: Path | None = None, done: Pushed | None = None
+    request: PublishRequest,
+    repository: Repository,
+    sent: _Counted,
+    *,
+    out: Path | None = None,
+    done: Pushed | None = None,
 ) -> Published:
     left_out = repository.selection.left_out
     return Published(
@@ -177,4 +183,32 @@ def _published(
         bytes=sent.num_bytes,
         left_out=[LeftOutSource(one.name, one.records, one.because) for one in left_out],
         notes=repository.selection.lines(),
+    )
+
+
+def choose(manifest: Manifest, choice: Choice) -> Selection:
+    """What a choice leaves out of a mixture.
+
+    Raises:
+        MixtureError: for a name that it does not have, and when nothing is left.
+    """
+    offered = {entry.name: Offered(entry.source, entry.conversations) for entry in manifest.sources}
+    return select(offered, choice, where=f"mixture {manifest.name}")
+
+
+def without(manifest: Manifest, selection: Selection) -> Manifest:
+    """The manifest of what is left; the sources that are not stand among its overrides, as after a build."""
+    if not selection.left_out:
+        return manifest
+    entries = [entry for entry in manifest.sources if entry.name not in selection.names]
+    overrides = dict(manifest.overrides)
+    for option, names in selection.overrides().items():
+        overrides[option] = [*overrides.get(option, []), *names]
+    return msgspec.structs.replace(
+        manifest,
+        overrides=overrides,
+        conversations=sum(entry.conversations for entry in entries),
+        pairs=sum(entry.pairs for entry in entries),
+        row_hash=hash_of_all(entries),
+        sources=entries,
     )

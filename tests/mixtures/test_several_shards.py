@@ -10,7 +10,7 @@ from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
 from mix665k.mixtures.diff.compare import Request
 from mix665k.mixtures.diff.targets import compare_targets
-from mix665k.mixtures.export.export import Export, export
+from mix665k.mixtures.export.export import ExportRequest, export
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import no_progress
 from mix665k.schemas.conversation import Record
@@ -76,7 +76,7 @@ def test_all_shards_are_reused(raw: Path, sharded: Mixture, tmp_path: Path) -> N
 
 
 def test_it_is_verified_against_its_raw_files_and_its_export(sharded: Mixture, raw: Path, tmp_path: Path) -> None:
-    export(sharded, Export("llava", tmp_path / "llava.json"), advance=no_progress)
+    export(sharded, ExportRequest("llava", tmp_path / "llava.json"), advance=no_progress)
     found = sharded.verify(raw=raw, against=tmp_path / "llava.json", jobs=2)
     assert found.ok, found.checks
     assert {"sources rebuilt", "rows rebuilt"} <= {check.name for check in found.checks if check.outcome == "ok"}
@@ -114,7 +114,7 @@ def test_it_is_equal_to_itself_in_one_shard_a_source(sharded: Mixture, raw: Path
 
 
 def test_an_export_holds_every_shard_in_order(sharded: Mixture, whole: list[Record], tmp_path: Path) -> None:
-    assert export(sharded, Export("llava", tmp_path / "llava.json"), advance=no_progress) == len(whole)
+    assert export(sharded, ExportRequest("llava", tmp_path / "llava.json"), advance=no_progress) == len(whole)
     exported = json.loads((tmp_path / "llava.json").read_bytes())
     assert [record["id"] for record in exported[:NUM_RECORDS]] == list(range(NUM_RECORDS))
 

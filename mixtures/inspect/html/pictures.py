@@ -8,8 +8,8 @@ from typing import NamedTuple
 from PIL import Image
 
 from mix665k.builders.boxes import Size
-from mix665k.mixtures.images.pictures import FORMATS, UNDECODABLE
-from mix665k.mixtures.images.places import is_inside
+from mix665k.mixtures.images.decoding import FORMATS, UNDECODABLE
+from mix665k.mixtures.images.similar_names import is_inside
 
 LONG_SIDE_PX = 512
 """LLaVA-1.5 sees 336; twenty to forty kilobytes at this size."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
-from mix665k.mixtures.contamination.evaluation import EvaluationSet, asking, read_set
+from mix665k.mixtures.contamination.evaluation import EvaluationSet, read_set, sets_to_read
 from mix665k.mixtures.contamination.findings import Contamination, SetOverlap
-from mix665k.mixtures.contamination.run import Request, look_for
+from mix665k.mixtures.contamination.run import ContaminationRequest, find_contamination
 from mix665k.mixtures.progress import Advance
 from tests.conftest import SilentWatcher
 from tests.mixtures.small import SHORT, record
@@ -56,7 +56,7 @@ def bar(what: str) -> AbstractContextManager[Advance]:
 
 def look(mixture: Path, *against: str | Path, **options: Any) -> Contamination:
     """What is shared with these sets."""
-    return look_for(mixture, Request(tuple(map(str, against)), **options), bar=bar)
+    return find_contamination(mixture, ContaminationRequest(tuple(map(str, against)), **options), bar=bar)
 
 
 def only(found: Contamination) -> SetOverlap:
@@ -68,7 +68,7 @@ def only(found: Contamination) -> SetOverlap:
 def read(path: Path, content: str, *, ids_of: str | None = None, layout: str | None = None) -> EvaluationSet:
     """An evaluation set of this content."""
     path.write_text(content, encoding="utf-8")
-    [one] = asking([str(path)], [layout] if layout else [], [ids_of] if ids_of else [])
+    [one] = sets_to_read([str(path)], [layout] if layout else [], [ids_of] if ids_of else [])
     return read_set(one, progress=lambda num_bytes: None)
 
 

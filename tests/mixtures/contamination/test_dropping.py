@@ -8,7 +8,7 @@ import pytest
 
 from mix665k.mixtures.contamination import dropping
 from mix665k.mixtures.contamination.findings import Kind
-from mix665k.mixtures.contamination.run import Request, look_for
+from mix665k.mixtures.contamination.run import ContaminationRequest, find_contamination
 from mix665k.mixtures.storage.parquet import read_shard
 from mix665k.mixtures.verify.alone import verify_mixture
 from mix665k.mixtures.verify.verification import require_passed
@@ -172,7 +172,7 @@ def test_the_clean_form_of_another_mixture_is_left_alone(
 
 def test_only_a_mixtures_folder_and_a_set_can_be_dropped_by(contaminated: Path, asked: Path, tmp_path: Path) -> None:
     with pytest.raises(MixtureError, match="is no mixture's folder"):
-        look_for(asked, Request((str(asked),), drop_to=tmp_path / "clean"), bar=bar)
+        find_contamination(asked, ContaminationRequest((str(asked),), drop_to=tmp_path / "clean"), bar=bar)
     with pytest.raises(MixtureError, match="no evaluation set to drop by"):
         look(contaminated, raw=tmp_path, drop_to=tmp_path / "clean")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mix665k.mixtures.contamination.evaluation import Asking, asking, read_set
+from mix665k.mixtures.contamination.evaluation import SetToRead, read_set, sets_to_read
 from mix665k.schemas.errors import MixtureError, RawDataError
 from tests.mixtures.contamination.contaminated import LETTER, read, rows
 from tests.mixtures.small import SHORT, record
@@ -94,7 +94,7 @@ def test_a_pickle_is_refcocos_and_its_training_split_left_out(tmp_path: Path) ->
     path = tmp_path / "refs(unc).p"
     path.write_bytes(pickle.dumps([REF, REF | {"ref_id": 4, "split": "train"}], protocol=2))
 
-    one = read_set(Asking("refcoco", path), progress=lambda num_bytes: None)
+    one = read_set(SetToRead("refcoco", path), progress=lambda num_bytes: None)
     assert (one.layout, rows(one), one.left_out) == ("refcoco", [("7", "coco/42", "red")], 1)
 
 
@@ -144,7 +144,7 @@ def test_a_pickle_that_asks_for_code_is_refused(tmp_path: Path) -> None:
 
     (tmp_path / "refs.p").write_bytes(pickle.dumps([print], protocol=2))
     with pytest.raises(RawDataError, match="the pickle asks for"):
-        read_set(Asking("refs", tmp_path / "refs.p"), progress=lambda num_bytes: None)
+        read_set(SetToRead("refs", tmp_path / "refs.p"), progress=lambda num_bytes: None)
 
 
 @pytest.mark.parametrize(
@@ -159,11 +159,11 @@ def test_a_pickle_that_asks_for_code_is_refused(tmp_path: Path) -> None:
 def test_options_that_fit_no_set_are_refused(given: tuple[list[str], list[str], list[str]], message: str) -> None:
 
     with pytest.raises(MixtureError, match=message):
-        asking(*given)
+        sets_to_read(*given)
 
 
 def test_a_value_with_a_name_goes_before_one_for_all() -> None:
 
-    found = asking(["one=a.csv", "b.csv"], [], ["one=vg", "coco"])
+    found = sets_to_read(["one=a.csv", "b.csv"], [], ["one=vg", "coco"])
     named = [(one.name, str(one.path), one.ids_of and one.ids_of.name) for one in found]
     assert named == [("one", "a.csv", "vg"), ("b", "b.csv", "coco")]

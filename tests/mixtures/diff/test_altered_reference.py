@@ -9,7 +9,7 @@ import pytest
 from benchmarks.alterations import Altered, altered, found_by
 from mix665k.mixtures.diff.compare import Request
 from mix665k.mixtures.diff.comparison import Comparison, to_json
-from mix665k.mixtures.export.export import Export, export
+from mix665k.mixtures.export.export import ExportRequest, export
 from mix665k.mixtures.mixture import Mixture
 from mix665k.schemas.manifest import load_manifest
 from tests.mixtures.diff.comparing import compared
@@ -19,7 +19,7 @@ from tests.mixtures.diff.comparing import compared
 def reference(tiny_mixture: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Altered]:
     """The tiny mixture in LLaVA's form, one record of each source altered in each way it can be."""
     path = tmp_path_factory.mktemp("reference") / "reference.json"
-    export(Mixture.open(tiny_mixture), Export("llava", path), advance=lambda share: None)
+    export(Mixture.open(tiny_mixture), ExportRequest("llava", path), advance=lambda share: None)
     lines = [line.rstrip(b",") for line in path.read_bytes().splitlines()[1:-1]]
     counts = {entry.name: entry.conversations for entry in load_manifest(tiny_mixture).sources}
     made = altered(lines, counts, each=1)
@@ -79,7 +79,7 @@ def test_a_source_that_is_asked_for_is_the_only_one_told_about(
 
 
 def test_an_export_is_equal_to_its_mixture(tiny_mixture: Path, tmp_path: Path) -> None:
-    export(Mixture.open(tiny_mixture), Export("llava", tmp_path / "llava.json"), advance=lambda share: None)
+    export(Mixture.open(tiny_mixture), ExportRequest("llava", tmp_path / "llava.json"), advance=lambda share: None)
     comparison = compared(tiny_mixture, tmp_path / "llava.json")
     assert comparison.equal
     assert comparison.total.identical == comparison.here.records == comparison.there.records

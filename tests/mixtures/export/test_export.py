@@ -9,7 +9,7 @@ import pytest
 
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
-from mix665k.mixtures.export.export import Export, export
+from mix665k.mixtures.export.export import ExportRequest, export
 from mix665k.mixtures.mixture import Batch, Mixture
 from mix665k.mixtures.storage.llava_json import published_record
 from mix665k.mixtures.storage.parquet import from_dicts, read_shard, to_dicts
@@ -53,7 +53,9 @@ def test_only_plain_whole_numbers_become_integers(reference_id: str, exported: s
 
 def test_a_mixture_survives_the_way_out_and_in(tiny_mixture: Path, tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
-    export(Mixture.open(tiny_mixture), Export("llava", tmp_path / "raw" / "mix.json"), advance=lambda share: None)
+    export(
+        Mixture.open(tiny_mixture), ExportRequest("llava", tmp_path / "raw" / "mix.json"), advance=lambda share: None
+    )
     recipe = tmp_path / "again.yaml"
     recipe.write_text("{name: again, sources: [{source: llava_json, files: {records: mix.json}}]}")
     plan = make_plan(str(recipe), Options(tmp_path / "raw", tmp_path / "again"))
@@ -69,7 +71,7 @@ def test_a_mixture_survives_the_way_out_and_in(tiny_mixture: Path, tmp_path: Pat
 
 def test_an_exported_file_is_measured_like_its_mixture(tiny_mixture: Path, tmp_path: Path) -> None:
     out = tmp_path / "mix.json"
-    export(Mixture.open(tiny_mixture), Export("llava", out), advance=lambda share: None)
+    export(Mixture.open(tiny_mixture), ExportRequest("llava", out), advance=lambda share: None)
     mixture, file = (Mixture.open(path).inspect() for path in (tiny_mixture, out))
     assert file.faults == 0
     assert (file.total.pairs_per_record, file.image_names) == (mixture.total.pairs_per_record, mixture.image_names)
@@ -100,7 +102,7 @@ def test_messages_hold_the_same_texts_under_other_names(small: Path, tmp_path: P
 
 def test_jsonl_has_one_object_per_line_also_with_line_separators_in_it(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "mix.jsonl"
-    export(Mixture.open(small), Export("messages", out), advance=lambda share: None)
+    export(Mixture.open(small), ExportRequest("messages", out), advance=lambda share: None)
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").split("\n") if line]
     assert [list(row) for row in rows] == [["id", "images", "messages"]] * 5
 
@@ -120,12 +122,12 @@ def test_only_the_sources_asked_for_are_written(small: Path, tmp_path: Path) -> 
     run("export", small, "--format", "llava", "--out", out, "--source", "mine", "--source", "sharegpt")
     assert json.loads(out.read_text()) == [*RECORDS["sharegpt"], *RECORDS["mine"]]
     with pytest.raises(MixtureError, match=r"--source gq: .* has no such source; did you mean 'gqa'"):
-        export(Mixture.open(small), Export("llava", tmp_path / "b.json", ("gq",)), advance=lambda share: None)
+        export(Mixture.open(small), ExportRequest("llava", tmp_path / "b.json", ("gq",)), advance=lambda share: None)
 
 
 def test_the_shares_of_the_work_add_up_to_the_whole(small: Path, tmp_path: Path) -> None:
     shares: list[float] = []
-    export(Mixture.open(small), Export("llava", tmp_path / "mix.json"), advance=shares.append)
+    export(Mixture.open(small), ExportRequest("llava", tmp_path / "mix.json"), advance=shares.append)
     assert sum(shares) == pytest.approx(1)
 
 
@@ -174,11 +176,11 @@ def test_a_damaged_mixture_gives_no_file(copy: Path, tmp_path: Path, name: str) 
 def test_rows_that_are_lost_or_files_that_are_changed_are_damage(copy: Path, tmp_path: Path) -> None:
     change_rows(copy, "gqa", lambda rows: rows.pop(), hashes="files")
     with pytest.raises(MixtureError, match="rows: 2, expected 3"):
-        export(Mixture.open(copy), Export("llava", tmp_path / "a.json"), advance=lambda share: None)
+        export(Mixture.open(copy), ExportRequest("llava", tmp_path / "a.json"), advance=lambda share: None)
     shard = next((copy / "data").glob("gqa-*"))
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(MixtureError, match="file hash: "):
-        export(Mixture.open(copy), Export("llava", tmp_path / "a.json"), advance=lambda share: None)
+        export(Mixture.open(copy), ExportRequest("llava", tmp_path / "a.json"), advance=lambda share: None)
 
 
 def test_a_wrong_option_is_wrong_usage(small: Path, tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ import threading
 from pathlib import Path
 
 from mix665k.builders.registry import Download
-from mix665k.mixtures.fetch.bring import Kit, Result, bring
-from mix665k.mixtures.fetch.jobs import Job
-from mix665k.mixtures.fetch.record import Record
-from mix665k.mixtures.fetch.space import Space
+from mix665k.mixtures.fetch.disk_space import DiskSpace
+from mix665k.mixtures.fetch.download import FetchContext, Result, run_download
+from mix665k.mixtures.fetch.downloads import Job
+from mix665k.mixtures.fetch.fetched import FetchedRecord
 from mix665k.mixtures.fetch.web import Patience, open_client
 
 HASTE = Patience(retries=3, first_s=0.0, longest_s=0.0, silence_s=5.0)
@@ -41,14 +41,16 @@ def plain(root: Path, *folders: str, num_bytes: int | None = None, sha256: str |
     return Job(root, "some", download, {"": "some/file.json"}, 0)
 
 
-def kit(root: Path, *, patience: Patience = HASTE, mirror: str | None = None, accept_changed: bool = False) -> Kit:
+def context(
+    root: Path, *, patience: Patience = HASTE, mirror: str | None = None, accept_changed: bool = False
+) -> FetchContext:
     """What a job needs."""
-    return Kit(
+    return FetchContext(
         open_client(patience, connections=2),
         patience,
         threading.Event(),
-        {root: Record(root)},
-        {root: Space(root)},
+        {root: FetchedRecord(root)},
+        {root: DiskSpace(root)},
         Silent(),
         mirror,
         accept_changed=accept_changed,
@@ -57,6 +59,6 @@ def kit(root: Path, *, patience: Patience = HASTE, mirror: str | None = None, ac
 
 def brought(job: Job, *, patience: Patience = HASTE, accept_changed: bool = False) -> Result:
     """What becomes of a job."""
-    tools = kit(job.root, patience=patience, accept_changed=accept_changed)
+    tools = context(job.root, patience=patience, accept_changed=accept_changed)
     with tools.client:
-        return bring(job, tools)
+        return run_download(job, tools)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mix665k.builders.registry import Download
-from mix665k.mixtures.fetch.jobs import Job
+from mix665k.mixtures.fetch.downloads import Job
 from tests.mixtures.fetch.bringing import HASTE, brought
 from tests.mixtures.fetch.server import Act, Publisher
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mix665k.builders.registry import SOURCES
-from mix665k.mixtures.fetch.jobs import image_jobs
+from mix665k.mixtures.fetch.downloads import image_jobs
 from tests.mixtures.fetch.packing import below, zipped
 from tests.mixtures.fetch.server import Publisher
 from tests.mixtures.small import run

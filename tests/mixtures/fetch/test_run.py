@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
-from mix665k.mixtures.fetch.jobs import chosen, raw_jobs
+from mix665k.mixtures.fetch.downloads import chosen, raw_jobs
 from tests.conftest import SilentWatcher
 from tests.mixtures.fetch.packing import packed, zipped
 from tests.mixtures.fetch.server import Act, Publisher
@@ -44,9 +44,9 @@ def test_what_is_fetched_from_a_mirror_can_be_built(mirror: Publisher, tmp_path:
     assert shown.exit_code == 0, shown.stderr
     assert set(files(shown.stdout).values()) == {"fetched"}
     assert not [path.name for path in raw.rglob("*") if path.suffix in (".zip", ".gz", ".part")]
-    watcher = SilentWatcher()
-    build(make_plan("tiny", Options(raw, tmp_path / "mixture")), jobs=2, overwrite=False, listener=watcher)
-    assert len(watcher.done) == 10
+    listener = SilentWatcher()
+    build(make_plan("tiny", Options(raw, tmp_path / "mixture")), jobs=2, overwrite=False, listener=listener)
+    assert len(listener.done) == 10
     asked = len(mirror.asked)
     again = run("fetch", "--raw", raw, "--mirror", mirror.url, "--format", "json")
     assert set(files(again.stdout).values()) == {"there"}

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mix665k.mixtures.images.checking import check_images
-from mix665k.mixtures.images.examining import Request
-from mix665k.mixtures.images.findings import Bad, Report
+from mix665k.mixtures.images.checking import ImagesRequest, check_images
+from mix665k.mixtures.images.findings import Bad, ImagesReport
 from mix665k.mixtures.progress import Advance
 
 COVERS = "ocr_vqa/images"
@@ -47,14 +46,14 @@ def no_bar(what: str) -> Iterator[Advance]:
     yield lambda share: None
 
 
-def check(tmp_path: Path, *images: str | None, **options: Any) -> Report:
+def check(tmp_path: Path, *images: str | None, **options: Any) -> ImagesReport:
     """The report on these images, which lie below `tmp_path/images`."""
     folder = tmp_path / "images"
     folder.mkdir(exist_ok=True)
-    return check_images(mixture(tmp_path, *images), Request(folder, **options), bar=no_bar)
+    return check_images(mixture(tmp_path, *images), ImagesRequest(folder, **options), bar=no_bar)
 
 
-def only(found: Report) -> Bad:
+def only(found: ImagesReport) -> Bad:
     """The only bad image."""
     [bad] = found.bad
     return bad

@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 from PIL import Image
 
+from mix665k.mixtures.images.decoding import check_file
 from mix665k.mixtures.images.findings import FINDINGS, Finding, Verdict
-from mix665k.mixtures.images.pictures import look
-from mix665k.mixtures.images.places import Places
+from mix665k.mixtures.images.similar_names import SimilarNames
 from tests.mixtures.images.made import COVERS, check, only, picture, save
 
 NAME = f"{COVERS}/0761183272.jpg"
@@ -18,12 +18,12 @@ NAME = f"{COVERS}/0761183272.jpg"
 
 def found(path: Path, name: str = NAME) -> tuple[Finding | None, str]:
     """Finding and detail of one file."""
-    finding, detail, _ = look(path, name=name, min_side_px=28)
+    finding, detail, _ = check_file(path, name=name, min_side_px=28)
     return finding, detail
 
 
 def test_a_sound_jpeg_is_sound(tmp_path: Path) -> None:
-    assert look(save(tmp_path / "a.jpg"), name=NAME, min_side_px=28) == Verdict()
+    assert check_file(save(tmp_path / "a.jpg"), name=NAME, min_side_px=28) == Verdict()
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -109,7 +109,7 @@ def test_each_folder_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     listed, listdir = [], os.listdir
     monkeypatch.setattr(os, "listdir", lambda folder: listed.append(folder) or listdir(folder))  # type: ignore[func-returns-value]
     save(tmp_path / COVERS / "0.JPG")
-    places = Places(tmp_path)
+    places = SimilarNames(tmp_path)
     assert [places.similar(f"{COVERS}/{i}.jpg") for i in range(50)] == [[f"{COVERS}/0.JPG"]] + [[]] * 49
     assert listed == [tmp_path / f"{COVERS}/"]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mix665k.mixtures.images.pictures import look
+from mix665k.mixtures.images.decoding import check_file
 from tests.mixtures.images.made import picture
 
 
@@ -30,7 +30,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_jpeg_cut_anywhere_is_bad(path: Path, jpeg: bytes, share: float, zeros: int) -> None:
     kept = min(int(share * len(jpeg)), len(jpeg) - 2)
     path.write_bytes(jpeg[:kept] + bytes(zeros))
-    assert look(path, name="a.jpg", min_side_px=28).finding in ("truncated", "not decodable", "insane size")
+    assert check_file(path, name="a.jpg", min_side_px=28).finding in ("truncated", "not decodable", "insane size")
 
 
 @settings(max_examples=50)
@@ -38,4 +38,4 @@ def test_a_jpeg_cut_anywhere_is_bad(path: Path, jpeg: bytes, share: float, zeros
 def test_damaged_bytes_are_a_verdict_and_no_error(path: Path, content: bytes, at: int, new: bytes) -> None:
     at %= len(content)
     path.write_bytes(content[:at] + new + content[at + len(new) :])
-    look(path, name="a.jpg", min_side_px=28)
+    check_file(path, name="a.jpg", min_side_px=28)

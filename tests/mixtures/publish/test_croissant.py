@@ -6,7 +6,7 @@ from typing import Any
 import mlcroissant
 import pytest
 
-from mix665k.mixtures.publish.repository import Request, publish
+from mix665k.mixtures.publish.repository import PublishRequest, publish
 from mix665k.schemas.hub import Target
 from mix665k.schemas.manifest import load_manifest
 from tests.mixtures.publish.loading import rows_of, silent
@@ -15,7 +15,7 @@ from tests.mixtures.publish.loading import rows_of, silent
 @pytest.fixture
 def described(small: Path, tmp_path: Path) -> Path:
     """What would be published of the small mixture."""
-    publish(small, Request(Target("me/mix", "dataset", revision="v2")), tmp_path / "repository", bar=silent)
+    publish(small, PublishRequest(Target("me/mix", "dataset", revision="v2")), tmp_path / "repository", bar=silent)
     return tmp_path / "repository"
 
 

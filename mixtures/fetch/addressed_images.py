@@ -12,14 +12,13 @@ import msgspec
 from mix665k.builders.image_collections import ImageAddresses
 from mix665k.builders.raw import Bad, read
 from mix665k.builders.registry import ImageFolder, RawFile, Source
-from mix665k.mixtures.fetch.bring import Kit, Result, State, mirrored
-from mix665k.mixtures.fetch.crew import side_by_side
-from mix665k.mixtures.fetch.pace import Pace
-from mix665k.mixtures.fetch.web import RefusedError, TransientError, asked, persist
+from mix665k.mixtures.fetch.download import FetchContext, Result, State, mirrored
+from mix665k.mixtures.fetch.web import RateLimit, RefusedError, TransientError, response_to, with_retries
+from mix665k.mixtures.fetch.workers import in_threads
+from mix665k.mixtures.images.decoding import UNDECODABLE, check_file
+from mix665k.mixtures.images.fixing import as_jpeg
 from mix665k.mixtures.images.mapping import load_mapping
-from mix665k.mixtures.images.mending import as_jpeg
-from mix665k.mixtures.images.pictures import UNDECODABLE, look
-from mix665k.mixtures.images.places import is_inside
+from mix665k.mixtures.images.similar_names import is_inside
 from mix665k.schemas.errors import FetchError, RawDataError
 from mix665k.schemas.files import write_whole
 
@@ -31,7 +30,7 @@ _LEAST_SIDE_PX = 2
 """Where Amazon has no cover it sends a GIF of 1 x 1."""
 
 
-class Covers(NamedTuple):
+class AddressedImages(NamedTuple):
     """The images of a source that have one address each, and the raw file that tells the addresses."""
 
     addresses: ImageAddresses
@@ -49,31 +48,31 @@ class Covers(NamedTuple):
         return f"{self.folder.partition('/')[0]}/missing.json"
 
 
-def covers_of(source: Source) -> Covers | None:
+def addressed_images(source: Source) -> AddressedImages | None:
     """What the source declares of such images, if it has them."""
     about, addresses = source.about, source.about.image_addresses
     if addresses is None:
         return None
     [images] = about.images
     file = msgspec.structs.replace(about.file(addresses.role), form=addresses.form, pairs=None)
-    return Covers(addresses, file, images)
+    return AddressedImages(addresses, file, images)
 
 
-class Order(NamedTuple):
+class ImagesWanted(NamedTuple):
     """Which covers go where: `named` are the images that a mixture names, None for all that have an address.
 
     `path` is the raw file that tells the addresses.
     """
 
-    covers: Covers
+    covers: AddressedImages
     path: Path
     images: Path
     named: Set[str] | None
     jobs: int
-    pace: Pace
+    rate_limit: RateLimit
 
 
-class Outcome(NamedTuple):
+class ImageOutcome(NamedTuple):
     """What became of one cover."""
 
     image: str
@@ -81,7 +80,7 @@ class Outcome(NamedTuple):
     why: str = ""
 
 
-class Found(msgspec.Struct):
+class ImagesReport(msgspec.Struct):
     """What became of all: those gone and those that failed with the reason, gone before or now."""
 
     wanted: int
@@ -90,13 +89,13 @@ class Found(msgspec.Struct):
     gone: dict[str, str]
     failed: dict[str, str]
 
-    def __add__(self, other: "Found") -> "Found":
+    def __add__(self, other: "ImagesReport") -> "ImagesReport":
         """Of the images of two sources, which are in different folders."""
         counts = (self.wanted + other.wanted, self.there + other.there, self.fetched + other.fetched)
-        return Found(*counts, self.gone | other.gone, self.failed | other.failed)
+        return ImagesReport(*counts, self.gone | other.gone, self.failed | other.failed)
 
 
-def fetch_covers(order: Order, kit: Kit) -> Found:
+def fetch_images(order: ImagesWanted, context: FetchContext) -> ImagesReport:
     """Bring each cover that is neither there nor known to be gone, and list those that turn out to be.
 
     Raises:
@@ -108,15 +107,15 @@ def fetch_covers(order: Order, kit: Kit) -> Found:
     urls, strange = _wanted(order)
     (order.images / folder).mkdir(parents=True, exist_ok=True)
     there = {f"{folder}/{path.name}" for path in (order.images / folder).iterdir()}
-    found = Found(len(urls) + len(strange), 0, 0, dict.fromkeys(strange, f"not in {order.covers.file.path}"), {})
+    found = ImagesReport(len(urls) + len(strange), 0, 0, dict.fromkeys(strange, f"not in {order.covers.file.path}"), {})
     found.gone |= {image: "listed before" for image in urls if image in known and image not in there}
     found.there = sum(image in there for image in urls)
     left = [image for image in urls if image not in there and image not in known]
     try:
-        for outcome in _outcomes(left, urls, order, kit):
+        for outcome in _outcomes(left, urls, order, context):
             _count(outcome, found)
             done = found.there + found.fetched + len(found.gone) + len(found.failed)
-            kit.watcher.counted(folder, done, found.wanted)
+            context.listener.counted(folder, done, found.wanted)
     finally:
         if new := found.gone.keys() - known.keys():
             mapping = dict(sorted((known | dict.fromkeys(new)).items()))
@@ -124,7 +123,7 @@ def fetch_covers(order: Order, kit: Kit) -> Found:
     return found
 
 
-def summed(found: Found, covers: Covers) -> Result:
+def summary_of(found: ImagesReport, covers: AddressedImages) -> Result:
     """The line that stands for all covers; those that are gone are no failure, they are listed."""
     told = [f"{found.there:,} there before, {found.fetched:,} fetched"]
     if found.gone:
@@ -136,7 +135,7 @@ def summed(found: Found, covers: Covers) -> Result:
     return Result(covers.folder, state, note="; ".join(told))
 
 
-def _wanted(order: Order) -> tuple[dict[str, str], list[str]]:
+def _wanted(order: ImagesWanted) -> tuple[dict[str, str], list[str]]:
     """The addresses by image, and the images that are named but have none."""
     addresses, file, images = order.covers
     urls: dict[str, str] = {}
@@ -151,23 +150,31 @@ def _wanted(order: Order) -> tuple[dict[str, str], list[str]]:
     return urls, sorted(order.named - urls.keys()) if order.named else []
 
 
-def _outcomes(left: list[str], urls: dict[str, str], order: Order, kit: Kit) -> Iterator[Outcome]:
+def _outcomes(
+    left: list[str], urls: dict[str, str], order: ImagesWanted, context: FetchContext
+) -> Iterator[ImageOutcome]:
     """What becomes of each, as they finish; ends with an error when only failures come."""
-    patience = kit.patience._replace(retries=min(kit.patience.retries, _RETRIES))
+    patience = context.patience._replace(retries=min(context.patience.retries, _RETRIES))
 
-    def work(image: str) -> Outcome:
-        url = mirrored(kit.mirror, image) if kit.mirror else urls[image]
+    def work(image: str) -> ImageOutcome:
+        url = mirrored(context.mirror, image) if context.mirror else urls[image]
         try:
-            content = persist(lambda: _content(url, order.pace, kit), patience=patience, stop=kit.stop)
+            content = with_retries(
+                lambda: _content(url, order.rate_limit, context), patience=patience, stop=context.stop
+            )
             return _saved(content, image, order.images / image)
         except RefusedError as error:
             gone = error.status in (httpx2.codes.NOT_FOUND, httpx2.codes.GONE)
-            return Outcome(image, "gone", f"HTTP {error.status}") if gone else Outcome(image, "failed", str(error))
+            return (
+                ImageOutcome(image, "gone", f"HTTP {error.status}")
+                if gone
+                else ImageOutcome(image, "failed", str(error))
+            )
         except FetchError as error:
-            return Outcome(image, "failed", str(error))
+            return ImageOutcome(image, "failed", str(error))
 
     failures = 0
-    with closing(side_by_side(work, left, jobs=order.jobs, stop=kit.stop)) as outcomes:
+    with closing(in_threads(work, left, jobs=order.jobs, stop=context.stop)) as outcomes:
         for outcome in outcomes:
             failures = failures + 1 if outcome.state == "failed" else 0
             yield outcome
@@ -175,10 +182,10 @@ def _outcomes(left: list[str], urls: dict[str, str], order: Order, kit: Kit) -> 
                 raise FetchError(f"{order.covers.folder}: {failures} covers in a row failed, the last: {outcome.why}")
 
 
-def _content(url: str, pace: Pace, kit: Kit) -> bytes:
-    pace.wait(kit.stop)
+def _content(url: str, rate_limit: RateLimit, context: FetchContext) -> bytes:
+    rate_limit.wait(context.stop)
     try:
-        with asked(kit.client, url, {}) as response:
+        with response_to(context.client, url, {}) as response:
             content = bytearray()
             for chunk in response.iter_raw():
                 content += chunk
@@ -186,20 +193,20 @@ def _content(url: str, pace: Pace, kit: Kit) -> bytes:
                     raise RefusedError(f"{url}: more than {_MAX_BYTES >> 20} MB, expected a cover")
             return bytes(content)
     except TransientError as error:
-        pace.hold(min(error.wait_s or 0, kit.patience.longest_s))
+        rate_limit.hold(min(error.wait_s or 0, context.patience.longest_s))
         raise
 
 
-def _saved(content: bytes, image: str, path: Path) -> Outcome:
+def _saved(content: bytes, image: str, path: Path) -> ImageOutcome:
     """Write a cover as the JPEG that its name promises; a damaged one may be whole next time, a placeholder stays."""
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(content)
-        verdict = look(part, name=path.name, min_side_px=_LEAST_SIDE_PX)
+        verdict = check_file(part, name=path.name, min_side_px=_LEAST_SIDE_PX)
         if verdict.finding == "insane size" and content:
-            return Outcome(image, "gone", "a placeholder")
+            return ImageOutcome(image, "gone", "a placeholder")
         if verdict.finding not in (None, "wrong format"):
-            return Outcome(image, "failed", f"{image}: {verdict.finding}: {verdict.detail}")
+            return ImageOutcome(image, "failed", f"{image}: {verdict.finding}: {verdict.detail}")
         if verdict.finding:
             write_whole(path, as_jpeg(part))
         else:
@@ -207,13 +214,13 @@ def _saved(content: bytes, image: str, path: Path) -> Outcome:
     except UNDECODABLE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        return Outcome(image, "failed", f"{image}: not decodable")
+        return ImageOutcome(image, "failed", f"{image}: not decodable")
     finally:
         part.unlink(missing_ok=True)
-    return Outcome(image, "fetched")
+    return ImageOutcome(image, "fetched")
 
 
-def _count(outcome: Outcome, found: Found) -> None:
+def _count(outcome: ImageOutcome, found: ImagesReport) -> None:
     if outcome.state == "fetched":
         found.fetched += 1
     else:

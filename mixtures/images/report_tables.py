@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mix665k.mixtures.images.findings import Report
+from mix665k.mixtures.images.findings import ImagesReport
 from mix665k.mixtures.terminal import narrow_table, printable, with_total
 
 _MAX_EXAMPLES = 3
 _MAX_IMAGE_WIDTH = 36
 
 
-def print_report(console: Console, found: Report) -> None:
+def print_report(console: Console, found: ImagesReport) -> None:
     """Print the counts by source and finding, some of the bad images, and what else is to be known."""
     console.print(Text(printable(found.path), style="bold"), soft_wrap=True)
     console.print(Text(f"images in {printable(found.folder)}", style="dim"), soft_wrap=True)
@@ -26,7 +26,7 @@ def print_report(console: Console, found: Report) -> None:
         console.print(line, style="dim", highlight=False, markup=False)
 
 
-def _sources(found: Report) -> Table:
+def _sources(found: ImagesReport) -> Table:
     known = ("known missing",) if found.known_missing else ()
     table = narrow_table("images", "source", numbers=("records", "images", "bad", *known))
     for one in with_total(found.sources, found.total):
@@ -38,7 +38,7 @@ def _sources(found: Report) -> Table:
     return table
 
 
-def _findings(found: Report) -> Table:
+def _findings(found: ImagesReport) -> Table:
     table = narrow_table("bad images", "source", "finding", numbers=("images", "records"))
     for one in found.sources:
         for k, (finding, count) in enumerate(one.findings.items()):
@@ -47,7 +47,7 @@ def _findings(found: Report) -> Table:
     return table
 
 
-def _examples(found: Report) -> Table:
+def _examples(found: ImagesReport) -> Table:
     """The first few of each finding."""
     table = narrow_table("some of them", "image", "finding", "detail")
     table.columns[0].min_width = min(_MAX_IMAGE_WIDTH, max((len(one.image) for one in found.bad), default=0))
@@ -59,7 +59,7 @@ def _examples(found: Report) -> Table:
     return table
 
 
-def _remarks(found: Report) -> Iterator[str]:
+def _remarks(found: ImagesReport) -> Iterator[str]:
     for mend, count in Counter(one.mend for one in found.mended if one.failed is None).items():
         yield f"--fix: {_DONE[mend]} {count:,}"
     failed = [one for one in found.mended if one.failed is not None]

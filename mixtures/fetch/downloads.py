@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.registry import SOURCES, Download, ImageFolder, RawFile, Source
-from mix665k.mixtures.fetch.record import Record
+from mix665k.mixtures.fetch.fetched import FetchedRecord
 from mix665k.schemas.errors import FetchError, RecipeError, did_you_mean
 from mix665k.schemas.files import sha256_of
 
@@ -59,7 +59,7 @@ class Job(NamedTuple):
         return self.root / self.images.folder / member.relative_to(prefix) if prefix in member.parents else None
 
 
-class Standing(NamedTuple):
+class DownloadStatus(NamedTuple):
     """What is there of a job: all of it as recorded, all of it from elsewhere, or not all."""
 
     there: bool
@@ -113,7 +113,7 @@ def image_jobs(sources: Iterable[Source], images: Path) -> list[Job]:
     ]
 
 
-def standing(job: Job, record: Record, *, hashed: bool, lenient: bool) -> Standing:
+def status_of(job: Job, record: FetchedRecord, *, hashed: bool, lenient: bool) -> DownloadStatus:
     """How far a job is done, by sizes, and with `hashed` by content too.
 
     Raises:
@@ -127,9 +127,9 @@ def missing(job: Job) -> list[str]:
     return sorted({path for path in job.files.values() if not (job.root / path).is_file()})
 
 
-def _files_there(job: Job, record: Record, hashed: bool, lenient: bool) -> Standing:
+def _files_there(job: Job, record: FetchedRecord, hashed: bool, lenient: bool) -> DownloadStatus:
     if missing(job):
-        return Standing(there=False, recorded=False)
+        return DownloadStatus(there=False, recorded=False)
     entry = record.get(job.name)
     recorded = entry is not None and set(job.files.values()) <= entry.files.keys()
     for path in sorted(set(job.files.values())):
@@ -140,7 +140,7 @@ def _files_there(job: Job, record: Record, hashed: bool, lenient: bool) -> Stand
             recorded = job.download.sha256 is not None
             known, choice = job.download, ", or keep your own with --accept-changed"
             _require_same(job.root / path, known.num_bytes, known.sha256, hashed, choice)
-    return Standing(there=True, recorded=recorded, note="" if recorded else "put there by hand, not checked")
+    return DownloadStatus(there=True, recorded=recorded, note="" if recorded else "put there by hand, not checked")
 
 
 def _require_same(file: Path, num_bytes: int | None, sha256: str | None, hashed: bool, choice: str) -> None:
@@ -148,17 +148,17 @@ def _require_same(file: Path, num_bytes: int | None, sha256: str | None, hashed:
         raise FetchError(f"{file}: not the file that is known by size and hash; remove it to fetch it again{choice}")
 
 
-def _images_there(job: Job, record: Record) -> Standing:
+def _images_there(job: Job, record: FetchedRecord) -> DownloadStatus:
     """An archive that still lies there is not done with: its unpacking was interrupted, or it is to be kept."""
     assert job.images is not None
     count, entry = count_images(job.root / job.images.folder), record.get(job.name)
     if entry and entry.images:
         note = "" if count >= entry.images else f"{count:,} of {entry.images:,} images there"
-        return Standing(there=not note, recorded=True, note=note)
+        return DownloadStatus(there=not note, recorded=True, note=note)
     begun = job.path.exists() or job.path.with_name(f"{job.path.name}.part").exists()
     if count and not begun:
-        return Standing(there=True, recorded=False, note=f"{count:,} images put there by hand, not checked")
-    return Standing(there=False, recorded=False)
+        return DownloadStatus(there=True, recorded=False, note=f"{count:,} images put there by hand, not checked")
+    return DownloadStatus(there=False, recorded=False)
 
 
 def count_images(folder: Path) -> int:

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from mix665k.mixtures.images.mending import Task, as_jpeg, mend_all
+from mix665k.mixtures.images.fixing import FixTask, as_jpeg, fix_all
 from mix665k.schemas.errors import MixtureError
 from tests.mixtures.images.made import COVERS, check, mixture, only, picture, save
 
@@ -156,7 +156,7 @@ def test_a_failure_leaves_the_original_and_says_why(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", refuse)
-    [outcome] = mend_all([Task(NAME, NAME, "convert")], folder=tmp_path, min_side_px=28)
+    [outcome] = fix_all([FixTask(NAME, NAME, "convert")], folder=tmp_path, min_side_px=28)
     assert outcome.failed == "no space left on device"
     assert outcome.verdict.finding == "wrong format"
     assert files(tmp_path) == {NAME: before}
@@ -165,7 +165,7 @@ def test_a_failure_leaves_the_original_and_says_why(tmp_path: Path, monkeypatch:
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     save(tmp_path / "a.JPG")
     before = save(tmp_path / "a.jpg", made=picture(50, 50)).read_bytes()
-    [outcome] = mend_all([Task("a.jpg", "a.JPG", "rename")], folder=tmp_path, min_side_px=28)
+    [outcome] = fix_all([FixTask("a.jpg", "a.JPG", "rename")], folder=tmp_path, min_side_px=28)
     assert outcome.failed == "it is there by now"
     assert (tmp_path / "a.jpg").read_bytes() == before
 

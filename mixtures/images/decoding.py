@@ -11,7 +11,7 @@ from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
-from mix665k.mixtures.images.findings import MAX_ASPECT, Place, Verdict
+from mix665k.mixtures.images.findings import MAX_ASPECT, ImageFile, Verdict
 from mix665k.schemas.errors import os_reason
 
 FORMAT_OF = Image.registered_extensions()
@@ -29,12 +29,12 @@ _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 
 
-def look_all(places: Sequence[Place], *, folder: Path, min_side_px: int) -> list[Verdict]:
+def check_files(places: Sequence[ImageFile], *, folder: Path, min_side_px: int) -> list[Verdict]:
     """A verdict on each file."""
-    return [look(folder / file, name=image, min_side_px=min_side_px) for image, file in places]
+    return [check_file(folder / file, name=image, min_side_px=min_side_px) for image, file in places]
 
 
-def look(path: Path, *, name: str, min_side_px: int) -> Verdict:
+def check_file(path: Path, *, name: str, min_side_px: int) -> Verdict:
     """What is wrong with a file for a mixture that has this name for it."""
     try:
         found = path.stat()
@@ -43,9 +43,9 @@ def look(path: Path, *, name: str, min_side_px: int) -> Verdict:
         if found.st_size == 0:
             return Verdict("insane size", "0 bytes")
         with path.open("rb") as file:
-            return _look_into(file, name, min_side_px)
+            return _check_content(file, name, min_side_px)
     except OSError as error:
-        return _absent(path, error)
+        return _not_readable(path, error)
     except ValueError:  # a name that no file can have
         return Verdict("missing")
 
@@ -55,7 +55,7 @@ def wanted_format(name: str) -> str | None:
     return FORMAT_OF.get(os.path.splitext(name)[1].lower())  # noqa: PTH122, a third of the time of a Path
 
 
-def _absent(path: Path, error: OSError) -> Verdict:
+def _not_readable(path: Path, error: OSError) -> Verdict:
     if error.errno in _ABSENT:
         if os.path.islink(path):  # noqa: PTH114, a Path complains of long names
             return Verdict("not a file", f"a link to {path.readlink()}, which is not there")
@@ -63,11 +63,11 @@ def _absent(path: Path, error: OSError) -> Verdict:
     return Verdict("unreadable", os_reason(error))
 
 
-def _look_into(file: IO[bytes], name: str, min_side_px: int) -> Verdict:
+def _check_content(file: IO[bytes], name: str, min_side_px: int) -> Verdict:
     try:
         picture = Image.open(file, formats=FORMATS)
         form, mode = picture.format, picture.mode
-        if why := _insane(*picture.size, min_side_px):
+        if why := _implausible(*picture.size, min_side_px):
             return Verdict("insane size", why)
         # an eighth of a JPEG's size: reads all of its bits, which is what finds damage, and saves the rest of the work
         picture.draft(None, (1, 1))
@@ -85,7 +85,7 @@ def _look_into(file: IO[bytes], name: str, min_side_px: int) -> Verdict:
     return Verdict(note=_NOTES.get(mode, ""))
 
 
-def _insane(width: int, height: int, min_side_px: int) -> str | None:
+def _implausible(width: int, height: int, min_side_px: int) -> str | None:
     short, long = sorted((width, height))
     if short < min_side_px:
         return f"{width} x {height} pixels, expected {min_side_px} or more"

@@ -21,17 +21,17 @@ class _Ended(NamedTuple):
 _NO_MORE = _Ended(None)
 
 
-def side_by_side(
+def in_threads(
     work: Callable[[Item], Done], items: Iterable[Item], *, jobs: int, stop: threading.Event
 ) -> Generator[Done, None, None]:
     """What `work` gives for each item, as they finish, `jobs` at a time; `stop` is set when that ends too soon."""
     results: SimpleQueue[Done | _Ended] = SimpleQueue()
     waiting, lock = iter(items), threading.Lock()
 
-    def labour() -> None:
-        results.put(_Ended(_work_off(work, waiting, lock, stop, results.put)))
+    def run() -> None:
+        results.put(_Ended(_work_through(work, waiting, lock, stop, results.put)))
 
-    threads = [threading.Thread(target=labour, daemon=True) for _ in range(jobs)]
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(jobs)]
     for thread in threads:
         thread.start()
     try:
@@ -61,7 +61,7 @@ def _next(results: "SimpleQueue[Done | _Ended]") -> Done | _Ended:
             continue
 
 
-def _work_off(
+def _work_through(
     work: Callable[[Item], Done],
     waiting: Iterator[Item],
     lock: threading.Lock,

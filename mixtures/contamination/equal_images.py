@@ -11,8 +11,8 @@ import polars as pl
 from mix665k.mixtures.contamination.content import PRELOAD, Content, Sought, contents_of, image_files
 from mix665k.mixtures.contamination.evaluation import EvaluationSet, named
 from mix665k.mixtures.contamination.findings import Pictures
-from mix665k.mixtures.contamination.identity import Aliases, image_key
-from mix665k.mixtures.images.pool import in_processes
+from mix665k.mixtures.contamination.image_keys import Aliases, image_key
+from mix665k.mixtures.parallel import map_in_processes
 from mix665k.mixtures.progress import Bar
 from mix665k.schemas.errors import MixtureError
 
@@ -58,7 +58,7 @@ class Compared(NamedTuple):
     pictures: Pictures | None
 
 
-def compare_pictures(
+def compare_image_files(
     sets: Sequence[EvaluationSet],
     folders: Sequence[Folder],
     mine: Folder,
@@ -94,7 +94,7 @@ def compare_pictures(
 def _contents(folder: Folder, sought: Sought, *, jobs: int, bar: Bar) -> list[Content]:
     work = partial(contents_of, folder=folder.folder, sought=sought)
     with bar(f"hashing images of {folder.name}") as advance:
-        return in_processes(work, folder.files, jobs=jobs, preload=PRELOAD, advance=advance)
+        return map_in_processes(work, folder.files, jobs=jobs, preload=PRELOAD, advance=advance)
 
 
 def _rows(found: Sequence[Content]) -> list[tuple[str, str | None, str | None]]:

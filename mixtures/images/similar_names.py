@@ -4,11 +4,11 @@ import os
 import unicodedata
 from pathlib import Path, PurePosixPath
 
+from mix665k.mixtures.images.decoding import FORMAT_OF
 from mix665k.mixtures.images.findings import Finding
-from mix665k.mixtures.images.pictures import FORMAT_OF
 
 
-class Places:
+class SimilarNames:
     """What lies below the images folder, listed where it is asked for."""
 
     def __init__(self, folder: Path) -> None:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import httpx2
 import msgspec
 
-from mix665k.mixtures.fetch.space import Space
-from mix665k.mixtures.fetch.web import Patience, RefusedError, StoppedError, TransientError, asked, persist
+from mix665k.mixtures.fetch.disk_space import DiskSpace
+from mix665k.mixtures.fetch.web import Patience, RefusedError, StoppedError, TransientError, response_to, with_retries
 from mix665k.schemas.errors import FetchError
 from mix665k.schemas.files import write_whole
 
@@ -27,7 +27,7 @@ class PartState(msgspec.Struct):
     num_bytes: int | None
 
 
-class Line(NamedTuple):
+class Connection(NamedTuple):
     """What a transfer needs beside its address; `name` is for the room that it is promised.
 
     `at` hears of the bytes there are and the whole.
@@ -37,7 +37,7 @@ class Line(NamedTuple):
     client: httpx2.Client
     patience: Patience
     stop: threading.Event
-    space: Space
+    space: DiskSpace
     at: Callable[[int, int | None], None]
 
 
@@ -52,7 +52,13 @@ def state_of(path: Path) -> Path:
 
 
 def transfer(
-    url: str, path: Path, line: Line, *, headers: Mapping[str, str], num_bytes: int | None, room_bytes: int = 0
+    url: str,
+    path: Path,
+    connection: Connection,
+    *,
+    headers: Mapping[str, str],
+    num_bytes: int | None,
+    room_bytes: int = 0,
 ) -> None:
     """Bring a file into its part and leave it there, whole and on the disk.
 
@@ -66,29 +72,29 @@ def transfer(
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def attempt() -> None:
-        _go_on(url, path, line, headers, num_bytes, room_bytes)
+        _resume(url, path, connection, headers, num_bytes, room_bytes)
 
-    persist(attempt, patience=line.patience, stop=line.stop, done=lambda: _size(part))
+    with_retries(attempt, patience=connection.patience, stop=connection.stop, done=lambda: _size(part))
 
 
-def _go_on(
-    url: str, path: Path, line: Line, headers: Mapping[str, str], num_bytes: int | None, room_bytes: int
+def _resume(
+    url: str, path: Path, connection: Connection, headers: Mapping[str, str], num_bytes: int | None, room_bytes: int
 ) -> None:
     part, state = part_of(path), _state(path)
     have = _size(part) if state and state.url == url and state.validator else 0
     if state and have and have == state.num_bytes:
         return
     try:
-        with asked(line.client, url, {**headers, **_resumed(state, have)}) as response:
+        with response_to(connection.client, url, {**headers, **_resumed(state, have)}) as response:
             start = _start(response, state, have)
             total = _whole_size(response, start)
             _require_size(url, total, num_bytes)
             if total is not None:
-                line.space.reserve(line.name, total - start + room_bytes)
+                connection.space.reserve(connection.name, total - start + room_bytes)
             if not start:
                 part_of(path).unlink(missing_ok=True)  # first, or a run killed here would go on with other bytes
                 write_whole(state_of(path), msgspec.json.encode(PartState(url, _validator(response), total)))
-            _write(response, part, start, total, line)
+            _write(response, part, start, total, connection)
     except RefusedError as refused:
         if refused.status != _NO_SUCH_RANGE:
             raise
@@ -144,21 +150,21 @@ def _validator(response: httpx2.Response) -> str | None:
     return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
 
 
-def _write(response: httpx2.Response, part: Path, start: int, total: int | None, line: Line) -> None:
+def _write(response: httpx2.Response, part: Path, start: int, total: int | None, connection: Connection) -> None:
     """Each piece goes to the disk as it comes, so that a killed run loses none."""
     with part.open("r+b" if start else "wb", buffering=0) as file:
         file.truncate(start)
         file.seek(start)
-        line.at(start, total)
+        connection.at(start, total)
         for chunk in response.iter_raw():
-            if line.stop.is_set():
+            if connection.stop.is_set():
                 raise StoppedError
             rest = memoryview(chunk)
             while rest:
                 rest = rest[file.write(rest) :]
             start += len(chunk)
-            line.space.written(line.name, len(chunk))
-            line.at(start, total)
+            connection.space.written(connection.name, len(chunk))
+            connection.at(start, total)
         os.fsync(file.fileno())
 
 

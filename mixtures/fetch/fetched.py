@@ -32,7 +32,7 @@ class _Form(msgspec.Struct):
     downloads: dict[str, Entry] = {}
 
 
-class Record:
+class FetchedRecord:
     """The downloads of a folder by name; each is on the disk as soon as it is added. Threads may share it."""
 
     def __init__(self, folder: Path) -> None:

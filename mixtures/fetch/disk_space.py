@@ -15,7 +15,7 @@ def size_text(num_bytes: int) -> str:
     return f"{num_bytes / 1e3:,.0f} kB"
 
 
-class Space:
+class DiskSpace:
     """What each download below a folder still needs, held against what is free."""
 
     def __init__(self, folder: Path) -> None:

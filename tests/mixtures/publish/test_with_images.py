@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.publish.pictures import plan_parts
+from mix665k.mixtures.publish.with_images import plan_parts
 from mix665k.mixtures.verify.alone import verify_mixture
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.manifest import load_manifest
@@ -102,7 +102,7 @@ def test_full_files_are_followed_by_others(
     small: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = max((images / name).stat().st_size for name in COLOURS)
-    monkeypatch.setattr("mix665k.mixtures.publish.pictures.MAX_BYTES", 2 * size)
+    monkeypatch.setattr("mix665k.mixtures.publish.with_images.MAX_BYTES", 2 * size)
     parts = plan_parts(Mixture.open(small), load_manifest(small).sources, images)
     assert {name: [tuple(part) for part in found] for name, found in parts.items()} == {
         "gqa": [("images/gqa-00000-of-00002.parquet", 2), ("images/gqa-00001-of-00002.parquet", 1)],
@@ -113,7 +113,7 @@ def test_full_files_are_followed_by_others(
     assert [row["id"] for row in loaded(folder, "gqa-with-images", tmp_path)] == [
         row["id"] for row in rows_of(small)["gqa"]
     ]
-    monkeypatch.setattr("mix665k.mixtures.publish.pictures.MAX_BYTES", 1)
+    monkeypatch.setattr("mix665k.mixtures.publish.with_images.MAX_BYTES", 1)
     assert [part.rows for part in plan_parts(Mixture.open(small), load_manifest(small).sources, images)["gqa"]] == [
         1,
         1,

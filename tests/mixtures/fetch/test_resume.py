@@ -213,7 +213,7 @@ def test_a_proxy_that_cannot_be_used_is_one_line(
 
 
 def test_a_full_disk_is_told_before_it_is_full(at: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mix665k.mixtures.fetch.space.shutil.disk_usage", lambda _: SimpleNamespace(free=300_000))
+    monkeypatch.setattr("mix665k.mixtures.fetch.disk_space.shutil.disk_usage", lambda _: SimpleNamespace(free=300_000))
     result = brought(plain(tmp_path, f"{at.url}/at"))
     assert result.note.startswith(f"{tmp_path}: some/file.json needs 524 kB more, 300 kB are free")
     assert not list((tmp_path / "some").iterdir())

@@ -10,13 +10,13 @@ from urllib.parse import quote
 import httpx2
 import msgspec
 
+from mix665k.mixtures.fetch.disk_space import DiskSpace
+from mix665k.mixtures.fetch.downloads import DownloadStatus, Job, missing, status_of
+from mix665k.mixtures.fetch.fetched import Entry, FetchedRecord, FileEntry
 from mix665k.mixtures.fetch.hub import locate
-from mix665k.mixtures.fetch.jobs import Job, Standing, missing, standing
-from mix665k.mixtures.fetch.record import Entry, FileEntry, Record
-from mix665k.mixtures.fetch.space import Space
-from mix665k.mixtures.fetch.transfer import Line, discard, part_of, settle, transfer
+from mix665k.mixtures.fetch.resume import Connection, discard, part_of, settle, transfer
 from mix665k.mixtures.fetch.unpack import Unpacking, unpack
-from mix665k.mixtures.fetch.web import Patience, persist
+from mix665k.mixtures.fetch.web import Patience, with_retries
 from mix665k.schemas.errors import FetchError, UserError, os_reason
 from mix665k.schemas.files import sha256_of
 
@@ -33,7 +33,7 @@ class Result(msgspec.Struct):
     note: str = ""
 
 
-class Watcher(Protocol):
+class FetchListener(Protocol):
     """Sees downloads go on."""
 
     def begins(self, num_jobs: int) -> None:
@@ -49,15 +49,15 @@ class Watcher(Protocol):
         """A job is done with."""
 
 
-class Kit(NamedTuple):
+class FetchContext(NamedTuple):
     """What all jobs share; records and spaces by the folder they are of."""
 
     client: httpx2.Client
     patience: Patience
     stop: threading.Event
-    records: Mapping[Path, Record]
-    spaces: Mapping[Path, Space]
-    watcher: Watcher
+    records: Mapping[Path, FetchedRecord]
+    spaces: Mapping[Path, DiskSpace]
+    listener: FetchListener
     mirror: str | None = None
     keep_archives: bool = False
     accept_changed: bool = False
@@ -72,16 +72,16 @@ class _Offer(NamedTuple):
     sha256: str | None
 
 
-def bring(job: Job, kit: Kit) -> Result:
+def run_download(job: Job, context: FetchContext) -> Result:
     """Do a job, whatever of it is there already; what goes wrong is its result."""
     begun = time.perf_counter()
     try:
-        there = standing(job, kit.records[job.root], hashed=True, lenient=kit.accept_changed)
+        there = status_of(job, context.records[job.root], hashed=True, lenient=context.accept_changed)
         if there.there:
-            return told(job, there)
-        if job.download.by_hand and not kit.mirror:
+            return result_of(job, there)
+        if job.download.by_hand and not context.mirror:
             return Result(job.name, "by hand", note=instructions(job))
-        entry = _fetched(job, kit)
+        entry = _fetched(job, context)
         return Result(job.name, "fetched", entry.num_bytes, time.perf_counter() - begun)
     except UserError as error:
         return Result(job.name, "failed", note=str(error))
@@ -89,10 +89,10 @@ def bring(job: Job, kit: Kit) -> Result:
         why = os_reason(error)
         return Result(job.name, "failed", note=f"{error.filename or job.path}: {why}")
     finally:
-        kit.spaces[job.root].release(job.name)
+        context.spaces[job.root].release(job.name)
 
 
-def told(job: Job, there: Standing) -> Result:
+def result_of(job: Job, there: DownloadStatus) -> Result:
     """The result for what is there."""
     return Result(job.name, "there" if there.recorded else "not checked", note=there.note)
 
@@ -110,12 +110,12 @@ def mirrored(mirror: str, path: str) -> str:
     return f"{mirror.rstrip('/')}/{quote(path, safe='/+()')}"
 
 
-def _fetched(job: Job, kit: Kit) -> Entry:
+def _fetched(job: Job, context: FetchContext) -> Entry:
     """Bring, record and unpack; an archive is recorded before it is unpacked, which tells that it may be removed."""
-    record = kit.records[job.root]
+    record = context.records[job.root]
     before = record.get(job.name)
     own = before is not None or not job.path.is_file()
-    entry = _downloaded(job, kit)
+    entry = _downloaded(job, context)
     if not job.packed:
         entry.files = {path: FileEntry(entry.num_bytes, entry.sha256) for path in job.files.values()}
         record.add(job.name, entry)
@@ -127,28 +127,28 @@ def _fetched(job: Job, kit: Kit) -> Entry:
         record.add(job.name, entry)
         settle(job.path)
     try:
-        _unpack(job, kit, entry)
+        _unpack(job, context, entry)
     except FetchError:
         record.add(job.name, before)  # what cannot be unpacked is not what later ones are compared with
         raise
     record.add(job.name, entry)
-    if own and not kit.keep_archives:
+    if own and not context.keep_archives:
         job.path.unlink()
     return entry
 
 
-def _downloaded(job: Job, kit: Kit) -> Entry:
+def _downloaded(job: Job, context: FetchContext) -> Entry:
     """A download that is in its part, or was in its place before, and is what it must be."""
-    offer, url = _offer(job, kit), ""
+    offer, url = _offer(job, context), ""
     if job.path.is_file():
-        entry = kit.records[job.root].get(job.name)
+        entry = context.records[job.root].get(job.name)
         got, url = job.path, entry.url if entry else "put there by hand"
     else:
-        got, url = part_of(job.path), _transferred(job, kit, offer)
-    kit.watcher.at(job.name, "checking", 0, None)
+        got, url = part_of(job.path), _transferred(job, context, offer)
+    context.listener.at(job.name, "checking", 0, None)
     found = Entry(url, got.stat().st_size, sha256_of(got))
     size, sha256 = offer.num_bytes or found.num_bytes, offer.sha256 or found.sha256
-    if (size, sha256) == (found.num_bytes, found.sha256) or kit.accept_changed:
+    if (size, sha256) == (found.num_bytes, found.sha256) or context.accept_changed:
         return found
     discard(job.path)
     raise FetchError(
@@ -157,40 +157,40 @@ def _downloaded(job: Job, kit: Kit) -> Entry:
     )
 
 
-def _offer(job: Job, kit: Kit) -> _Offer:
+def _offer(job: Job, context: FetchContext) -> _Offer:
     """What was fetched before, what the source declares, and what the hub says, in this order."""
-    download, entry = job.download, kit.records[job.root].get(job.name)
+    download, entry = job.download, context.records[job.root].get(job.name)
     num_bytes = entry.num_bytes if entry else download.num_bytes
     sha256 = entry.sha256 if entry else download.sha256
-    if kit.mirror:
-        return _Offer((mirrored(kit.mirror, job.name),), {}, num_bytes, sha256)
+    if context.mirror:
+        return _Offer((mirrored(context.mirror, job.name),), {}, num_bytes, sha256)
     if download.hub is None or job.path.is_file():
         return _Offer(download.addresses, {}, num_bytes, sha256)
-    found = persist(lambda: locate(download, kit.patience), patience=kit.patience, stop=kit.stop)
+    found = with_retries(lambda: locate(download, context.patience), patience=context.patience, stop=context.stop)
     return _Offer((found.url,), found.headers, num_bytes or found.num_bytes, sha256 or found.sha256)
 
 
-def _transferred(job: Job, kit: Kit, offer: _Offer) -> str:
+def _transferred(job: Job, context: FetchContext, offer: _Offer) -> str:
     """The address that a download came from, the first that has it."""
-    space, failures = kit.spaces[job.root], []
+    space, failures = context.spaces[job.root], []
 
     def at(done: int, total: int | None) -> None:
-        kit.watcher.at(job.name, "downloading", done, total)
+        context.listener.at(job.name, "downloading", done, total)
 
-    line = Line(job.name, kit.client, kit.patience, kit.stop, space, at)
-    num_bytes = None if kit.accept_changed else offer.num_bytes
+    connection = Connection(job.name, context.client, context.patience, context.stop, space, at)
+    num_bytes = None if context.accept_changed else offer.num_bytes
     for url in offer.urls:
         try:
-            transfer(url, job.path, line, headers=offer.headers, num_bytes=num_bytes, room_bytes=job.room_bytes)
+            transfer(url, job.path, connection, headers=offer.headers, num_bytes=num_bytes, room_bytes=job.room_bytes)
             return url
         except FetchError as error:
             failures.append(str(error))
     raise FetchError("; and ".join(dict.fromkeys(failures)))
 
 
-def _unpack(job: Job, kit: Kit, entry: Entry) -> None:
+def _unpack(job: Job, context: FetchContext, entry: Entry) -> None:
     """Unpack what is missing; of images also what is there in another size."""
-    space, total, done = kit.spaces[job.root], job.room_bytes or None, 0
+    space, total, done = context.spaces[job.root], job.room_bytes or None, 0
     space.reserve(job.name, job.room_bytes)
     absent = {job.root / path for path in missing(job)}
 
@@ -202,9 +202,9 @@ def _unpack(job: Job, kit: Kit, entry: Entry) -> None:
         nonlocal done
         done += num_bytes
         space.written(job.name, num_bytes)
-        kit.watcher.at(job.name, "unpacking", done, total)
+        context.listener.at(job.name, "unpacking", done, total)
 
-    written = unpack(job.path, Unpacking(choose, moved, kit.stop, keep=job.images is not None))
+    written = unpack(job.path, Unpacking(choose, moved, context.stop, keep=job.images is not None))
     if left := missing(job) or ([job.images.folder] if job.images and not written else []):
         raise FetchError(f"{job.path}: nothing in it for {', '.join(left)}; is it the right archive?")
     if job.images:

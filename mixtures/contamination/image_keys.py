@@ -55,7 +55,7 @@ def _matches(collection: ImageCollection, stem: pl.Expr) -> pl.Expr:
     return stem.str.contains(f"^(?:{'|'.join(collection.stems)})$") if collection.stems else pl.lit(value=False)
 
 
-def tells_nothing(name: pl.Expr) -> pl.Expr:
+def is_bare_number(name: pl.Expr) -> pl.Expr:
     """Whether an image id is a bare number that is of no collection's form: several collections use such."""
     told = reduce(lambda found, one: found | _matches(one, _stem(name)), COLLECTIONS.values(), pl.lit(value=False))
     return name.str.contains(r"^\d+(?:\.\w+)?$") & ~told

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 from PIL import Image
 
+from mix665k.mixtures.images.decoding import FORMATS, UNDECODABLE, check_file
 from mix665k.mixtures.images.findings import Mend, Verdict
-from mix665k.mixtures.images.pictures import FORMATS, UNDECODABLE, look
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import write_whole
 
@@ -20,7 +20,7 @@ QUALITY = 95
 _LOCK = ".mix-images.lock"
 
 
-class Task(NamedTuple):
+class FixTask(NamedTuple):
     """What is to be done for an image, and of which file."""
 
     image: str
@@ -28,7 +28,7 @@ class Task(NamedTuple):
     mend: Mend
 
 
-class Outcome(NamedTuple):
+class FixOutcome(NamedTuple):
     """Why it could not be done, or None, and what the image is now."""
 
     failed: str | None
@@ -54,7 +54,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def settle(tasks: Sequence[Task], *, folder: Path, named: Collection[str]) -> list[Task]:
+def rename_folders(tasks: Sequence[FixTask], *, folder: Path, named: Collection[str]) -> list[FixTask]:
     """The tasks as they stand when folders have the names that the mixture has for them; those are renamed here.
 
     A folder stays where the right one is there too, and where the mixture or its mapping names it as well. A file that
@@ -67,7 +67,7 @@ def settle(tasks: Sequence[Task], *, folder: Path, named: Collection[str]) -> li
     for image, file, mend in tasks:
         copied = mend == "rename" and (file in named or uses[file] > 1)
         at = file if mend == "copy" else _after_renaming(folder, PurePosixPath(image), PurePosixPath(file), kept)
-        settled.append(Task(image, at, "copy" if copied else mend))
+        settled.append(FixTask(image, at, "copy" if copied else mend))
     return settled
 
 
@@ -81,15 +81,15 @@ def _after_renaming(folder: Path, image: PurePosixPath, file: PurePosixPath, kep
     return str(at / file.name)
 
 
-def mend_all(tasks: Sequence[Task], *, folder: Path, min_side_px: int) -> list[Outcome]:
+def fix_all(tasks: Sequence[FixTask], *, folder: Path, min_side_px: int) -> list[FixOutcome]:
     """Mend each image if that can be done, and look at it again."""
     return [
-        Outcome(_mend(folder, task), look(folder / task.image, name=task.image, min_side_px=min_side_px))
+        FixOutcome(_fix(folder, task), check_file(folder / task.image, name=task.image, min_side_px=min_side_px))
         for task in tasks
     ]
 
 
-def _mend(folder: Path, task: Task) -> str | None:
+def _fix(folder: Path, task: FixTask) -> str | None:
     """Do it, or say why not."""
     source, target = folder / task.file, folder / task.image
     try:
