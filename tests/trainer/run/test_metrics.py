@@ -113,3 +113,37 @@ def test_utilisation_counts_the_head_for_labels_only(clock: Clock, monkeypatch: 
     metrics.add(torch.tensor([1.0, 3.0, 5.0]), BATCH)
     clock.seconds += 2.0
     assert metrics.drain(lambda mine: [mine])["mfu"] == (9 * 10 + 3 * 3) / 2 / 100
+
+
+def test_a_source_that_one_rank_did_not_meet_has_the_others_loss() -> None:
+    metrics = Metrics(["vqav2", "gqa"], flops=Flops(10.0, 3.0))
+    metrics.add(torch.tensor([1.0, 3.0, 5.0]), BATCH)
+    found = metrics.drain(lambda mine: [mine, mine | {"by_source": {"gqa": (1.0, 1)}}])
+    assert (found["loss/vqav2"], found["labels/vqav2"]) == (2.0, 2)
+    assert (found["loss/gqa"], found["labels/gqa"]) == (3.0, 2)
+
+
+def test_a_line_counts_what_came_since_the_last_one(clock: Clock) -> None:
+    metrics = Metrics(["vqav2", "gqa"], flops=Flops(10.0, 3.0))
+    metrics.add(torch.tensor([1.0, 3.0, 5.0]), BATCH | {"bad_images": ["a: x.jpg: no such file"]})
+    clock.seconds += 1.0
+    first = metrics.drain(lambda mine: [mine])
+    assert (first["bad_images"], first["bad_image_texts"]) == (1, "a: x.jpg: no such file")
+    metrics.add(torch.tensor([2.0, 2.0, 2.0]), BATCH)
+    clock.seconds += 1.0
+    second = metrics.drain(lambda mine: [mine])
+    assert (second["loss/vqav2"], second["labels/vqav2"]) == (2.0, 2)
+    assert (second["samples_per_s"], second["tokens_per_s"]) == (2.0, 9.0)
+    assert "bad_images" not in second
+
+
+def test_the_hash_of_samples_depends_on_no_order_of_ranks_and_on_no_filler() -> None:
+    def hashed(*ids: list[str]) -> object:
+        metrics = Metrics([], flops=Flops(10.0, 3.0))
+        return metrics.drain(lambda mine: [mine | {"seen": seen} for seen in ids])["samples"]
+
+    assert hashed(["a", "b"], ["c"]) == hashed(["c"], ["b", "a"])
+    assert hashed(["a", "b"]) != hashed(["a", "c"])
+    metrics = Metrics(["vqav2", "gqa"], flops=Flops(10.0, 3.0))
+    metrics.add(torch.tensor([1.0, 3.0, 5.0]), BATCH | {"ids": ["a", ""]})
+    assert metrics.drain(lambda mine: [mine])["samples"] == hashed(["a"])

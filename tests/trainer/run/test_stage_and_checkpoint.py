@@ -6,7 +6,8 @@ import pytest
 
 from mix665k.schemas.errors import StageError, TrainingError
 from mix665k.trainer.batching.types import Layout
-from mix665k.trainer.run.checkpoint import Complete, checkpoints, choose, mark_complete
+from mix665k.trainer.run import checkpoint as module
+from mix665k.trainer.run.checkpoint import Complete, checkpoints, choose, find_checkpoint, mark_complete, universal_form
 from mix665k.trainer.run.launch import require_reporter
 from mix665k.trainer.run.ranks import launched_ranks
 from mix665k.trainer.run.stage_files import layout_of, load_stage
@@ -157,3 +158,53 @@ def test_a_reporter_that_is_not_installed_is_an_error() -> None:
     require_reporter("none")
     with pytest.raises(TrainingError, match="--report-to no_such: not installed; pip install no_such"):
         require_reporter("no_such")
+
+
+@pytest.fixture
+def deepspeeds(tmp_path: Path) -> Path:
+    """A checkpoint as DeepSpeed lays it out, of no content."""
+    folder = checkpoint(tmp_path, 5)
+    (folder / "global_step5").mkdir()
+    (folder / "latest").write_text("global_step5\n")
+    return folder
+
+
+def test_a_checkpoint_is_converted_once_and_again_after_a_kill(
+    deepspeeds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converted: list[Path] = []
+
+    def convert(source: Path, target: Path) -> None:
+        assert not target.exists()
+        converted.append(source)
+        target.mkdir()
+        (target / "weights").touch()
+
+    monkeypatch.setattr(module, "let_rank_0", lambda work: work())
+    monkeypatch.setattr(module, "_convert", convert)
+    for _ in range(2):
+        universal_form(deepspeeds)
+    assert converted == [deepspeeds / "global_step5"]
+    assert (deepspeeds / "latest_universal").read_text() == "global_step5_universal"
+    (deepspeeds / "global_step5_universal" / "complete.json").unlink()
+    universal_form(deepspeeds)
+    assert len(converted) == 2
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_cannot_be_converted_is_one_line(deepspeeds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "let_rank_0", lambda work: work())
+    with pytest.raises(
+        TrainingError, match=r"global_step5: cannot be converted for another number of ranks: \w+Error: [^\n]+$"
+    ):
+        universal_form(deepspeeds)
+    assert not (deepspeeds / "latest_universal").exists()
+
+
+def test_a_run_or_one_of_its_checkpoints_can_be_named(tmp_path: Path) -> None:
+    first, newest = checkpoint(tmp_path, 5), checkpoint(tmp_path, 10)
+    half = checkpoint(tmp_path, 15, complete=False)
+    assert find_checkpoint(tmp_path)[0] == newest
+    assert find_checkpoint(first)[1].step == 5
+    with pytest.raises(TrainingError, match="checkpoint-15: no complete checkpoint here; expected a run's folder or"):
+        find_checkpoint(half)
