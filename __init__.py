@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mix665k.mixtures.build.api import build
+    from mix665k.mixtures.api import build, inspect, verify
     from mix665k.mixtures.inspect.findings import Inspection
     from mix665k.mixtures.mixture import Mixture
     from mix665k.mixtures.verify.verification import Verification
@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from mix665k.schemas.errors import UserError
     from mix665k.schemas.recipe import Block, Expect, Recipe
 
-__all__ = ["Block", "Expect", "Inspection", "Mixture", "Recipe", "Record", "UserError", "Verification", "build"]
+__all__ = [
+    "Block",
+    "Expect",
+    "Inspection",
+    "Mixture",
+    "Recipe",
+    "Record",
+    "UserError",
+    "Verification",
+    "build",
+    "inspect",
+    "verify",
+]
 
 # Loaded when first asked for: every command imports this module, and polars and pyarrow alone take half a second, more
 # than `mix --help` may.
@@ -28,7 +40,9 @@ _HOMES = {
     "Record": "schemas.conversation",
     "UserError": "schemas.errors",
     "Verification": "mixtures.verify.verification",
-    "build": "mixtures.build.api",
+    "build": "mixtures.api",
+    "inspect": "mixtures.api",
+    "verify": "mixtures.api",
 }
 
 

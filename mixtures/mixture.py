@@ -5,12 +5,11 @@ import re
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 
-from mix665k.mixtures.progress import Advance, no_bar, no_progress
+from mix665k.mixtures.progress import Advance, no_progress
 from mix665k.mixtures.storage.integrity import AGAIN, require_sums, require_unique, require_valid, whole_rows
 from mix665k.mixtures.storage.llava_json import WHOLE_NUMBER, Faults, read_rows
 from mix665k.mixtures.storage.parquet import count_pairs, to_dicts
@@ -20,10 +19,6 @@ from mix665k.schemas.conversation import Record, Turn
 from mix665k.schemas.errors import HubError, MixtureError, did_you_mean
 from mix665k.schemas.hub import download
 from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
-
-if TYPE_CHECKING:
-    from mix665k.mixtures.inspect.findings import Inspection
-    from mix665k.mixtures.verify.verification import Verification
 
 EXPECTED = "expected a mixture or a JSON file in LLaVA's own form"
 _ON_HUB = re.compile(
@@ -179,64 +174,6 @@ class Mixture:
         if self.manifest is None:
             return self._of_file(sources, advance=advance, checked=checked, faults=faults)
         return self._of_folder(self.entries(sources), advance=advance, checked=checked)
-
-    def inspect(self, *, sources: Collection[str] = (), sample: int = 0, tokenizer: str | None = None) -> "Inspection":
-        """Check every record and measure it: what `mix inspect` shows, as an object.
-
-        `sample` records of each source come along, always the same ones; with a `tokenizer` (a Hub name or a folder)
-        tokens are counted too. Records of a JSON file that have faults are counted in `faults`.
-
-        Raises:
-            MixtureError: when the mixture is damaged or has no such source.
-            RawDataError: when a JSON file is no list.
-            TokenizerError: when the tokenizer cannot be loaded.
-        """
-        from mix665k.mixtures.inspect.run import Request, inspect
-
-        request = Request(sources=tuple(sources), sample=sample, tokenizer=tokenizer)
-        return inspect(self, request, advance=no_progress)
-
-    def verify(
-        self,
-        *,
-        raw: str | os.PathLike[str] | None = None,
-        against: str | os.PathLike[str] | None = None,
-        sources: Collection[str] = (),
-        sample: int = 100,
-        tokenizer: str | None = None,
-        ids_from: str | os.PathLike[str] | None = None,
-        jobs: int | None = None,
-    ) -> "Verification":
-        """Check a mixture's folder by itself, against its raw files, against a published file: what `mix verify` shows.
-
-        With the folder `raw`, `sources` (or all) are built again and compared, `sample` records of each field by field;
-        `tokenizer` and `ids_from` say where the recipe's are now. `against` is a file in LLaVA's own form. `jobs`
-        processes are used, as many as there are processors by default. Whatever is wrong is in the object returned: its
-        `ok` says whether everything is right.
-
-        Raises:
-            MixtureError: for a JSON file, or a source that the mixture does not have.
-            RawDataError: when there is no raw folder, or `against` is no JSON list.
-        """
-        from mix665k.mixtures.diff.compare import Request
-        from mix665k.mixtures.diff.targets import compare_targets
-        from mix665k.mixtures.verify.raw import RawRequest, verify_all
-
-        self.require_manifest()
-        published = None if against is None else Mixture.open(against)
-        request = None
-        if raw is not None:
-            request = RawRequest(
-                Path(raw),
-                sample=sample,
-                sources=tuple(sources),
-                tokenizer=tokenizer,
-                ids_from=None if ids_from is None else Path(ids_from),
-            )
-        found = verify_all(self.path, request, jobs=jobs or os.cpu_count() or 1, bar=no_bar)
-        if published is not None:
-            found.against = compare_targets(self, published, Request(), advance=no_progress)
-        return found
 
     def _of_folder(self, entries: list[SourceEntry], *, advance: Advance, checked: bool) -> Iterator[Batch]:
         manifest, check = self.require_manifest(), RecordCheck()

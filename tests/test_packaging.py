@@ -176,7 +176,7 @@ def test_uninstalling_the_stranger_deletes_nothing_of_ours(beside_a_stranger: tu
 
     assert not (environment.site / "trainer").exists()
     assert "finetune" in environment.run("train --help", where)
-    environment.run("python -c 'import mix665k.trainer.run.rank, mix665k.builders, mix665k.schemas.hub'", where)
+    environment.run("python -c 'import mix665k.trainer.run.rank_main, mix665k.builders, mix665k.schemas.hub'", where)
 
 
 @pytest.mark.slow
@@ -184,11 +184,11 @@ def test_a_type_checker_sees_the_types_of_the_installed_wheel(beside_a_stranger:
     environment, _ = beside_a_stranger
     user = environment.site.parents[3] / "user.py"
     user.write_text(
-        "from mix665k import Mixture, Mixtur, build\n"
+        "from mix665k import Mixture, Mixtur, build, inspect, verify\n"
         'reveal_type(build("tiny", raw="raw", out="out"))\n'
-        'reveal_type(Mixture.open("out").inspect().total.pairs)\n'
+        'reveal_type(inspect(Mixture.open("out")).total.pairs)\n'
         'reveal_type([record.image for record in Mixture.open("out").records()])\n'
-        'reveal_type(Mixture.open("out").verify().ok)\n'
+        'reveal_type(verify(Mixture.open("out")).ok)\n'
     )
     command = [
         sys.executable,

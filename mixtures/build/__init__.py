@@ -2,5 +2,5 @@
 
 `plan` resolves a recipe and checks all that it needs; `run` builds its sources, one process each, and writes the
 manifest last; `source` takes one source from its raw files to its shards. `reuse_key` decides whether a source built
-before is kept, `selection` which sources are left out. `api` is the Python function, `display` what a terminal shows.
+before is kept, `selection` which sources are left out; `display` is what a terminal shows.
 """

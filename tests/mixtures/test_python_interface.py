@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 import mix665k
-from mix665k import Block, Mixture, Recipe, UserError, build
+from mix665k import Block, Mixture, Recipe, UserError, build, inspect, verify
 from mix665k.schemas.manifest import load_manifest
 from tests.loopback_hub import Hub
 from tests.mixtures.small import RECORDS, change_rows, run, written
@@ -84,7 +84,7 @@ def test_faults_of_a_json_file_are_raised_after_its_sound_records(tmp_path: Path
     assert [next(records).id, next(records).id] == ["$[0]", "$[2]"]
     with pytest.raises(UserError, match=r"1 records with faults, expected none; the first is \$\[1\] \(id 'x'\)"):
         next(records)
-    assert (len(mixture), mixture.inspect().faults) == (2, 1)
+    assert (len(mixture), inspect(mixture).faults) == (2, 1)
 
 
 def test_a_damaged_folder_is_one_line(copy: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_damaged_folder_is_one_line(copy: Path) -> None:
     mixture = Mixture.open(copy)
     with pytest.raises(UserError, match=r"row hash: .* as manifest\.json says; build the mixture again"):
         list(mixture.records())
-    assert not mixture.verify(jobs=1).ok
+    assert not verify(mixture, jobs=1).ok
 
 
 @pytest.mark.parametrize("path", ["none", "none.json"])
@@ -119,7 +119,7 @@ def test_a_mixture_on_the_hub_opens_at_a_branch_too(loopback: Hub, small: Path) 
     )
     mixture = Mixture.open("hf://datasets/me/mix")
     assert list(mixture.records()) == list(Mixture.open(small).records())
-    assert mixture.verify(jobs=1).ok
+    assert verify(mixture, jobs=1).ok
     assert Mixture.open("hf://datasets/me/mix@v1").sources == ["sharegpt", "mine"]
     downloads = loopback.asked("/resolve/")
     assert Mixture.open(Path("hf://datasets/me/mix/")).path == mixture.path
@@ -180,7 +180,7 @@ def test_a_recipe_is_built_by_name_by_path_and_as_an_object(made_up_raw: Path, t
     assert by_path.require_manifest().row_hash == by_object.require_manifest().row_hash
     by_name = build("tiny", raw=made_up_raw, out=tmp_path / "name", sources=["okvqa"])
     assert by_name.sources == ["okvqa"]
-    assert by_object.verify(raw=made_up_raw, jobs=1).ok
+    assert verify(by_object, raw=made_up_raw, jobs=1).ok
 
 
 def test_the_options_of_a_build_reach_it(made_up_raw: Path, tmp_path: Path) -> None:
@@ -207,17 +207,17 @@ def test_a_recipe_object_that_is_wrong_is_one_line(made_up_raw: Path, tmp_path: 
 
 
 def test_numbers_come_as_those_of_the_command(small: Path) -> None:
-    found = Mixture.open(small).inspect(sources=["gqa"], sample=1, tokenizer="tiny")
+    found = inspect(Mixture.open(small), sources=["gqa"], sample=1, tokenizer="tiny")
     shown = run("inspect", small, "--source", "gqa", "--sample", "1", "--tokenizer", "tiny", "--format", "json")
     assert json.loads(msgspec.json.encode(found)) == json.loads(shown.stdout)
 
 
 def test_a_verification_tells_raw_files_and_a_published_file(small: Path, tmp_path: Path) -> None:
     mixture = Mixture.open(small)
-    same = mixture.verify(raw=small.parent / "raw", against=written(tmp_path, ALL), sources=["gqa"], jobs=1)
+    same = verify(mixture, raw=small.parent / "raw", against=written(tmp_path, ALL), sources=["gqa"], jobs=1)
     assert same.ok
     assert {"sources rebuilt", "rows rebuilt"} <= {check.name for check in same.checks if check.outcome == "ok"}
-    other = mixture.verify(against=written(tmp_path, ALL[1:]), jobs=1)
+    other = verify(mixture, against=written(tmp_path, ALL[1:]), jobs=1)
     assert (other.ok, all(check.passed for check in other.checks)) == (False, True)
     assert other.against
     assert other.against.total.only_here == 1
@@ -225,7 +225,7 @@ def test_a_verification_tells_raw_files_and_a_published_file(small: Path, tmp_pa
 
 def test_a_json_file_cannot_be_verified(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a file, expected the folder of a mixture"):
-        Mixture.open(written(tmp_path, ALL)).verify()
+        verify(Mixture.open(written(tmp_path, ALL)))
 
 
 SCRIPT = """

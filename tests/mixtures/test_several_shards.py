@@ -6,6 +6,7 @@ from pathlib import Path
 import datasets
 import pytest
 
+from mix665k import inspect, verify
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
 from mix665k.mixtures.diff.compare import Request
@@ -77,7 +78,7 @@ def test_all_shards_are_reused(raw: Path, sharded: Mixture, tmp_path: Path) -> N
 
 def test_it_is_verified_against_its_raw_files_and_its_export(sharded: Mixture, raw: Path, tmp_path: Path) -> None:
     export(sharded, ExportRequest("llava", tmp_path / "llava.json"), advance=no_progress)
-    found = sharded.verify(raw=raw, against=tmp_path / "llava.json", jobs=2)
+    found = verify(sharded, raw=raw, against=tmp_path / "llava.json", jobs=2)
     assert found.ok, found.checks
     assert {"sources rebuilt", "rows rebuilt"} <= {check.name for check in found.checks if check.outcome == "ok"}
 
@@ -96,12 +97,12 @@ def test_shards_that_changed_places_are_found(raw: Path, tmp_path: Path) -> None
     first.rename(tmp_path / "first")
     second.rename(first)
     (tmp_path / "first").rename(second)
-    failed = {check.name for check in mixture.verify(jobs=1).checks if not check.passed}
+    failed = {check.name for check in verify(mixture, jobs=1).checks if not check.passed}
     assert "file hashes" in failed
 
 
 def test_inspection_counts_every_shard(sharded: Mixture, whole: list[Record]) -> None:
-    found = sharded.inspect(sample=NUM_RECORDS)
+    found = inspect(sharded, sample=NUM_RECORDS)
     assert (found.sources[0].records, found.total.records) == (NUM_RECORDS, len(whole))
     mine = {sampled.record["id"] for sampled in found.sample if sampled.source == "mine"}
     assert mine == {record.id for record in whole if record.source == "mine"}

@@ -7,6 +7,7 @@ from typing import Any
 import datasets
 import pytest
 
+from mix665k import inspect
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
 from mix665k.mixtures.export.export import ExportRequest, export
@@ -72,7 +73,7 @@ def test_a_mixture_survives_the_way_out_and_in(tiny_mixture: Path, tmp_path: Pat
 def test_an_exported_file_is_measured_like_its_mixture(tiny_mixture: Path, tmp_path: Path) -> None:
     out = tmp_path / "mix.json"
     export(Mixture.open(tiny_mixture), ExportRequest("llava", out), advance=lambda share: None)
-    mixture, file = (Mixture.open(path).inspect() for path in (tiny_mixture, out))
+    mixture, file = (inspect(Mixture.open(path)) for path in (tiny_mixture, out))
     assert file.faults == 0
     assert (file.total.pairs_per_record, file.image_names) == (mixture.total.pairs_per_record, mixture.image_names)
     told = {one.name: one for one in file.sources}

@@ -1,0 +1,146 @@
+"""The verbs of the public Python interface, docs/python.md: the commands of the same names as functions.
+
+They stand above all that they call, so that `Mixture`, which everything imports, imports nothing of it.
+"""
+
+import os
+from collections.abc import Collection
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.mixtures.build.display import build_progress
+from mix665k.mixtures.build.plan import Options, make_plan
+from mix665k.mixtures.build.run import build as build_plan
+from mix665k.mixtures.diff.compare import Request as Comparing
+from mix665k.mixtures.diff.targets import compare_targets
+from mix665k.mixtures.inspect.findings import Inspection
+from mix665k.mixtures.inspect.run import Request as Inspecting
+from mix665k.mixtures.inspect.run import inspect as inspect_mixture
+from mix665k.mixtures.mixture import Mixture
+from mix665k.mixtures.parallel import Done
+from mix665k.mixtures.progress import no_bar, no_progress
+from mix665k.mixtures.verify.raw import RawRequest, verify_all
+from mix665k.mixtures.verify.verification import Verification
+from mix665k.schemas.recipe import Recipe
+
+_Path = str | os.PathLike[str]
+
+
+class _Unwatched:
+    """Watches a build and shows nothing."""
+
+    def moved(self, label: str, num_bytes: int, records: int) -> None:
+        """See `parallel.Listener`."""
+
+    def finished(self, done: Done) -> None:
+        """See `parallel.Listener`."""
+
+
+def build(
+    recipe: _Path | Recipe,
+    *,
+    raw: _Path,
+    out: _Path,
+    sources: Collection[str] = (),
+    exclude_sources: Collection[str] = (),
+    commercial_only: bool = False,
+    limit: int | None = None,
+    tokenizer: str | None = None,
+    ids_from: _Path | None = None,
+    images: _Path | None = None,
+    on_missing_image: Literal["fail", "drop"] = "fail",
+    on_bad_record: Literal["fail", "drop"] = "fail",
+    jobs: int | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Mixture:
+    """Build the mixture of a recipe from the raw files below `raw` into the folder `out`.
+
+    `recipe` is the path of a YAML file, the name of a shipped recipe, or a `Recipe`. The options are those of
+    `mix build`: only some `sources`, or all but `exclude_sources` and those whose licence does not clearly allow
+    commercial use (`commercial_only`); the first `limit` conversations of each; another `tokenizer`; ids of a file in
+    LLaVA's form in place of draws (`ids_from`); a folder of `images` in which every image must be there. Sources
+    that are built already are kept. `jobs` processes are used, as many as there are processors by default; with
+    `progress` bars are drawn on stderr. It can be called from a notebook, and from a script without a `__main__` guard.
+
+    Raises:
+        UserError: for whatever the user can fix, in one line; `out` then holds no manifest.
+    """
+    options = Options(
+        raw=Path(raw),
+        out=Path(out),
+        sources=tuple(sources),
+        limit=limit,
+        tokenizer=tokenizer,
+        ids_from=None if ids_from is None else Path(ids_from),
+        images=None if images is None else Path(images),
+        on_missing_image=on_missing_image,
+        on_bad_record=on_bad_record,
+        exclude_source=tuple(exclude_sources),
+        commercial_only=commercial_only,
+    )
+    plan = make_plan(recipe, options)
+    shown = build_progress(plan, console=Console(stderr=True)) if progress else nullcontext(_Unwatched())
+    with shown as listener:
+        build_plan(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, listener=listener)
+    return Mixture.open(out)
+
+
+def inspect(
+    mixture: Mixture, *, sources: Collection[str] = (), sample: int = 0, tokenizer: str | None = None
+) -> Inspection:
+    """Check every record and measure it: what `mix inspect` shows, as an object.
+
+    `sample` records of each source come along, always the same ones; with a `tokenizer` (a Hub name or a folder)
+    tokens are counted too. Records of a JSON file that have faults are counted in `faults`.
+
+    Raises:
+        MixtureError: when the mixture is damaged or has no such source.
+        RawDataError: when a JSON file is no list.
+        TokenizerError: when the tokenizer cannot be loaded.
+    """
+    request = Inspecting(sources=tuple(sources), sample=sample, tokenizer=tokenizer)
+    return inspect_mixture(mixture, request, advance=no_progress)
+
+
+def verify(
+    mixture: Mixture,
+    *,
+    raw: _Path | None = None,
+    against: _Path | None = None,
+    sources: Collection[str] = (),
+    sample: int = 100,
+    tokenizer: str | None = None,
+    ids_from: _Path | None = None,
+    jobs: int | None = None,
+) -> Verification:
+    """Check a mixture's folder by itself, against its raw files, against a published file: what `mix verify` shows.
+
+    With the folder `raw`, `sources` (or all) are built again and compared, `sample` records of each field by field;
+    `tokenizer` and `ids_from` say where the recipe's are now. `against` is a file in LLaVA's own form. `jobs`
+    processes are used, as many as there are processors by default. Whatever is wrong is in the object returned: its
+    `ok` says whether everything is right.
+
+    Raises:
+        MixtureError: for a JSON file, or a source that the mixture does not have.
+        RawDataError: when there is no raw folder, or `against` is no JSON list.
+    """
+    mixture.require_manifest()
+    published = None if against is None else Mixture.open(against)
+    request = None
+    if raw is not None:
+        request = RawRequest(
+            raw=Path(raw),
+            sample=sample,
+            sources=tuple(sources),
+            tokenizer=tokenizer,
+            ids_from=None if ids_from is None else Path(ids_from),
+        )
+    found = verify_all(mixture.path, request, jobs=jobs or os.cpu_count() or 1, bar=no_bar)
+    if published is not None:
+        found.against = compare_targets(mixture, published, Comparing(), advance=no_progress)
+    return found
