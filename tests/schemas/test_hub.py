@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mix665k.schemas.errors import HubError
-from mix665k.schemas.hub import File, Owned, Target, push, require_access
+from mix665k.schemas.hub import File, Owned, Target, download, push, require_access
 from tests.loopback_hub import TOKEN, Hub
 
 OWNED = Owned(("data/*.parquet",), marker="manifest.json")
@@ -118,3 +118,84 @@ def test_temporary_files_are_removed_after_their_upload(loopback: Hub, tmp_path:
     push([*files, File("manifest.json", b"{}")], TARGET, message="Publish", owned=OWNED)
     assert [path.name for path in tmp_path.glob("*.parquet")] == ["kept.parquet"]
     assert loopback.files("datasets/me/mix")["data/passing.parquet"] == b"passing"
+
+
+def test_files_of_its_own_that_are_not_published_again_are_removed_and_others_stay(loopback: Hub) -> None:
+    push([*FILES, File("notes.txt", b"mine")], TARGET, message="Publish", owned=OWNED)
+    push([File("data/b.parquet", b"PAR1"), *FILES[1:]], TARGET, message="Publish", owned=OWNED)
+
+    assert {"data/b.parquet", "manifest.json", "notes.txt", "README.md"} <= set(loopback.files("datasets/me/mix"))
+    assert "data/a.parquet" not in loopback.files("datasets/me/mix")
+
+
+def test_a_repository_that_somebody_filled_by_hand_is_left_alone(loopback: Hub) -> None:
+    push([File("data/a.parquet", b"theirs")], TARGET, message="By hand", owned=Owned(()))
+
+    assert refusal() == (
+        "me/mix: holds data/a.parquet and no manifest.json, so it was not published from here; "
+        "name another repository or --revision"
+    )
+    assert loopback.files("datasets/me/mix")["data/a.parquet"] == b"theirs"
+
+
+def test_the_same_again_makes_no_commit(loopback: Hub) -> None:
+    first = push(FILES, TARGET, message="Publish", owned=OWNED)
+    again = push(FILES, TARGET, message="Publish", owned=OWNED)
+
+    assert (first.changed, again.changed) == (True, False)
+    assert (again.commit, again.url) == (first.commit, first.url)
+
+
+@pytest.mark.parametrize(
+    ("target", "end"),
+    [
+        (TARGET, "/datasets/me/mix"),
+        (Target("me/mix", "model"), "/me/mix"),
+        (TARGET._replace(revision="v1"), "/datasets/me/mix/tree/v1"),
+    ],
+)
+def test_what_was_published_has_an_address(loopback: Hub, target: Target, end: str) -> None:
+    done = push([File("README.md", b"# Card\n")], target, message="Publish", owned=Owned(()))
+
+    assert done.url.endswith(end)
+    assert done.changed
+
+
+@pytest.mark.parametrize(
+    ("path", "taken"),
+    [("data/a.parquet", True), ("data/deep/a.parquet", True), ("a.parquet", False), ("data/a.parquet.txt", False)],
+)
+def test_what_is_owned_is_told_by_its_path(path: str, taken: bool) -> None:
+    assert OWNED.takes(path) is taken
+
+
+def _download(dataset: str = "me/mix", file: str | None = "README.md", revision: str | None = None) -> Path:
+    return download(f"hf://datasets/{dataset}", dataset=dataset, revision=revision, file=file, patterns=["data/*"])
+
+
+def test_one_file_or_all_that_match_are_downloaded(loopback: Hub) -> None:
+    push(FILES, TARGET, message="Publish", owned=OWNED)
+
+    folder = _download(file=None)
+    assert [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()] == ["data/a.parquet"]
+    assert _download().read_bytes() == b"# Card\n"
+
+
+def test_what_is_not_on_the_hub_is_one_line(loopback: Hub) -> None:
+    push(FILES, TARGET, message="Publish", owned=OWNED)
+
+    with pytest.raises(HubError, match=r"^hf://datasets/me/none: no such data set, or a private one") as caught:
+        _download("me/none")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(HubError, match=r"^hf://datasets/me/mix: cannot be downloaded: ") as caught:
+        _download(file="none.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hub_that_cannot_be_reached_for_a_download_is_one_line(
+    loopback: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+    with pytest.raises(HubError, match=r"^hf://datasets/me/mix: .*cannot be (reached|downloaded)"):
+        _download()

@@ -84,3 +84,24 @@ def test_spans_cover_lead_answer_and_end(name: str, pairs: list[tuple[str, str]]
     learned = [text[span.start : span.stop] for span in answers]
     assert learned == [f"{template.lead}{answer}{template.end}" if answer else "" for _, answer in pairs]
     assert all(a.stop <= b.start for a, b in pairwise(answers))
+
+
+@pytest.mark.parametrize("question", ["<image>\nWho?", "Who?\n<image>", " Who? <image>", "<image>Who?"])
+@pytest.mark.parametrize(
+    ("name", "placed"), [("v1", "<image>\nWho?"), ("v1_mmtag", "<Image><image></Image>\nWho?"), ("plain", "<image>")]
+)
+def test_the_image_of_a_question_comes_first_wherever_the_mixture_has_it(name: str, placed: str, question: str) -> None:
+    template = TEMPLATES[name]
+
+    text, [answer] = render(template, [(question, "Odo.")])
+
+    assert text == f"{template.start}{placed}{template.reply}{template.lead}Odo.{template.end}"
+    assert text[answer.start : answer.stop] == f"{template.lead}Odo.{template.end}"
+
+
+def test_nothing_but_an_image_is_asked_without_a_line_of_its_own() -> None:
+    assert render(TEMPLATES["v1"], [("<image>", "rye")]).text == f"{V1} USER: <image> ASSISTANT: rye</s>"
+
+
+def test_a_text_without_image_is_rendered_with_its_white_space() -> None:
+    assert render(TEMPLATES["v1"], [(" a \n", " b\n")]).text == f"{V1} USER:  a \n ASSISTANT:  b\n</s>"
