@@ -11,7 +11,7 @@ from mix665k.schemas.errors import UserError, did_you_mean, os_reason
         (FileNotFoundError(2, "No such file or directory", "/a/b"), "no such file or directory"),
         (OSError(28, "No space left on device"), "no space left on device"),
         (OSError("Unable to\n  open FILE"), "unable to open file"),
-        (OSError(), ""),
+        (OSError(), "oserror"),
     ],
 )
 def test_the_reason_of_the_system_is_in_lower_case_without_the_file(error: OSError, reason: str) -> None:
