@@ -20,7 +20,7 @@ from rich.text import Text
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.registry import SOURCES
-from mix665k.mixtures.build.recipes import find_recipe, load_recipe
+from mix665k.mixtures.storage.recipes import find_recipe, load_recipe
 from mix665k.schemas.errors import RawDataError
 from mix665k.schemas.tokenizer import local_tokenizer_folder
 

@@ -9,7 +9,7 @@ import typer
 
 def recipe_names(incomplete: str) -> list[str]:
     """Shipped recipes that begin so, for the shell's completion."""
-    from mix665k.mixtures.build.recipes import shipped
+    from mix665k.mixtures.storage.recipes import shipped
 
     return [name for name in shipped() if name.startswith(incomplete)]
 

@@ -9,6 +9,9 @@ from rich.text import Text
 
 from mix665k.schemas.manifest import LeftOut
 
+ALL = "all"
+"""What reports call the sum of all sources."""
+
 T = TypeVar("T")
 
 

@@ -28,7 +28,7 @@ from docs.generator.stages import SHIPPED, field_meanings, fields
 from docs.generator.tables import readable_json
 from mix665k.builders.bind import parameters
 from mix665k.builders.registry import SOURCES, STEPS
-from mix665k.mixtures.build.recipes import shipped
+from mix665k.mixtures.storage.recipes import shipped
 from mix665k.schemas import errors
 from mix665k.schemas.conversation import Record
 from mix665k.schemas.manifest import Manifest

@@ -15,7 +15,7 @@ from mkdocs.utils.meta import get_data
 import mix665k.builders  # noqa: F401, registers the sources
 from docs.generator.recordings import execute
 from mix665k.builders.registry import SOURCES, RawFile
-from mix665k.mixtures.build.recipes import FOLDER
+from mix665k.mixtures.storage.recipes import FOLDER
 from mix665k.schemas.recipe import Block
 
 PAGES = Path(__file__).parent.parent / "sources"

@@ -10,8 +10,8 @@ import yaml
 
 from mix665k.builders.bind import BoundSource, BoundStep, bind
 from mix665k.builders.raw import OnBadRecord
-from mix665k.mixtures.build.recipes import find_recipe, load_recipe
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
+from mix665k.mixtures.storage.recipes import find_recipe, load_recipe
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
 from mix665k.schemas.manifest import CONTAMINATION, ROWS_PER_SHARD, SourceEntry
 from mix665k.schemas.recipe import Recipe

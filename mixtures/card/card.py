@@ -8,10 +8,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from mix665k.builders.licences import LLAVA_1_5, Paper
 from mix665k.builders.registry import About
-from mix665k.mixtures.build.recipes import load_recipe
 from mix665k.mixtures.card.front_matter import Place, Size, about_of, front_matter, has_images
 from mix665k.mixtures.card.limits import limits, partial
 from mix665k.mixtures.card.sizes import source_size
+from mix665k.mixtures.storage.recipes import load_recipe
 from mix665k.schemas.files import write_whole
 from mix665k.schemas.hub import MAIN
 from mix665k.schemas.manifest import MANIFEST, InputFile, Manifest, SourceEntry, left_out

@@ -7,10 +7,17 @@ import pyarrow as pa
 
 from mix665k.builders.licences import Licence
 from mix665k.builders.registry import SOURCES, About, ImageFolder
-from mix665k.mixtures.publish.published import IMAGES
 from mix665k.mixtures.storage.parquet import SCHEMA
 from mix665k.schemas.hub import MAIN
 from mix665k.schemas.manifest import Manifest, SourceEntry
+
+RECIPE = "recipe.yaml"
+LICENCES = "LICENSE.md"
+CROISSANT = "croissant.json"
+IMAGES = "images"
+"""Folder of the records with their images."""
+BESIDE = {RECIPE, LICENCES, CROISSANT, IMAGES}
+"""What a published repository holds beside the mixture itself."""
 
 ALL = "all"
 """The config of every record."""

@@ -10,7 +10,8 @@ import polars as pl
 from mix665k.mixtures.diff.comparison import OUTCOMES, Lengths, Outcome, Prompts, SourceComparison, percent
 from mix665k.mixtures.diff.differences import FIELDS, ORDER
 from mix665k.mixtures.diff.examples import Found
-from mix665k.mixtures.inspect.measure import ALL, spread_of
+from mix665k.mixtures.inspect.measure import spread_of
+from mix665k.mixtures.terminal import ALL
 
 SEPARATOR = ", "
 

@@ -8,11 +8,11 @@ from mix665k.mixtures.diff.manifest_changes import manifest_changes
 from mix665k.mixtures.diff.prompts import known_prompts
 from mix665k.mixtures.diff.sides import read_side
 from mix665k.mixtures.diff.telling import UNDECIDED_SOURCES
-from mix665k.mixtures.inspect.measure import ALL
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.storage.published_counts import RECORDS
+from mix665k.mixtures.terminal import ALL
 from mix665k.schemas.errors import MixtureError, did_you_mean
 from mix665k.schemas.manifest import Manifest
 

@@ -15,7 +15,7 @@ from mix665k.mixtures.images.findings import (
     SourceImages,
 )
 from mix665k.mixtures.images.naming import Named
-from mix665k.mixtures.inspect.measure import ALL
+from mix665k.mixtures.terminal import ALL
 
 _KNOWN = "known missing"
 

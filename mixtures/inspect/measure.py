@@ -10,9 +10,9 @@ import pyarrow as pa
 from mix665k.mixtures.inspect.findings import MAX_TOKENS, Answers, Histograms, Numbers, Spread, Tokens
 from mix665k.mixtures.storage.prompt_kinds import prompt_form
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, Audit, audit_source, has_all
+from mix665k.mixtures.terminal import ALL
 from mix665k.schemas.tokens import TokenCounter
 
-ALL = "all"
 _TOKEN_BATCH = 512
 TOKENS_PER_BIN = 32
 """2,048 ends a bin, so that those beyond it hold exactly what is cut."""

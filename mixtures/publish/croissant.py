@@ -7,8 +7,7 @@ import msgspec
 import pyarrow as pa
 
 from mix665k.builders.licences import LLAVA_1_5
-from mix665k.mixtures.card.front_matter import PICTURED, PICTURED_SCHEMA, Place, about_of
-from mix665k.mixtures.publish.published import IMAGES
+from mix665k.mixtures.card.front_matter import IMAGES, PICTURED, PICTURED_SCHEMA, Place, about_of
 from mix665k.mixtures.storage.parquet import SCHEMA
 from mix665k.schemas.hub import MAIN
 from mix665k.schemas.manifest import Manifest

@@ -2,13 +2,6 @@
 
 import msgspec
 
-RECIPE = "recipe.yaml"
-LICENCES = "LICENSE.md"
-CROISSANT = "croissant.json"
-IMAGES = "images"
-"""Folder of the records with their images."""
-BESIDE = {RECIPE, LICENCES, CROISSANT, IMAGES}
-
 
 class LeftOutSource(msgspec.Struct):
     """A source of the mixture that was not published, and why."""

@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from mix665k.mixtures.card.front_matter import IMAGE
+from mix665k.mixtures.card.front_matter import IMAGE, IMAGES
 from mix665k.mixtures.images.similar_names import is_inside
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.publish.published import IMAGES
 from mix665k.mixtures.storage.parquet import DICTIONARIES, SCHEMA, shard_name
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.manifest import SourceEntry

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from mix665k.mixtures.card.card import CARD
+from mix665k.mixtures.card.front_matter import BESIDE
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.parallel import Task, gather
 from mix665k.mixtures.progress import Advance
-from mix665k.mixtures.publish.published import BESIDE
 from mix665k.mixtures.storage.integrity import repeated, stray_shards, sum_faults
 from mix665k.mixtures.verify.counts import Count, check_funnel, check_paper, check_recipe
 from mix665k.mixtures.verify.rebuild import PRELOAD

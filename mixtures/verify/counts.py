@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mix665k.mixtures.build.plan import is_held
-from mix665k.mixtures.build.recipes import load_recipe
 from mix665k.mixtures.storage.integrity import funnel_faults, unequal
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, Audit, audit_source, has_all
+from mix665k.mixtures.storage.recipes import load_recipe
 from mix665k.mixtures.verify.verification import Check, checked
 from mix665k.schemas.errors import RecipeError
 from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry

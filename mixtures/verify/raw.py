@@ -11,10 +11,10 @@ import msgspec
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.bind import BoundSource, bind
 from mix665k.mixtures.build.plan import Options, overridden, params_of
-from mix665k.mixtures.build.recipes import load_recipe
 from mix665k.mixtures.build.reuse_key import TOKENIZER, key_by_this_code
 from mix665k.mixtures.parallel import Task, gather
 from mix665k.mixtures.progress import Advance, Bar
+from mix665k.mixtures.storage.recipes import load_recipe
 from mix665k.mixtures.verify.alone import Examined, examine
 from mix665k.mixtures.verify.fields import ABSENT, differences
 from mix665k.mixtures.verify.rebuild import PRELOAD, RebuildRequest, Rebuilt, rebuild_source

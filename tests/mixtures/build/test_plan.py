@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mix665k.mixtures.build.plan import Options, make_plan
-from mix665k.mixtures.build.recipes import load_recipe, shipped
+from mix665k.mixtures.storage.recipes import load_recipe, shipped
 from mix665k.schemas.errors import RawDataError, RecipeError, TokenizerError
 from tests.mixtures.build.test_build import written
 
