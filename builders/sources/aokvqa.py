@@ -5,12 +5,12 @@ from typing import Annotated
 
 import msgspec
 
+from mix665k.builders.answers import Order, ask, letter_of, rotated
 from mix665k.builders.coco import TRAIN2017, coco_id
 from mix665k.builders.evaluation import AskedQuestion, EvaluationLayout, asked_question
 from mix665k.builders.funnel import Regrouped
 from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper
-from mix665k.builders.options import Order, ask, letter_of, rotated
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, Lead, RawFile, by_origin, source

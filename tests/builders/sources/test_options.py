@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mix665k.builders.options import ask, letter_of, rotated
+from mix665k.builders.answers import ask, letter_of, rotated
 from tests.builders.building import build
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
