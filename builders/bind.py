@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 import msgspec
 
-from mix665k.builders.funnel import Tally
+from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.registry import SOURCES, STEPS, Source, Step
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RecipeError, did_you_mean
@@ -27,7 +27,7 @@ class Steps:
     In YAML the parameter is a list of steps.
     """
 
-    def __init__(self, steps: list["BoundStep"], outer: Tally) -> None:
+    def __init__(self, steps: list["BoundStep"], outer: StepFunnel) -> None:
         self._steps = steps
         self._outer = outer
 
@@ -45,10 +45,10 @@ class BoundStep(NamedTuple):
     params: dict[str, Any]
     inner: dict[str, list["BoundStep"]]
 
-    def run(self, conversations: Iterable[Conversation], tally: Tally) -> Iterator[Conversation]:
+    def run(self, conversations: Iterable[Conversation], funnel: StepFunnel) -> Iterator[Conversation]:
         """The conversations through this step, its changes counted."""
-        inner = {name: Steps(steps, tally) for name, steps in self.inner.items()}
-        return self.step.function(conversations, tally, **self.params, **inner)
+        inner = {name: Steps(steps, funnel) for name, steps in self.inner.items()}
+        return self.step.function(conversations, funnel, **self.params, **inner)
 
 
 class BoundSource(NamedTuple):
@@ -138,7 +138,7 @@ def _bind_step(context: _Context, entry: StepEntry) -> BoundStep:
     inner = {key: [_bind_step(context.inside(key), e) for e in entries] for key, entries in nested.items()}
     bound = BoundStep(STEPS[name], params, inner)
     try:
-        list(bound.run(iter(()), Tally(name)))
+        list(bound.run(iter(()), StepFunnel(name)))
     except RecipeError as error:
         raise RecipeError(f"{context.where}: {error}") from None
     return bound

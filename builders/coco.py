@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import Download, ImageFolder, Lead, by_origin
+from mix665k.builders.registry import Download, ImageFolder, Lookup, by_origin
 from mix665k.schemas.conversation import Conversation, Pair
 
 TRAIN2017 = ImageFolder(  # the hash as huggingface.co/datasets/pcuenq/coco-2017-mirror shows it
@@ -22,8 +22,8 @@ TRAIN2017 = ImageFolder(  # the hash as huggingface.co/datasets/pcuenq/coco-2017
 )
 """The pictures of train2014 are all in here, under the names that the mixture uses."""
 
-ANNOTATED = (Lead(role="questions", key=by_origin), Lead(role="annotations", key=by_origin))
-"""The trail of `annotated_questions`: an origin is a `question_id`."""
+ANNOTATED_LOOKUPS = (Lookup(role="questions", key=by_origin), Lookup(role="annotations", key=by_origin))
+"""The lookups of `annotated_questions`: an origin is a `question_id`."""
 
 
 class Question(msgspec.Struct, gc=False):

@@ -32,7 +32,7 @@ class Regrouped(NamedTuple):
     pairs: int = 0
 
 
-class Tally:
+class StepFunnel:
     """The count of one source or step, in conversations and in pairs."""
 
     def __init__(self, step: str) -> None:
@@ -122,9 +122,9 @@ class Tally:
         )
         self.drop(reason, kind="chosen", conversations=conversations, pairs=pairs)
 
-    def inner(self, step: str) -> "Tally":
-        """The tally of a step that runs inside this one: its changes and examples count here, under its name."""
-        inner = Tally(step)
+    def inner(self, step: str) -> "StepFunnel":
+        """The funnel of a step that runs inside this one: its changes and examples count here, under its name."""
+        inner = StepFunnel(step)
         inner._prefix = f"{self._prefix}{step}: "
         inner._changes, inner._kinds = self._changes, self._kinds
         inner._examples, inner._noted = self._examples, self._noted

@@ -7,7 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import Download, Entry, Lead, RawFile, by_name, number_of
+from mix665k.builders.registry import DecodedRecord, Download, Lookup, RawFile, by_numbered_origin, number_of
 from mix665k.schemas.conversation import Conversation, Pair
 
 Kind = Literal["mixture", "llava_json"]
@@ -42,19 +42,23 @@ def llava_file(path: str, *, hub: str | None = None, num_bytes: int | None = Non
     )
 
 
-def llava_trail(*, several: bool) -> tuple[Lead, ...]:
-    """The trail of `llava_conversations`."""
-    return (Lead(role="records", key=by_name, called=partial(_counted, several=several), id="id", items=_place),)
+def llava_lookups(*, several: bool) -> tuple[Lookup, ...]:
+    """The lookups of `llava_conversations`."""
+    return (
+        Lookup(
+            role="records", key=by_numbered_origin, names=partial(_counted, several=several), id_name="id", items=_place
+        ),
+    )
 
 
-def _counted(entries: Iterable[Entry], *, several: bool) -> Iterator[tuple[str, Entry]]:
+def _counted(entries: Iterable[DecodedRecord], *, several: bool) -> Iterator[tuple[str, DecodedRecord]]:
     times: dict[str, int] = {}
     for entry in entries:
         if _take_turns(entry.record):
             yield _count(entry.record, times, several=several), entry
 
 
-def _place(origin: str, record: LlavaRecord) -> dict[str, list[int]]:  # noqa: ARG001, see `Lead.items`
+def _place(origin: str, record: LlavaRecord) -> dict[str, list[int]]:  # noqa: ARG001, see `Lookup.items`
     return {"conversations": [2 * number_of(origin), 2 * number_of(origin) + 1]}
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mix665k.builders.raw import json_path, sound_entries
-from mix665k.builders.registry import Entry, Lead, Source
+from mix665k.builders.registry import DecodedRecord, Lookup, Source
 from mix665k.schemas.files import UNREADABLE
 
 
@@ -20,13 +20,13 @@ class Found(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Where one lead takes an origin: the id of the record in words, and the record where it was looked for and found.
+    """What one lookup gives for an origin: the record, if it was looked for and found, and the key it was looked up by.
 
-    `key` is None where an earlier record would have told it.
+    `id_name` is what the key is called in words. `key` is None where it depends on a record that was not found.
     """
 
-    lead: Lead
-    id: str
+    lookup: Lookup
+    id_name: str
     key: str | None
     found: Found | None
 
@@ -34,36 +34,36 @@ class Trace(NamedTuple):
 def follow(
     source: Source, paths: Mapping[str, Path], origins: Collection[str], *, progress: Callable[[int], None]
 ) -> dict[str, list[Trace]]:
-    """Where the source's trail takes each origin; every file of `paths` is read once, until all is found.
+    """Where the source's lookups take each origin; every file of `paths` is read once, until all is found.
 
     Raises:
         RawDataError: when a file is damaged.
     """
     traces: dict[str, list[Trace]] = {origin: [] for origin in origins}
     records: dict[str, dict[str, Any]] = {origin: {} for origin in origins}
-    for lead in source.trail:
-        file, path = source.about.file(lead.role), paths.get(lead.role)
-        keys = {o: lead.key(o.removeprefix(lead.prefix), records[o]) for o in traces if o.startswith(lead.prefix)}
-        entries: dict[str, Entry] = {}
+    for lookup in source.lookups:
+        file, path = source.about.file(lookup.role), paths.get(lookup.role)
+        keys = {o: lookup.key(o.removeprefix(lookup.prefix), records[o]) for o in traces if o.startswith(lookup.prefix)}
+        entries: dict[str, DecodedRecord] = {}
         if path is not None:
             all_entries = sound_entries(file, path, progress)
             entries = _first(
-                lead.called(all_entries) if lead.called else _by_id(all_entries), set(keys.values()) - {None}
+                lookup.names(all_entries) if lookup.names else _by_id(all_entries), set(keys.values()) - {None}
             )
         for origin, key in keys.items():
             entry = entries.get(key or "")
             found = None
             if entry is not None:
-                items = lead.items(origin.removeprefix(lead.prefix), entry.record) if lead.items else {}
+                items = lookup.items(origin.removeprefix(lookup.prefix), entry.record) if lookup.items else {}
                 found = Found(where=json_path(file, entry.place), record=_whole(entry), items=items)
-                records[origin][lead.role] = entry.record
-            traces[origin].append(Trace(lead=lead, id=lead.id or file.id_name, key=key, found=found))
+                records[origin][lookup.role] = entry.record
+            traces[origin].append(Trace(lookup=lookup, id_name=lookup.id_name or file.id_name, key=key, found=found))
     return traces
 
 
-def _first(named: Iterable[tuple[str, Entry]], wanted: set[str | None]) -> dict[str, Entry]:
+def _first(named: Iterable[tuple[str, DecodedRecord]], wanted: set[str | None]) -> dict[str, DecodedRecord]:
     """The first entry of each of these names; reading stops when all are found."""
-    found: dict[str, Entry] = {}
+    found: dict[str, DecodedRecord] = {}
     if wanted:
         for name, entry in named:
             if name in wanted:
@@ -73,11 +73,11 @@ def _first(named: Iterable[tuple[str, Entry]], wanted: set[str | None]) -> dict[
     return found
 
 
-def _by_id(entries: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
+def _by_id(entries: Iterable[DecodedRecord]) -> Iterator[tuple[str, DecodedRecord]]:
     return ((entry.id, entry) for entry in entries)
 
 
-def _whole(entry: Entry) -> Any:
+def _whole(entry: DecodedRecord) -> Any:
     """A record with all its fields; with the declared ones where another holds what is no JSON."""
     try:
         raw = entry.raw if isinstance(entry.raw, msgspec.Raw) else msgspec.json.encode(entry.raw)

@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import msgspec
 
-from mix665k.builders.funnel import Tally
-from mix665k.builders.registry import About, Entry, RawFile
+from mix665k.builders.funnel import StepFunnel
+from mix665k.builders.registry import About, DecodedRecord, RawFile
 from mix665k.schemas.errors import RawDataError
 from mix665k.schemas.files import UNREADABLE, fault, os_errors
 
@@ -45,7 +45,7 @@ class _PlainUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}")
 
 
-class Bad(NamedTuple):
+class BadRecord(NamedTuple):
     """A raw record that is not of its declared form."""
 
     where: str
@@ -55,7 +55,7 @@ class Bad(NamedTuple):
 class RawFiles:
     """The raw files of one source, opened and read record by record.
 
-    `tally` counts what is dropped; `on_bad_record="fail"` raises instead. `progress` hears the bytes read since its
+    `funnel` counts what is dropped; `on_bad_record="fail"` raises instead. `progress` hears the bytes read since its
     last call.
     """
 
@@ -64,11 +64,11 @@ class RawFiles:
         about: About,
         paths: Mapping[str, Path],
         *,
-        tally: Tally,
+        funnel: StepFunnel,
         on_bad_record: OnBadRecord,
         progress: Callable[[int], None],
     ) -> None:
-        self._tally = tally
+        self._funnel = funnel
         self.paths = paths
         self._about = about
         self._drops = on_bad_record == "drop"
@@ -88,7 +88,7 @@ class RawFiles:
     def index(self, role: str) -> dict[str, Any]:
         """The records of a file that others are joined with, by the text of their id.
 
-        Bad records are noted; they show in the funnel where the join misses them.
+        BadRecord records are noted; they show in the funnel where the join misses them.
 
         Raises:
             RawDataError: for a bad record, unless those are dropped.
@@ -102,11 +102,11 @@ class RawFiles:
             RawDataError: unless bad records are dropped.
         """
         reason = self._refuse(role, identifier, why)
-        self._tally.drop(reason, pairs=pairs)
+        self._funnel.drop(reason, pairs=pairs)
 
     def note(self, reason: str, identifier: str) -> None:
         """Count something that changes no number, with the id as an example."""
-        self._tally.note(reason, identifier)
+        self._funnel.note(reason, identifier)
 
     def _refuse(self, role: str, identifier: str, why: str) -> str:
         if not self._drops:
@@ -114,7 +114,7 @@ class RawFiles:
                 f"{self.paths[role]}: {why} (id {identifier!r}); mend the file or pass --on-bad-record drop"
             )
         reason = f"bad record in {role}"
-        self._tally.note(reason, f"{identifier}: {why}")
+        self._funnel.note(reason, f"{identifier}: {why}")
         return reason
 
     def _sound(self, role: str, *, entering: bool) -> Iterator[tuple[str, Any]]:
@@ -123,7 +123,7 @@ class RawFiles:
         num_pairs, id_name = file.pairs, file.id_name
         seen: set[str] = set()
         for place, identifier, found in read(file, path, self._progress):
-            if isinstance(found, Bad):
+            if isinstance(found, BadRecord):
                 why = f"{found.where}: {found.why}"
             elif id_name and identifier in seen:
                 why = f"{json_path(file, place)}: this {id_name} occurs twice, expected once"
@@ -131,18 +131,18 @@ class RawFiles:
                 if id_name:
                     seen.add(identifier)
                 if entering:
-                    self._tally.enter(pairs=num_pairs(found) if num_pairs else 1)
+                    self._funnel.enter(pairs=num_pairs(found) if num_pairs else 1)
                 yield identifier, found
                 continue
             if entering:
-                self._tally.enter()
+                self._funnel.enter()
                 self.reject(role, identifier, why)
             else:
                 self._refuse(role, identifier, why)
 
 
 def read(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, str, Any]]:
-    """(key or index, id, record or Bad) for each record of a file; records without an id are called by their path.
+    """(key or index, id, record or BadRecord) for each record of a file; without an id a record goes by its path.
 
     Raises:
         RawDataError: when the file is missing, damaged or holds something else.
@@ -150,15 +150,15 @@ def read(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator
     return ((place, identifier, found) for place, identifier, found, _ in _decoded(file, path, progress))
 
 
-def sound_entries(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[Entry]:
+def sound_entries(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[DecodedRecord]:
     """The records of a file that are of its form, with what the file holds of each.
 
     Raises:
         RawDataError: when the file is missing, damaged or holds something else.
     """
     for entry in _decoded(file, path, progress):
-        if not isinstance(entry[2], Bad):
-            yield Entry(*entry)
+        if not isinstance(entry[2], BadRecord):
+            yield DecodedRecord(*entry)
 
 
 def _decoded(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, str, Any, Any]]:
@@ -175,7 +175,12 @@ def _decoded(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iter
             record: Any = decode(raw)
         except UNREADABLE as error:
             at, why = fault(error)
-            yield place, _identify(file, place, raw), Bad(f"{json_path(file, place)}{at.removeprefix('$')}", why), raw
+            yield (
+                place,
+                _identify(file, place, raw),
+                BadRecord(f"{json_path(file, place)}{at.removeprefix('$')}", why),
+                raw,
+            )
             continue
         if isinstance(place, str):
             yield place, place, record, raw

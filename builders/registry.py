@@ -197,8 +197,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
         return roles[role]
 
 
-class Entry(NamedTuple):
-    """A record of a raw file: where it stands, what its id is, in its form and as the file has it."""
+class DecodedRecord(NamedTuple):
+    """A record of a raw file: its index or key, its id, the record in its form and as it is in the file."""
 
     place: str | int
     id: str
@@ -206,37 +206,37 @@ class Entry(NamedTuple):
     raw: Any
 
 
-class Lead(msgspec.Struct, frozen=True, kw_only=True):
+class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     """How the origin of a pair leads to a record of a raw file.
 
-    `key` gives what that record is called, from the origin and the records found in the files before, by role; None
-    where one of those is missing. `called` tells of a file's entries what each is called, the first of a name counts;
-    by default it is the id. `id` is the name of such a key in words, by default the file's own. `items` gives places in
-    lists of the record, by field, that the pair was made of. Origins without the `prefix` do not lead to this file;
-    `key` and `items` see what is behind it. An `optional` record may be missing.
+    `key` gives the name of that record, from the origin and the records found in the files before, by role; None where
+    one of those is missing. `names` yields each record of the file under its name; the first of a name counts. By
+    default the name is the id. `id_name` is what the name is called in words, by default the file's `id`. `items`
+    gives the indices of what the pair was made of, by field of the record. Only origins that begin with `prefix` are
+    looked up; `key` and `items` get the rest of the origin. An `optional` record may be missing.
     """
 
     role: str
     key: Callable[[str, Mapping[str, Any]], str | None]
-    called: Callable[[Iterable[Entry]], Iterator[tuple[str, Entry]]] | None = None
-    id: str = ""
+    names: Callable[[Iterable[DecodedRecord]], Iterator[tuple[str, DecodedRecord]]] | None = None
+    id_name: str = ""
     items: Callable[[str, Any], dict[str, list[int]]] | None = None
     prefix: str = ""
     optional: bool = False
 
 
-def by_origin(origin: str, found: Mapping[str, Any]) -> str:  # noqa: ARG001, see `Lead.key`
+def by_origin(origin: str, found: Mapping[str, Any]) -> str:  # noqa: ARG001, see `Lookup.key`
     """The origin is the record's id."""
     return origin
 
 
-def by_name(origin: str, found: Mapping[str, Any]) -> str:  # noqa: ARG001, see `Lead.key`
+def by_numbered_origin(origin: str, found: Mapping[str, Any]) -> str:  # noqa: ARG001, see `Lookup.key`
     """The origin is the record's id, a slash and the number of the pair in it."""
     return origin.rpartition("/")[0]
 
 
 def number_of(origin: str) -> int:
-    """The number of a pair in its record, see `by_name`."""
+    """The number of a pair in its record, see `by_numbered_origin`."""
     return int(origin.rpartition("/")[2])
 
 
@@ -246,18 +246,18 @@ class ByField(msgspec.Struct, frozen=True):
     role: str
     field: str
 
-    def __call__(self, origin: str, found: Mapping[str, Any]) -> str | None:  # noqa: ARG002, see `Lead.key`
+    def __call__(self, origin: str, found: Mapping[str, Any]) -> str | None:  # noqa: ARG002, see `Lookup.key`
         """The id, None where that record is missing."""
         return str(getattr(found[self.role], self.field)) if self.role in found else None
 
 
 class Source(NamedTuple):
-    """Raw files in, conversations out; the `trail` leads from a pair's origin back to raw records, file by file."""
+    """Raw files in, conversations out; the `lookups` lead from a pair's origin back to raw records, file by file."""
 
     name: str
     function: SourceFunction
     about: About
-    trail: tuple[Lead, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
 
     def __reduce__(self) -> tuple[Callable[[str], "Source"], tuple[str]]:
         """Pickled by its name: what it declares may hold functions that have none."""
@@ -281,7 +281,7 @@ SOURCES: dict[str, Source] = {}
 STEPS: dict[str, Step] = {}
 
 
-def source(about: About, *, trail: tuple[Lead, ...] = ()) -> Callable[[SourceFunction], SourceFunction]:
+def source(about: About, *, lookups: tuple[Lookup, ...] = ()) -> Callable[[SourceFunction], SourceFunction]:
     """Register `function(raw, *, parameters)` as a source under its own name.
 
     Raises:
@@ -291,36 +291,36 @@ def source(about: About, *, trail: tuple[Lead, ...] = ()) -> Callable[[SourceFun
     def register(function: SourceFunction) -> SourceFunction:
         name: Any = function.__name__
         assert name not in SOURCES, name
-        if why := _fault(about, trail):
+        if why := _fault(about, lookups):
             raise ValueError(f"source {name}: {why}")
-        SOURCES[name] = Source(name, function, about, trail)
+        SOURCES[name] = Source(name, function, about, lookups)
         return function
 
     return register
 
 
-def _fault(about: About, trail: tuple[Lead, ...]) -> str | None:
+def _fault(about: About, lookups: tuple[Lookup, ...]) -> str | None:
     """What is wrong with a source's declarations, or None."""
     forms = {file.role: file.form for file in about.files}
     if len(forms) < len(about.files):
         return f"two raw files have one role, expected one each: {', '.join(file.role for file in about.files)}"
     found: set[str] = set()
-    for lead in trail:
-        if lead.role not in forms:
-            return f"trail: no raw file has the role {lead.role!r}{did_you_mean(lead.role, forms)}"
-        if isinstance(lead.key, ByField):
-            role, field = lead.key.role, lead.key.field
+    for lookup in lookups:
+        if lookup.role not in forms:
+            return f"lookups: no raw file has the role {lookup.role!r}{did_you_mean(lookup.role, forms)}"
+        if isinstance(lookup.key, ByField):
+            role, field = lookup.key.role, lookup.key.field
             if role not in found:
-                return f"trail: {lead.role!r} needs a record of {role!r}, which no lead before finds"
+                return f"lookups: {lookup.role!r} needs a record of {role!r}, which no lookup before finds"
             known = getattr(forms[role], "__struct_fields__", ())
             if field not in known:
-                return f"trail: {field!r} is not a field of {forms[role].__name__}{did_you_mean(field, known)}"
-        found.add(lead.role)
+                return f"lookups: {field!r} is not a field of {forms[role].__name__}{did_you_mean(field, known)}"
+        found.add(lookup.role)
     return None
 
 
 def step(*, short: str | None = None) -> Callable[[StepFunction], StepFunction]:
-    """Register `function(conversations, tally, *, parameters)` as a step under its own name."""
+    """Register `function(conversations, funnel, *, parameters)` as a step under its own name."""
 
     def register(function: StepFunction) -> StepFunction:
         name: Any = function.__name__

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import mix665k.builders  # noqa: F401, registers sources and steps
-from mix665k.builders.raw import Bad, read
+from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, RawFile, Source
 from mix665k.mixtures.terminal import printable
 from mix665k.schemas.errors import RawDataError, RecipeError, did_you_mean
@@ -43,7 +43,7 @@ def inspect_file(file: RawFile, path: Path) -> Finding | None:
     try:
         for _, identifier, found in read(file, path, lambda _: None):
             records += 1
-            if isinstance(found, Bad) and bad is None:
+            if isinstance(found, BadRecord) and bad is None:
                 bad = f"{found.where}: {found.why} (id {identifier!r})"
     except RawDataError as error:
         return Finding(str(error).removeprefix(f"{path}: "), usable=False)

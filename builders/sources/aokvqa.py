@@ -13,7 +13,7 @@ from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, Lead, RawFile, by_origin, source
+from mix665k.builders.registry import About, Download, Lookup, RawFile, by_origin, source
 from mix665k.schemas.conversation import Conversation, Pair
 
 
@@ -71,7 +71,7 @@ ABOUT = About(
 )
 
 
-@source(ABOUT, trail=(Lead(role="questions", key=by_origin),))
+@source(ABOUT, lookups=(Lookup(role="questions", key=by_origin),))
 def aokvqa(
     raw: RawFiles,
     *,

@@ -10,7 +10,7 @@ from mix665k.builders.image_collections import VG_IMAGES
 from mix665k.builders.licences import CC_BY, VISUAL_GENOME, Licence, Paper
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, ImageFolder, Lead, RawFile, by_origin, source
+from mix665k.builders.registry import About, Download, ImageFolder, Lookup, RawFile, by_origin, source
 from mix665k.builders.sentences import upper_first
 from mix665k.schemas.conversation import Conversation, Pair
 
@@ -87,7 +87,7 @@ ABOUT = About(
 )
 
 
-@source(ABOUT, trail=(Lead(role="questions", key=by_origin),))
+@source(ABOUT, lookups=(Lookup(role="questions", key=by_origin),))
 def gqa(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation | Dropped]:
     """One conversation per question, with the short answer, its first letter upper-cased ("yes" becomes "Yes")."""
     for identifier, question in raw.entering("questions"):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mix665k.builders.licences import LLAVA, Licence, Paper
-from mix665k.builders.llava_records import llava_conversations, llava_file, llava_trail
+from mix665k.builders.llava_records import llava_conversations, llava_file, llava_lookups
 from mix665k.builders.published import LCS558K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, ImageFolder, source
@@ -62,7 +62,7 @@ ABOUT = About(
 )
 
 
-@source(ABOUT, trail=llava_trail(several=False))
+@source(ABOUT, lookups=llava_lookups(several=False))
 def lcs558k(raw: RawFiles, *, image_folder: str = "") -> Iterator[Conversation]:
     """The file as it is; the stage-1 template ignores the human text."""
     return llava_conversations(raw, image_folder=image_folder, several=False)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from mix665k.builders.coco import TRAIN2017
 from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import COCO, FLICKR, LLAVA, Licence
-from mix665k.builders.llava_records import llava_conversations, llava_file, llava_trail
+from mix665k.builders.llava_records import llava_conversations, llava_file, llava_lookups
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, source
@@ -35,7 +35,7 @@ ABOUT = About(
 )
 
 
-@source(ABOUT, trail=llava_trail(several=True))
+@source(ABOUT, lookups=llava_lookups(several=True))
 def llava_instruct(raw: RawFiles, *, image_folder: str = TRAIN2017.folder) -> Iterator[Conversation]:
     """The file as it is, with the image folder put before the image names.
 

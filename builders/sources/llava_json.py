@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mix665k.builders.licences import YOURS
-from mix665k.builders.llava_records import llava_conversations, llava_file, llava_trail
+from mix665k.builders.llava_records import llava_conversations, llava_file, llava_lookups
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, ImageFolder, source
 from mix665k.schemas.conversation import Conversation
@@ -19,7 +19,7 @@ ABOUT = About(
 )
 
 
-@source(ABOUT, trail=llava_trail(several=True))
+@source(ABOUT, lookups=llava_lookups(several=True))
 def llava_json(raw: RawFiles, *, image_folder: str = "") -> Iterator[Conversation]:
     """The file's conversations as they are, with `image_folder` put before the image names."""
     return llava_conversations(raw, image_folder=image_folder, several=True)

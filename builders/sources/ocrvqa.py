@@ -9,7 +9,16 @@ from mix665k.builders.image_collections import ImageAddresses, ImageCollection
 from mix665k.builders.licences import Licence, Paper
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, ImageFolder, Lead, RawFile, by_name, number_of, source
+from mix665k.builders.registry import (
+    About,
+    Download,
+    ImageFolder,
+    Lookup,
+    RawFile,
+    by_numbered_origin,
+    number_of,
+    source,
+)
 from mix665k.schemas.conversation import Conversation, Pair
 
 
@@ -63,11 +72,11 @@ ABOUT = About(
 )
 
 
-def _asked(origin: str, book: Book) -> dict[str, list[int]]:  # noqa: ARG001, see `Lead.items`
+def _asked(origin: str, book: Book) -> dict[str, list[int]]:  # noqa: ARG001, see `Lookup.items`
     return {"questions": [number_of(origin)], "answers": [number_of(origin)]}
 
 
-@source(ABOUT, trail=(Lead(role="books", key=by_name, items=_asked),))
+@source(ABOUT, lookups=(Lookup(role="books", key=by_numbered_origin, items=_asked),))
 def ocrvqa(raw: RawFiles, *, splits: list[int] = [1]) -> Iterator[Conversation | Dropped]:  # noqa: B006, read only
     """One conversation per book of the splits, all its pairs in raw order and verbatim, even an author `*`."""
     for key, book in raw.entering("books"):

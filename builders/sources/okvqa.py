@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from mix665k.builders.answers import most_common
-from mix665k.builders.coco import ANNOTATED, TRAIN2017, Question, annotated_questions, coco_question
+from mix665k.builders.coco import ANNOTATED_LOOKUPS, TRAIN2017, Question, annotated_questions, coco_question
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper
@@ -76,7 +76,7 @@ ABOUT = About(
 )
 
 
-@source(ABOUT, trail=ANNOTATED)
+@source(ABOUT, lookups=ANNOTATED_LOOKUPS)
 def okvqa(
     raw: RawFiles, *, answer: Literal["raw_answer", "answer"] = "raw_answer", capitalize: bool = True
 ) -> Iterator[Conversation | Dropped]:

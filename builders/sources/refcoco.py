@@ -15,7 +15,7 @@ from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, ByField, Download, Entry, Lead, RawFile, by_origin, source
+from mix665k.builders.registry import About, ByField, DecodedRecord, Download, Lookup, RawFile, by_origin, source
 from mix665k.schemas.conversation import Conversation
 
 
@@ -144,7 +144,7 @@ class _Phrase(NamedTuple):
     size: Size
 
 
-def _by_sentence(entries: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
+def _by_sentence(entries: Iterable[DecodedRecord]) -> Iterator[tuple[str, DecodedRecord]]:
     return ((str(said.sent_id), entry) for entry in entries for said in entry.record.sentences)
 
 
@@ -152,17 +152,17 @@ def _place(origin: str, ref: Ref) -> dict[str, list[int]]:
     return {"sentences": [i for i, said in enumerate(ref.sentences) if str(said.sent_id) == origin]}
 
 
-def _leads(name: str) -> tuple[Lead, ...]:
-    """The trail of one data set, whose origins are `<name>/<sent_id>`."""
+def _lookups(name: str) -> tuple[Lookup, ...]:
+    """The lookups of one data set, whose origins are `<name>/<sent_id>`."""
     refs, prefix = f"{name}/refs", f"{name}/"
     return (
-        Lead(role=refs, key=by_origin, called=_by_sentence, id="sent_id", items=_place, prefix=prefix),
-        Lead(role=f"{name}/annotations", key=ByField(refs, "ann_id"), prefix=prefix),
-        Lead(role=f"{name}/images", key=ByField(refs, "image_id"), prefix=prefix),
+        Lookup(role=refs, key=by_origin, names=_by_sentence, id_name="sent_id", items=_place, prefix=prefix),
+        Lookup(role=f"{name}/annotations", key=ByField(refs, "ann_id"), prefix=prefix),
+        Lookup(role=f"{name}/images", key=ByField(refs, "image_id"), prefix=prefix),
     )
 
 
-@source(ABOUT, trail=tuple(lead for name in _SPLIT_BY for lead in _leads(name)))
+@source(ABOUT, lookups=tuple(lookup for name in _SPLIT_BY for lookup in _lookups(name)))
 def refcoco(
     raw: RawFiles,
     *,

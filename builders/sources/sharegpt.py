@@ -11,7 +11,16 @@ from mix665k.builders.funnel import Dropped
 from mix665k.builders.licences import Licence, Paper
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, Entry, Lead, RawFile, by_name, number_of, source
+from mix665k.builders.registry import (
+    About,
+    DecodedRecord,
+    Download,
+    Lookup,
+    RawFile,
+    by_numbered_origin,
+    number_of,
+    source,
+)
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair
 
 
@@ -86,7 +95,7 @@ _BOILERPLATE = (
 _FENCE = re.compile(r"(```.*?(?:```|\Z))", re.DOTALL)
 
 
-def _by_id(entries: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
+def _by_id(entries: Iterable[DecodedRecord]) -> Iterator[tuple[str, DecodedRecord]]:
     """Without those that cannot be used, as an id may repeat."""
     return ((entry.record.id, entry) for entry in entries if _fault(_trimmed(entry.record.conversations)) is None)
 
@@ -96,7 +105,9 @@ def _place(origin: str, shared: Shared) -> dict[str, list[int]]:
     return {"conversations": [first, first + 1]}
 
 
-@source(ABOUT, trail=(Lead(role="conversations", key=by_name, called=_by_id, id="id", items=_place),))
+@source(
+    ABOUT, lookups=(Lookup(role="conversations", key=by_numbered_origin, names=_by_id, id_name="id", items=_place),)
+)
 def sharegpt(
     raw: RawFiles,
     *,

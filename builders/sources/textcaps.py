@@ -12,7 +12,7 @@ from mix665k.builders.image_collections import ImageCollection
 from mix665k.builders.licences import CC_BY, Licence, Paper
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, ByField, Download, ImageFolder, Lead, RawFile, by_origin, source
+from mix665k.builders.registry import About, ByField, Download, ImageFolder, Lookup, RawFile, by_origin, source
 from mix665k.builders.sentences import fold, with_period
 from mix665k.schemas.conversation import Conversation, Pair
 from mix665k.schemas.prompts import OCR_LINE, RESPONSE_FORMATS
@@ -105,10 +105,13 @@ ABOUT = About(
 )
 
 
-_TRAIL = (Lead(role="captions", key=by_origin), Lead(role="ocr", key=ByField("captions", "image_id"), optional=True))
+_LOOKUPS = (
+    Lookup(role="captions", key=by_origin),
+    Lookup(role="ocr", key=ByField("captions", "image_id"), optional=True),
+)
 
 
-@source(ABOUT, trail=_TRAIL)
+@source(ABOUT, lookups=_LOOKUPS)
 def textcaps(
     raw: RawFiles,
     *,

@@ -13,7 +13,17 @@ from mix665k.builders.image_collections import COCO_IMAGES, VG_IMAGES, SameImage
 from mix665k.builders.licences import CC_BY, VISUAL_GENOME
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, ByField, Download, Entry, ImageFolder, Lead, RawFile, by_origin, source
+from mix665k.builders.registry import (
+    About,
+    ByField,
+    DecodedRecord,
+    Download,
+    ImageFolder,
+    Lookup,
+    RawFile,
+    by_origin,
+    source,
+)
 from mix665k.schemas.conversation import Conversation, Pair
 
 
@@ -122,7 +132,7 @@ ABOUT = About(
 )
 
 
-def _by_region(entries: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
+def _by_region(entries: Iterable[DecodedRecord]) -> Iterator[tuple[str, DecodedRecord]]:
     return ((str(region.region_id), entry) for entry in entries for region in entry.record.regions)
 
 
@@ -130,13 +140,13 @@ def _place(origin: str, found: ImageRegions) -> dict[str, list[int]]:
     return {"regions": [i for i, region in enumerate(found.regions) if str(region.region_id) == origin]}
 
 
-_TRAIL = (
-    Lead(role="regions", key=by_origin, called=_by_region, id="region_id", items=_place),
-    Lead(role="images", key=ByField("regions", "id")),
+_LOOKUPS = (
+    Lookup(role="regions", key=by_origin, names=_by_region, id_name="region_id", items=_place),
+    Lookup(role="images", key=ByField("regions", "id")),
 )
 
 
-@source(ABOUT, trail=_TRAIL)
+@source(ABOUT, lookups=_LOOKUPS)
 def vg(
     raw: RawFiles,
     *,

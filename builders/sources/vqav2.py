@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mix665k.builders.coco import ANNOTATED, TRAIN2017, Question, annotated_questions, coco_question
+from mix665k.builders.coco import ANNOTATED_LOOKUPS, TRAIN2017, Question, annotated_questions, coco_question
 from mix665k.builders.evaluation import AskedQuestion, EvaluationLayout, asked_question
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import COCO_IMAGES
@@ -89,7 +89,7 @@ ABOUT = About(
 )
 
 
-@source(ABOUT, trail=ANNOTATED)
+@source(ABOUT, lookups=ANNOTATED_LOOKUPS)
 def vqav2(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation | Dropped]:
     """One conversation per question, answered by `multiple_choice_answer`.
 

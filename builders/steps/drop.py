@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from mix665k.builders.funnel import Tally
+from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.registry import step
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RecipeError
@@ -13,7 +13,7 @@ from mix665k.schemas.errors import RecipeError
 @step()
 def drop_by_length(
     conversations: Iterable[Conversation],
-    tally: Tally,
+    funnel: StepFunnel,
     *,
     min_pairs: int = 1,
     max_pairs: int | None = None,
@@ -25,13 +25,13 @@ def drop_by_length(
         pairs = len(conversation.pairs)
         chars = sum(len(pair.question) + len(pair.answer) for pair in conversation.pairs)
         if pairs < min_pairs:
-            tally.drop(f"under {min_pairs} pairs", conversation.id, pairs=pairs)
+            funnel.drop(f"under {min_pairs} pairs", conversation.id, pairs=pairs)
         elif max_pairs is not None and pairs > max_pairs:
-            tally.drop(f"over {max_pairs} pairs", conversation.id, pairs=pairs)
+            funnel.drop(f"over {max_pairs} pairs", conversation.id, pairs=pairs)
         elif chars < min_chars:
-            tally.drop(f"under {min_chars} characters", conversation.id, pairs=pairs)
+            funnel.drop(f"under {min_chars} characters", conversation.id, pairs=pairs)
         elif max_chars is not None and chars > max_chars:
-            tally.drop(f"over {max_chars} characters", conversation.id, pairs=pairs)
+            funnel.drop(f"over {max_chars} characters", conversation.id, pairs=pairs)
         else:
             yield conversation
 
@@ -39,7 +39,7 @@ def drop_by_length(
 @step()
 def drop_by_pattern(
     conversations: Iterable[Conversation],
-    tally: Tally,
+    funnel: StepFunnel,
     *,
     pattern: str,
     field: Literal["question", "answer", "any"] = "any",
@@ -54,6 +54,6 @@ def drop_by_pattern(
             (field != "answer" and found(pair.question)) or (field != "question" and found(pair.answer))
             for pair in conversation.pairs
         ):
-            tally.drop(f"matches {pattern!r}", conversation.id, pairs=len(conversation.pairs))
+            funnel.drop(f"matches {pattern!r}", conversation.id, pairs=len(conversation.pairs))
         else:
             yield conversation

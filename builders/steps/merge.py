@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from mix665k.builders.funnel import Tally
+from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.registry import step
 from mix665k.builders.steps.derive import derive
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair
 
 
 @step()
-def merge_by_image(conversations: Iterable[Conversation], tally: Tally) -> Iterator[Conversation]:
+def merge_by_image(conversations: Iterable[Conversation], funnel: StepFunnel) -> Iterator[Conversation]:
     """Join the conversations of one image into one, in the order of first appearance.
 
     Text-only conversations pass as they are. (Paper, appendix A.2.)
@@ -26,7 +26,7 @@ def merge_by_image(conversations: Iterable[Conversation], tally: Tally) -> Itera
             first.several = first.several and (several or first.image is None)
             yield first
             continue
-        tally.regroup("merged", conversations=1 - len(group))
+        funnel.regroup("merged", conversations=1 - len(group))
         pairs = first.pairs + [pair for other in group[1:] for pair in _without_token(other.pairs)]
         yield derive(first, pairs, done=f"merged {len(group)}", several=several)
 

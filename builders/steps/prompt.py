@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from mix665k.builders.funnel import Tally
+from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.registry import step
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RecipeError, did_you_mean
@@ -18,7 +18,7 @@ PromptName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": sorted(RESPO
 @step(short="prompt")
 def add_prompt(
     conversations: Iterable[Conversation],
-    tally: Tally,  # noqa: ARG001, nothing changes in number
+    funnel: StepFunnel,  # noqa: ARG001, nothing changes in number
     *,
     prompt: PromptName | None = None,
     text: str | None = None,

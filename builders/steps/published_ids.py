@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mix665k.builders.raw import Bad, read
+from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import RawFile
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RawDataError, RecipeError
@@ -36,7 +36,7 @@ class PublishedIds(NamedTuple):
         file = RawFile(role="ids_from", path=path.name, form=_Named)
         folders: dict[str | None, set[str]] = {}
         for _, identifier, found in read(file, path, lambda _: None):
-            if isinstance(found, Bad):
+            if isinstance(found, BadRecord):
                 raise RawDataError(f"{path}: {found.where}: {found.why} (id {identifier!r}), expected LLaVA's own form")
             folders.setdefault(_folder(found.image), set()).add(found.image or str(found.id))
         return cls(path, folders)

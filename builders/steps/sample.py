@@ -8,7 +8,7 @@ import msgspec
 
 from mix665k.builders.bind import Steps
 from mix665k.builders.draw import Draw
-from mix665k.builders.funnel import Tally
+from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.registry import step
 from mix665k.builders.steps.published_ids import PublishedIds, published_id
 from mix665k.schemas.conversation import Conversation
@@ -21,7 +21,7 @@ Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 @step()
 def sample(
     conversations: Iterable[Conversation],
-    tally: Tally,
+    funnel: StepFunnel,
     *,
     seed: int,
     count: Annotated[int, msgspec.Meta(ge=1)] | None = None,
@@ -42,15 +42,15 @@ def sample(
     for i, conversation in enumerate(pool):
         conversation.position = i
     if ids_from is not None and pool:
-        kept = _published(pool, Path(ids_from), tally=tally, surviving=surviving)
+        kept = _published(pool, Path(ids_from), funnel=funnel, surviving=surviving)
     else:
         wanted = count if count is not None else round(len(pool) * (fraction or 0))
         ranked = Draw(seed, purpose="sample").order(pool, key=_rank_key)
-        kept = _drawn(ranked, wanted, tally=tally, surviving=surviving)
+        kept = _drawn(ranked, wanted, funnel=funnel, surviving=surviving)
     yield from sorted(kept, key=lambda conversation: conversation.position)
 
 
-def _drawn(ranked: list[Conversation], wanted: int, *, tally: Tally, surviving: Steps) -> list[Conversation]:
+def _drawn(ranked: list[Conversation], wanted: int, *, funnel: StepFunnel, surviving: Steps) -> list[Conversation]:
     """The first `wanted` conversations that survive.
 
     No more are visited than are needed, because tokenising is slow: ShareGPT's 40,688 take about half of the pool. The
@@ -68,7 +68,7 @@ def _drawn(ranked: list[Conversation], wanted: int, *, tally: Tally, surviving: 
                 "put steps that give more after the sample"
             )
         kept.extend(survivors)
-    _leave_out(ranked[visited:], tally, "not drawn")
+    _leave_out(ranked[visited:], funnel, "not drawn")
     return kept
 
 
@@ -78,17 +78,17 @@ def _rank_key(conversation: Conversation) -> str:
     return "/".join([conversation.id, *(pair.origin for pair in conversation.pairs[:1]), *conversation.history])
 
 
-def _published(pool: list[Conversation], path: Path, *, tally: Tally, surviving: Steps) -> list[Conversation]:
+def _published(pool: list[Conversation], path: Path, *, funnel: StepFunnel, surviving: Steps) -> list[Conversation]:
     """The conversations that a file in LLaVA's form names; ids that are not there or do not survive are noted."""
     published = PublishedIds.load(path)
     wanted = published.of_source(pool)
-    _leave_out([c for c in pool if published_id(c) not in wanted], tally, f"not in {path.name}")
+    _leave_out([c for c in pool if published_id(c) not in wanted], funnel, f"not in {path.name}")
     kept = list(surviving([c for c in pool if published_id(c) in wanted]))
     for identifier in sorted(wanted - {published_id(conversation) for conversation in kept}):
-        tally.note(NOT_FOUND, identifier, limit=None)
+        funnel.note(NOT_FOUND, identifier, limit=None)
     return kept
 
 
-def _leave_out(conversations: list[Conversation], tally: Tally, reason: str) -> None:
+def _leave_out(conversations: list[Conversation], funnel: StepFunnel, reason: str) -> None:
     pairs = sum(len(conversation.pairs) for conversation in conversations)
-    tally.drop(reason, kind="chosen", conversations=len(conversations), pairs=pairs)
+    funnel.drop(reason, kind="chosen", conversations=len(conversations), pairs=pairs)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from mix665k.builders.funnel import Tally
+from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.registry import step
 from mix665k.builders.steps.derive import derive
 from mix665k.schemas.conversation import Conversation, Pair
@@ -14,12 +14,12 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 @step()
-def split(conversations: Iterable[Conversation], tally: Tally, *, max_pairs: Positive) -> Iterator[Conversation]:
+def split(conversations: Iterable[Conversation], funnel: StepFunnel, *, max_pairs: Positive) -> Iterator[Conversation]:
     """Cut conversations into segments of at most `max_pairs` pairs, in order."""
     for conversation in conversations:
         pairs = conversation.pairs
         starts = range(0, len(pairs), max_pairs)
-        tally.regroup("split", conversations=len(starts) - 1)
+        funnel.regroup("split", conversations=len(starts) - 1)
         for start in starts:
             segment = pairs[start : start + max_pairs]
             done = f"pairs {start}-{start + len(segment) - 1}"
@@ -27,10 +27,10 @@ def split(conversations: Iterable[Conversation], tally: Tally, *, max_pairs: Pos
 
 
 @step()
-def repeat(conversations: Iterable[Conversation], tally: Tally, *, times: Positive) -> Iterator[Conversation]:
+def repeat(conversations: Iterable[Conversation], funnel: StepFunnel, *, times: Positive) -> Iterator[Conversation]:
     """Give each conversation `times` times, one copy behind the other."""
     for conversation in conversations:
-        tally.regroup("repeated", conversations=times - 1, pairs=(times - 1) * len(conversation.pairs))
+        funnel.regroup("repeated", conversations=times - 1, pairs=(times - 1) * len(conversation.pairs))
         for k in range(times):
             pairs = [Pair(pair.question, pair.answer, pair.origin) for pair in conversation.pairs]
             yield derive(conversation, pairs, done=f"copy {k}", several=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from mix665k.builders.funnel import Tally
+from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.registry import step
 from mix665k.builders.steps.derive import derive
 from mix665k.schemas.conversation import Conversation, Pair, values
@@ -20,7 +20,7 @@ _CHARS_PER_TOKEN = 4
 @step()
 def truncate(
     conversations: Iterable[Conversation],
-    tally: Tally,
+    funnel: StepFunnel,
     *,
     max_tokens: Annotated[int, msgspec.Meta(ge=1)] = 2048,
     tokenizer: str,
@@ -40,9 +40,9 @@ def truncate(
             if ends[-1] <= max_tokens:
                 yield conversation
             elif kept := _fitting(pairs, ends, counter=counter, max_tokens=max_tokens, inside=at == "inside"):
-                yield _cut(conversation, kept, tally)
+                yield _cut(conversation, kept, funnel)
             else:
-                tally.drop("question fills the limit", conversation.id, pairs=len(conversation.pairs))
+                funnel.drop("question fills the limit", conversation.id, pairs=len(conversation.pairs))
 
 
 def texts(conversation: Conversation) -> list[tuple[str, str]]:
@@ -86,14 +86,14 @@ def _fitting(
     return pairs[:whole] + ([(pairs[whole][0], answer)] if answer else [])
 
 
-def _cut(conversation: Conversation, kept: list[tuple[str, str]], tally: Tally) -> Conversation:
+def _cut(conversation: Conversation, kept: list[tuple[str, str]], funnel: StepFunnel) -> Conversation:
     pairs = conversation.pairs[: len(kept)]
     done = f"cut after {len(kept)} of {len(conversation.pairs)} pairs"
     if kept[-1][1] != pairs[-1].answer:
         pairs[-1] = Pair(pairs[-1].question, kept[-1][1], pairs[-1].origin)
-        tally.note("answer cut", conversation.id)
+        funnel.note("answer cut", conversation.id)
         done += ", inside the last answer"
     if lost := len(conversation.pairs) - len(kept):
-        tally.drop("cut off", conversations=0, pairs=lost)
-        tally.note("conversation cut", conversation.id)
+        funnel.drop("cut off", conversations=0, pairs=lost)
+        funnel.note("conversation cut", conversation.id)
     return derive(conversation, pairs, done=done)

@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from mix665k.builders.bind import BoundSource
-from mix665k.builders.funnel import Tally
+from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.pipeline import Run
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.plan import Options, params_of
@@ -86,11 +86,11 @@ def finished_rows(
     """
     stream = run.conversations
     if is_there is not None:
-        tally = run.add(IMAGES)
-        stream = tally.leaving(_with_images(tally.entering(stream), tally, is_there=is_there))
-    tally = run.add("check")
+        funnel = run.add(IMAGES)
+        stream = funnel.leaving(_with_images(funnel.entering(stream), funnel, is_there=is_there))
+    funnel = run.add("check")
     records = _valid(
-        _named(tally.entering(stream), label=label), tally, label=label, on_bad_record=options.on_bad_record
+        _named(funnel.entering(stream), label=label), funnel, label=label, on_bad_record=options.on_bad_record
     )
     while batch := list(islice(records, min(ROWS_PER_GROUP, options.rows_per_shard))):
         yield to_rows(label, batch)
@@ -139,16 +139,16 @@ def _looks_below(images: Path | None) -> Callable[[Conversation], bool] | None:
 
 
 def _with_images(
-    conversations: Iterable[Conversation], tally: Tally, *, is_there: Callable[[Conversation], bool]
+    conversations: Iterable[Conversation], funnel: StepFunnel, *, is_there: Callable[[Conversation], bool]
 ) -> Iterator[Conversation]:
     """Conversations whose image is there, or that have none; the ids of all others are kept in the funnel."""
     for conversation in conversations:
         if conversation.image is None or is_there(conversation):
             yield conversation
         else:
-            tally.drop(_MISSING, pairs=len(conversation.pairs))
+            funnel.drop(_MISSING, pairs=len(conversation.pairs))
             # all of them, without a limit: a verification must leave out the same ones
-            tally.note(_MISSING, _missing_name(conversation), limit=None)
+            funnel.note(_MISSING, _missing_name(conversation), limit=None)
 
 
 def _missing_name(conversation: Conversation) -> str:
@@ -189,7 +189,7 @@ def _named(conversations: Iterable[Conversation], *, label: str) -> Iterator[Nam
         yield name(identifier, conversation)
 
 
-def _valid(records: Iterable[Named], tally: Tally, *, label: str, on_bad_record: OnBadRecord) -> Iterator[Named]:
+def _valid(records: Iterable[Named], funnel: StepFunnel, *, label: str, on_bad_record: OnBadRecord) -> Iterator[Named]:
     """Records that agree with the published schema and the rules of conversations, counted as they leave.
 
     Raises:
@@ -200,10 +200,10 @@ def _valid(records: Iterable[Named], tally: Tally, *, label: str, on_bad_record:
         why = check.record(record, source=label)
         pairs = record.conversation.pairs
         if why is None:
-            tally.leave(record.conversation)
+            funnel.leave(record.conversation)
             yield record
         elif on_bad_record == "drop":
-            tally.drop("bad record", f"{record.id}: {why}", pairs=len(pairs))
+            funnel.drop("bad record", f"{record.id}: {why}", pairs=len(pairs))
         else:
             origins = ", ".join(pair.origin for pair in pairs[:3])
             raise MixtureError(

@@ -11,7 +11,7 @@ import polars as pl
 
 from mix665k.builders.evaluation import EvaluationLayout, Item
 from mix665k.builders.image_collections import ImageCollection
-from mix665k.builders.raw import Bad, json_path, read
+from mix665k.builders.raw import BadRecord, json_path, read
 from mix665k.builders.registry import RawFile
 from mix665k.mixtures.contamination.image_keys import COLLECTIONS, OWN, image_key, is_bare_number
 from mix665k.mixtures.contamination.layouts import LAYOUTS, LISTED, DetectedLayout, Listed, detect_layout
@@ -134,7 +134,7 @@ def _rows(path: Path, told: DetectedLayout, progress: Callable[[int], None]) -> 
     seen: set[str] = set()
     for place, identifier, found in read(file, path, progress):
         where = json_path(file, place)
-        if isinstance(found, Bad):
+        if isinstance(found, BadRecord):
             raise RawDataError(f"{path}: {found.where}: {found.why}, expected layout {layout.name}; mend the file")
         if layout.id is not None:
             if identifier in seen:

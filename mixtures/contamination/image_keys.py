@@ -14,7 +14,7 @@ import polars as pl
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.image_collections import ImageCollection, SameImages
-from mix665k.builders.raw import Bad, read
+from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, RawFile
 from mix665k.schemas.errors import RawDataError
 
@@ -105,7 +105,7 @@ def _read_aliases(path: Path) -> list[tuple[str, str]]:
     collection, declared, file = SHARED_IMAGES
     found = []
     for _, identifier, record in read(file, path, lambda _: None):
-        if isinstance(record, Bad):
+        if isinstance(record, BadRecord):
             expected = f"{collection.title}'s {Path(file.path).name}"
             raise RawDataError(f"{path}: {record.where}: {record.why}, expected {expected}")
         other = getattr(record, declared.field)

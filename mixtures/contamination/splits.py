@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 import mix665k.builders  # noqa: F401, registers sources and steps
-from mix665k.builders.raw import Bad, read
+from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, RawFile
 from mix665k.mixtures.contamination.findings import Split
 from mix665k.mixtures.contamination.overlap import Hits, Wanted
@@ -44,7 +44,7 @@ def read_splits(raw: Path | None) -> pl.DataFrame:
 def _images(file: RawFile, path: Path, *, expected: str) -> set[tuple[str, int]]:
     found = set()
     for _, identifier, ref in read(file, path, lambda _: None):
-        if isinstance(ref, Bad):
+        if isinstance(ref, BadRecord):
             raise RawDataError(f"{path}: {ref.where}: {ref.why} (id {identifier!r}), expected {expected}")
         found.add((ref.split, ref.image_id))
     return found

@@ -10,7 +10,7 @@ import httpx2
 import msgspec
 
 from mix665k.builders.image_collections import ImageAddresses
-from mix665k.builders.raw import Bad, read
+from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import ImageFolder, RawFile, Source
 from mix665k.mixtures.fetch.download import FetchContext, Result, State, mirrored
 from mix665k.mixtures.fetch.web import RateLimit, RefusedError, TransientError, response_to, with_retries
@@ -140,7 +140,7 @@ def _wanted(order: ImagesWanted) -> tuple[dict[str, str], list[str]]:
     addresses, file, images = order.covers
     urls: dict[str, str] = {}
     for _, key, record in read(file, order.path, lambda _: None):
-        if isinstance(record, Bad):
+        if isinstance(record, BadRecord):
             raise RawDataError(f"{order.path}: {record.where}: {record.why} (id {key!r})")
         image = images.path(key)
         if not is_inside(key) or "/" in key:

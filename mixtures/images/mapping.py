@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mix665k.builders.raw import Bad, read
+from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import RawFile
 from mix665k.mixtures.images.similar_names import is_inside
 from mix665k.schemas.errors import RawDataError, os_reason
@@ -36,7 +36,7 @@ def _json_entries(path: Path) -> Iterator[tuple[str, str | None]]:
     form: Any = str | None
     file = RawFile(role="mapping", path=path.name, form=form, at="{}")
     for _, image, found in read(file, path, lambda _: None):
-        if isinstance(found, Bad):
+        if isinstance(found, BadRecord):
             raise RawDataError(f"{path}: {found.where}: {found.why}, expected a file's path or null")
         yield image, found
 

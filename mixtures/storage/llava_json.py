@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from mix665k.builders.llava_records import LlavaRecord, llava_file
-from mix665k.builders.raw import Bad, json_path, read
+from mix665k.builders.raw import BadRecord, json_path, read
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, SCHEMA, TURN, lists, to_dicts, uncollected
 from mix665k.mixtures.storage.validate import RecordCheck, suspects
 from mix665k.schemas.errors import MixtureError
@@ -81,7 +81,7 @@ def read_rows(path: Path, faults: Faults, *, checked: bool, progress: Callable[[
         bad: dict[int, Fault] = {}
         for place, identifier, one in batch:
             assert isinstance(place, int), place
-            if isinstance(one, Bad):
+            if isinstance(one, BadRecord):
                 where = json_path(file, place)
                 inside = one.where.removeprefix(where)
                 bad[place] = Fault(where, identifier, f"${inside}: {one.why}" if inside else one.why)

@@ -80,8 +80,8 @@ def trace(folder: Path, identifier: str, raw: Path | None, *, advance: Advance) 
     source = _source(located.entry)
     origins = list(dict.fromkeys(located.row["origins"]))
     files = {file.role: file for file in located.entry.inputs if file.role != TOKENIZER}
-    led = {lead.role for lead in source.trail if any(origin.startswith(lead.prefix) for origin in origins)}
-    used = [file for role, file in files.items() if role in led]
+    roles = {lookup.role for lookup in source.lookups if any(origin.startswith(lookup.prefix) for origin in origins)}
+    used = [file for role, file in files.items() if role in roles]
     paths, faults = _paths(used, raw, lambda share: advance(share / 2))
     whole = max(sum(file.bytes for file in used), 1)
     traces = follow(source, paths, origins, progress=lambda num_bytes: advance(num_bytes / whole / 2))
@@ -107,8 +107,8 @@ def _source(entry: SourceEntry) -> Source:
             f"{entry.name}: made by source {entry.source!r}, which is not here{did_you_mean(entry.source, SOURCES)}"
         )
     source = SOURCES[entry.source]
-    if not source.trail:
-        raise MixtureError(f"{entry.name}: source {entry.source!r} does not say where an origin leads; give it a trail")
+    if not source.lookups:
+        raise MixtureError(f"{entry.name}: source {entry.source!r} does not say where an origin leads; give it lookups")
     return source
 
 
@@ -129,8 +129,8 @@ def _paths(files: list[InputFile], raw: Path | None, advance: Advance) -> tuple[
 def _lost(origin: str, traces: list[Trace], paths: Mapping[str, Path]) -> Iterator[str]:
     """Records that are not in their files."""
     for one in traces:
-        if one.key is not None and one.found is None and one.lead.role in paths and not one.lead.optional:
-            yield f"{paths[one.lead.role]}: no record of {one.id} {one.key!r}, expected it for origin {origin!r}"
+        if one.key is not None and one.found is None and one.lookup.role in paths and not one.lookup.optional:
+            yield f"{paths[one.lookup.role]}: no record of {one.id_name} {one.key!r}, expected it for origin {origin!r}"
 
 
 def _traced(
@@ -141,7 +141,10 @@ def _traced(
     texts = [turn["value"] for turn in row["conversations"]]
     pairs = [
         TracedPair(
-            question, answer, origin, [_raw_record(one, by_role) for one in traces[origin] if one.lead.role in by_role]
+            question,
+            answer,
+            origin,
+            [_raw_record(one, by_role) for one in traces[origin] if one.lookup.role in by_role],
         )
         for question, answer, origin in zip(texts[::2], texts[1::2], row["origins"], strict=True)
     ]
@@ -150,8 +153,8 @@ def _traced(
 
 
 def _raw_record(one: Trace, files: Mapping[str, InputFile]) -> RawRecord:
-    file, found = files[one.lead.role], one.found
-    told = RawRecord(file.role, file.path, file.sha256, one.id, one.key, one.lead.optional)
+    file, found = files[one.lookup.role], one.found
+    told = RawRecord(file.role, file.path, file.sha256, one.id_name, one.key, one.lookup.optional)
     if found is not None:
         told.where, told.items, told.record = found.where, found.items, found.record
     return told

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mix665k.builders.bind import BoundStep, Steps, bind
-from mix665k.builders.funnel import Tally
+from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.pipeline import Run
 from mix665k.builders.raw import OnBadRecord
 from mix665k.builders.registry import SOURCES, STEPS
@@ -84,12 +84,12 @@ def run_step(
     name: str, conversations: Iterable[Conversation], *, surviving: Sequence[BoundStep] = (), **params: Any
 ) -> Result:
     """One step over conversations; its funnel adds up."""
-    tally = Tally(name)
+    funnel = StepFunnel(name)
     if name == "sample":
-        params["surviving"] = Steps(list(surviving), tally)
-    left = list(tally.leaving(STEPS[name].function(tally.entering(conversations), tally, **params)))
-    require_sum([tally.summary()], left)
-    return Result(left, [tally.summary()])
+        params["surviving"] = Steps(list(surviving), funnel)
+    left = list(funnel.leaving(STEPS[name].function(funnel.entering(conversations), funnel, **params)))
+    require_sum([funnel.summary()], left)
+    return Result(left, [funnel.summary()])
 
 
 def bound_step(name: str, **params: Any) -> BoundStep:

@@ -17,7 +17,7 @@ from mix665k.builders.registry import (
     ByField,
     Download,
     ImageFolder,
-    Lead,
+    Lookup,
     RawFile,
     SourceFunction,
     by_origin,
@@ -147,23 +147,23 @@ def test_facts_that_fit_can_be_declared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trail", "why"),
+    ("lookups", "why"),
     [
-        ([Lead(role="painting", key=by_origin)], "no raw file has the role 'painting'; did you mean 'paintings'?"),
+        ([Lookup(role="painting", key=by_origin)], "no raw file has the role 'painting'; did you mean 'paintings'?"),
         (
-            [Lead(role="rooms", key=ByField("paintings", "number"))],
-            "'rooms' needs a record of 'paintings', which no lead before finds",
+            [Lookup(role="rooms", key=ByField("paintings", "number"))],
+            "'rooms' needs a record of 'paintings', which no lookup before finds",
         ),
         (
-            [Lead(role="paintings", key=by_origin), Lead(role="rooms", key=ByField("paintings", "nummer"))],
+            [Lookup(role="paintings", key=by_origin), Lookup(role="rooms", key=ByField("paintings", "nummer"))],
             "'nummer' is not a field of Painting; did you mean 'number'?",
         ),
     ],
 )
-def test_a_trail_that_leads_nowhere_cannot_be_declared(sources: dict[str, Any], trail: list[Lead], why: str) -> None:
+def test_lookups_that_lead_nowhere_cannot_be_declared(sources: dict[str, Any], lookups: list[Lookup], why: str) -> None:
     rooms = RawFile(role="rooms", path="rooms.json", form=Painting)
-    with pytest.raises(ValueError, match="source careless: trail: ") as raised:
-        source(_about(PAINTINGS, rooms), trail=tuple(trail))(careless)
+    with pytest.raises(ValueError, match="source careless: lookups: ") as raised:
+        source(_about(PAINTINGS, rooms), lookups=tuple(lookups))(careless)
     assert str(raised.value).endswith(why)
     assert "careless" not in sources
 

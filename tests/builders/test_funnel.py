@@ -6,23 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mix665k.builders.funnel import Dropped, Regrouped, Tally
+from mix665k.builders.funnel import Dropped, Regrouped, StepFunnel
 from mix665k.builders.registry import SOURCES
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.manifest import MAX_EXAMPLES
 from tests.builders.building import build, flow, talk
 
 
-def test_a_tally_counts_what_enters_changes_and_leaves() -> None:
-    tally = Tally("read")
+def test_a_step_funnel_counts_what_enters_changes_and_leaves() -> None:
+    funnel = StepFunnel("read")
     for pairs in (4, 1, 2):
-        tally.enter(pairs=pairs)
-    tally.drop("empty", "x", pairs=2)
-    tally.drop("not drawn", kind="chosen", conversations=0, pairs=0)
-    tally.regroup("merged", conversations=-1)
-    tally.leave(talk("a", *[("q", "a")] * 5))
+        funnel.enter(pairs=pairs)
+    funnel.drop("empty", "x", pairs=2)
+    funnel.drop("not drawn", kind="chosen", conversations=0, pairs=0)
+    funnel.regroup("merged", conversations=-1)
+    funnel.leave(talk("a", *[("q", "a")] * 5))
 
-    summary = tally.summary()
+    summary = funnel.summary()
 
     assert summary.conversations == flow(3, 1, empty=-1, merged=-1)
     assert summary.pairs == flow(7, 5, empty=-2)
@@ -33,10 +33,10 @@ def test_a_tally_counts_what_enters_changes_and_leaves() -> None:
 
 
 def test_a_reason_has_one_kind() -> None:
-    tally = Tally("read")
-    tally.drop("empty", "x")
+    funnel = StepFunnel("read")
+    funnel.drop("empty", "x")
     with pytest.raises(AssertionError, match="empty"):
-        tally.drop("empty", "y", kind="chosen")
+        funnel.drop("empty", "y", kind="chosen")
 
 
 def _yielded(*sizes: int) -> list[Conversation | Dropped | Regrouped]:
@@ -50,13 +50,13 @@ def _yielded(*sizes: int) -> list[Conversation | Dropped | Regrouped]:
 
 @given(st.lists(st.integers(-1, 3)), st.none() | st.integers(0, 4))
 def test_what_a_source_yields_adds_up_with_and_without_a_limit(sizes: list[int], limit: int | None) -> None:
-    tally = Tally("read")
+    funnel = StepFunnel("read")
     for size in sizes:
-        tally.enter(pairs={0: 2, -1: 0}.get(size, size))
+        funnel.enter(pairs={0: 2, -1: 0}.get(size, size))
 
-    left = list(tally.built(_yielded(*sizes), limit=limit))
+    left = list(funnel.built(_yielded(*sizes), limit=limit))
 
-    summary = tally.summary()
+    summary = funnel.summary()
     whole = [size for size in sizes if size > 0]
     assert [len(conversation.pairs) for conversation in left] == whole[:limit]
     assert summary.conversations.adds_up()
@@ -65,29 +65,29 @@ def test_what_a_source_yields_adds_up_with_and_without_a_limit(sizes: list[int],
 
 
 def test_a_limit_stops_a_source_that_would_go_on() -> None:
-    tally = Tally("read")
+    funnel = StepFunnel("read")
     read: list[int] = []
 
     def endless() -> Any:
         while True:
             read.append(len(read))
-            tally.enter()
+            funnel.enter()
             yield talk(str(len(read)), ("q", "a"))
 
-    assert len(list(tally.built(endless(), limit=3))) == 3
+    assert len(list(funnel.built(endless(), limit=3))) == 3
     assert len(read) == 4  # one more shows that there is more
-    assert tally.summary().conversations == flow(4, 3, **{"beyond_--limit": -1})
-    assert tally.summary().kinds == {"beyond --limit": "chosen"}
+    assert funnel.summary().conversations == flow(4, 3, **{"beyond_--limit": -1})
+    assert funnel.summary().kinds == {"beyond --limit": "chosen"}
 
 
 def test_only_some_examples_are_kept_unless_all_are_asked_for() -> None:
-    tally = Tally("read")
+    funnel = StepFunnel("read")
     for i in range(MAX_EXAMPLES + 5):
-        tally.drop("empty", str(i))
-        tally.note("seen", str(i))
-        tally.note("not found", str(i), limit=None)
+        funnel.drop("empty", str(i))
+        funnel.note("seen", str(i))
+        funnel.note("not found", str(i), limit=None)
 
-    summary = tally.summary()
+    summary = funnel.summary()
 
     assert summary.examples["empty"] == [str(i) for i in range(MAX_EXAMPLES)]
     assert len(summary.examples["seen"]) == MAX_EXAMPLES
@@ -96,12 +96,12 @@ def test_only_some_examples_are_kept_unless_all_are_asked_for() -> None:
 
 
 def test_an_inner_steps_changes_count_outside_under_its_name() -> None:
-    tally = Tally("sample")
-    inner = tally.inner("truncate").inner("deep")
+    funnel = StepFunnel("sample")
+    inner = funnel.inner("truncate").inner("deep")
     inner.drop("too long", "x", pairs=3)
     inner.note("cut", "y")
 
-    summary = tally.summary()
+    summary = funnel.summary()
 
     assert summary.conversations.changes == {"truncate: deep: too long": -1}
     assert summary.pairs.changes == {"truncate: deep: too long": -3}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mix665k.builders.funnel import Tally
+from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import SOURCES
 from mix665k.schemas.errors import RawDataError
@@ -207,7 +207,7 @@ def test_progress_adds_up_to_nearly_the_bytes_of_a_file(tmp_path: Path) -> None:
     heard: list[int] = []
     about = SOURCES["aokvqa"].about
     path = raw / about.files[0].path
-    files = RawFiles(about, {"questions": path}, tally=Tally("read"), on_bad_record="fail", progress=heard.append)
+    files = RawFiles(about, {"questions": path}, funnel=StepFunnel("read"), on_bad_record="fail", progress=heard.append)
 
     assert len(list(files.entering("questions"))) == 9000
     assert len(heard) > 2

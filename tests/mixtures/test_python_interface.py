@@ -246,7 +246,7 @@ import sys, mix665k, mix665k.builders
 from mix665k.builders.registry import STEPS, step
 
 @step()
-def nothing(conversations, tally):
+def nothing(conversations, funnel):
     '''As they are.'''
     yield from conversations
 

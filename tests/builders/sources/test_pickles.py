@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mix665k.builders.raw import Bad, read
+from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, RawFile
 from mix665k.builders.sources.refcoco import Ref
 from mix665k.schemas.errors import RawDataError
@@ -138,7 +138,7 @@ def test_a_damaged_byte_gives_records_or_a_user_error(tmp_path: Path, damage: in
 def test_a_bad_record_in_a_pickle_is_told_by_path(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     [bad] = _read(tmp_path, pickle.dumps([{**REF, **change}]))
 
-    assert isinstance(bad, Bad)
+    assert isinstance(bad, BadRecord)
     assert f"{bad.where}: {bad.why}".lower().startswith(message.lower())
 
 
@@ -148,7 +148,7 @@ def test_a_pickle_that_holds_itself_is_a_bad_record(tmp_path: Path) -> None:
 
     [bad] = _read(tmp_path, pickle.dumps(refs))
 
-    assert bad == Bad("$[0]", "expected object, got array")
+    assert bad == BadRecord("$[0]", "expected object, got array")
 
 
 def test_a_missing_pickle_is_an_error(tmp_path: Path) -> None:

@@ -138,6 +138,6 @@ def test_a_source_that_is_not_here_is_told(copy: Path) -> None:
 
 
 def test_a_source_without_a_trail_is_told(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SOURCES, "llava_json", SOURCES["llava_json"]._replace(trail=()))
+    monkeypatch.setitem(SOURCES, "llava_json", SOURCES["llava_json"]._replace(lookups=()))
     with pytest.raises(MixtureError, match="gqa: source 'llava_json' does not say where an origin leads"):
         look(copy, "gqa/2327515#0")

@@ -67,7 +67,7 @@ TEXTS: dict[str, Callable[[Raw, Pair], list[str]]] = {
     "vg": lambda raw, _: regions(raw),
     **dict.fromkeys(("sharegpt", "llava_instruct", "llava_json", "lcs558k"), lambda raw, _: turns(raw)),
 }
-"""The texts of its raw records that a pair must hold, of their lists only what the trail names; a source that is not
+"""The texts of its raw records that a pair must hold, of their lists only what the lookups name; a source that is not
 named here must lead to raw records, whatever they hold."""
 
 
@@ -84,10 +84,10 @@ def trails(source: str, block: Block, raw: Path) -> Iterator[tuple[Pair, Raw]]:
     traces = follow(SOURCES[source], paths, {pair.origin for pair in pairs}, progress=lambda num_bytes: None)
     for pair in pairs:
         for one in traces[pair.origin]:
-            assert one.found or one.lead.optional, (pair, one)
+            assert one.found or one.lookup.optional, (pair, one)
         yield (
             pair,
-            {one.lead.role: narrowed(one.found.record, one.found.items) for one in traces[pair.origin] if one.found},
+            {one.lookup.role: narrowed(one.found.record, one.found.items) for one in traces[pair.origin] if one.found},
         )
 
 
