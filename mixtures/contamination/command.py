@@ -72,6 +72,7 @@ FailOn = Annotated[
 
 def contamination(
     mixture: MixtureOrFile,
+    *,
     eval_set: EvalSet = None,
     layout: Layout = None,
     ids_of: IdsOf = None,

@@ -55,11 +55,11 @@ def _content_of(path: str, folder: Path, sought: Sought) -> Content:
         with Image.open(BytesIO(data), formats=FORMATS) as picture:
             size = picture.size
             if sought.sizes is not None and size not in sought.sizes:
-                return Content(path, digest, None, size)
+                return Content(path=path, bytes=digest, pixels=None, size=size)
             pixels = hashlib.sha256(f"{size}".encode() + picture.convert("RGB").tobytes()).hexdigest()
     except UNDECODABLE:
         return Content(path, digest)
-    return Content(path, digest, pixels, size)
+    return Content(path=path, bytes=digest, pixels=pixels, size=size)
 
 
 def image_files(folder: Path) -> list[str]:

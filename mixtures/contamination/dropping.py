@@ -1,7 +1,9 @@
 """Writing a mixture without the records that overlap with evaluation sets.
 
-A record goes whole: its other questions are about the same image, its prompt and image token stand in the first one,
-and a dialogue with a gap reads wrongly. What is left is every record as it was built.
+A contaminated record is dropped completely. Its other questions are about the same image, the prompt and the image
+token are in the first question, and a dialogue with a gap reads wrongly. Cutting single questions was not done for that
+reason. By default a shared question about a shared image (`pairs`) is what makes a record go: an image alone gives no
+answer away, and sets on COCO share most of their images with the mixture. What remains is every record as it was built.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,8 +23,8 @@ from mix665k.mixtures.mixture import Batch, Mixture
 from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.integrity import hash_of_all
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter
-from mix665k.schemas.errors import MixtureError, os_reason
-from mix665k.schemas.files import write_whole
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import os_errors, write_whole
 from mix665k.schemas.manifest import (
     CLEANED,
     CONTAMINATION,
@@ -82,19 +84,16 @@ def write_clean(mixture: Mixture, why: pl.DataFrame, drop: Drop, *, advance: Adv
         MixtureError: when the mixture is damaged, the folder cannot be written, or another run is writing there.
     """
     out, manifest = drop.out, mixture.require_manifest()
-    try:
-        with locked(out):
-            write_whole(out / CLEANED, manifest.row_hash)
-            (out / MANIFEST).unlink(missing_ok=True)
-            clear_work(out)
-            (out / "data").mkdir(exist_ok=True)
-            entries = _write_sources(mixture, why, out, advance=advance)
-            clean = _manifest(manifest, entries, drop)
-            sweep(out, clean)
-            write_card(out / CARD, clean)
-            write_manifest(out, clean)
-    except OSError as error:
-        raise MixtureError(f"{error.filename or out}: {os_reason(error)}") from None
+    with os_errors(MixtureError, out), locked(out):
+        write_whole(out / CLEANED, manifest.row_hash)
+        (out / MANIFEST).unlink(missing_ok=True)
+        clear_work(out)
+        (out / "data").mkdir(exist_ok=True)
+        entries = _write_sources(mixture, why, out, advance=advance)
+        clean = _manifest(manifest, entries, drop)
+        sweep(out, clean)
+        write_card(out / CARD, clean)
+        write_manifest(out, clean)
     return Dropped(
         path=str(out),
         row_hash=clean.row_hash,

@@ -60,10 +60,10 @@ class Compared(NamedTuple):
 
 def compare_image_files(
     sets: Sequence[EvaluationSet],
+    *,
     folders: Sequence[Folder],
     mine: Folder,
     aliases: Aliases,
-    *,
     jobs: int,
     bar: Bar,
 ) -> Compared:
@@ -122,7 +122,7 @@ def _images_only(folder: Folder) -> EvaluationSet:
     """A set of images that ask nothing; it has no hash yet."""
     files = pl.Series("id", folder.files)
     questions = files.to_frame().with_columns(image=image_key(pl.col("id"), None), text=pl.lit(None, pl.String))
-    return EvaluationSet(folder.name, folder.folder, "images", "", questions)
+    return EvaluationSet(name=folder.name, path=folder.folder, layout="images", sha256="", questions=questions)
 
 
 def _digest(found: Sequence[Content]) -> str:

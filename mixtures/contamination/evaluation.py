@@ -66,10 +66,10 @@ def sets_to_read(against: Sequence[str], layouts: Sequence[str], ids_of: Sequenc
     for name in names:
         if names.count(name) > 1:
             raise MixtureError(f"--eval-set: two sets are called {name!r}; name one with --eval-set NAME=FILE")
-    chosen_layouts = _by_name("--layout", layouts, names, LAYOUTS)
-    chosen_ids = _by_name("--ids-of", ids_of, names, COLLECTIONS | {OWN.name: OWN})
+    chosen_layouts = _by_name("--layout", given=layouts, names=names, known=LAYOUTS)
+    chosen_ids = _by_name("--ids-of", given=ids_of, names=names, known=COLLECTIONS | {OWN.name: OWN})
     return [
-        SetToRead(name, Path(path), chosen_layouts.get(name), chosen_ids.get(name))
+        SetToRead(name=name, path=Path(path), layout=chosen_layouts.get(name), ids_of=chosen_ids.get(name))
         for name, (_, path) in zip(names, files, strict=True)
     ]
 
@@ -80,7 +80,7 @@ def named(text: str) -> tuple[str | None, str]:
     return (match[1], match[2]) if match else (None, text)
 
 
-def _by_name(option: str, given: Sequence[str], names: Sequence[str], known: Mapping[str, T]) -> dict[str, T]:
+def _by_name(option: str, *, given: Sequence[str], names: Sequence[str], known: Mapping[str, T]) -> dict[str, T]:
     """The value for each set; one without a name is for all that have none of their own."""
     found: dict[str, T] = {}
     for name, value in sorted(map(named, given), key=lambda one: one[0] is not None):
@@ -115,7 +115,15 @@ def read_set(asked: SetToRead, *, progress: Callable[[int], None]) -> Evaluation
     questions = pl.concat(frames)
     if questions.is_empty():
         raise RawDataError(f"{path}: nothing to compare with; {left_out:,} records of the split train are left out")
-    return EvaluationSet(asked.name, path, told.layout.name, sha256_of(path), questions, collection, left_out)
+    return EvaluationSet(
+        name=asked.name,
+        path=path,
+        layout=told.layout.name,
+        sha256=sha256_of(path),
+        questions=questions,
+        collection=collection,
+        left_out=left_out,
+    )
 
 
 def _compared(path: Path, items: list[Item], collection: ImageCollection | None) -> pl.DataFrame:
@@ -140,7 +148,7 @@ def _rows(path: Path, told: DetectedLayout, progress: Callable[[int], None]) -> 
             if identifier in seen:
                 raise RawDataError(f"{path}: {where}: this {layout.id} occurs twice, expected once (id {identifier!r})")
             seen.add(identifier)
-        yield found, _items(path, told, identifier if layout.id else where, where, found)
+        yield found, _items(path, told=told, identifier=identifier if layout.id else where, where=where, record=found)
 
 
 def _table_rows(path: Path, separator: str) -> Iterator[tuple[Any, list[Item]]]:
@@ -157,10 +165,10 @@ def _table_rows(path: Path, separator: str) -> Iterator[tuple[Any, list[Item]]]:
         table = table.drop_nulls()  # blank lines
     for i, row in enumerate(table.iter_rows(named=True), start=1):
         record = msgspec.convert(row, Listed)
-        yield record, _items(path, told, f"row {i}", f"row {i}", record)
+        yield record, _items(path, told=told, identifier=f"row {i}", where=f"row {i}", record=record)
 
 
-def _items(path: Path, told: DetectedLayout, identifier: str, where: str, record: Any) -> list[Item]:
+def _items(path: Path, *, told: DetectedLayout, identifier: str, where: str, record: Any) -> list[Item]:
     try:
         return list(told.layout.items(identifier, record))
     except ValueError as error:

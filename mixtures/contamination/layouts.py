@@ -128,13 +128,13 @@ def detect_layout(path: Path, layout: EvaluationLayout | None = None) -> Detecte
     if head[:1] == b"\x80" or head[:2] == b"(l":
         return DetectedLayout(_PICKLED, "pickle")
     if head[:1] == b"[":
-        return _detected(path, "[]", _first(path, data, list[msgspec.Raw]), layout)
+        return _detected(path, at="[]", keys=_first(path, data, list[msgspec.Raw]), layout=layout)
     if head[:1] != b"{":
         return _detect_table(path, head, layout)
     end = data.find(b"\n") + 1 or len(data)
     line = _keys(data[:end])
     if line and (data[end : end + _HEAD_BYTES].strip() or _match("list", line)):
-        return _detected(path, "lines", line, layout)
+        return _detected(path, at="lines", keys=line, layout=layout)
     if layout is not None:
         raise RawDataError(
             f"{path}: one JSON object, expected the records of layout {layout.name} in a list or on lines"
@@ -147,8 +147,8 @@ def _detect_object(path: Path, data: Any) -> DetectedLayout:
     fields = _decoded(path, data, dict[str, msgspec.Raw])
     for at in ("questions", "data"):
         if bytes(memoryview(fields.get(at, b""))[:1]) == b"[":
-            return _detected(path, at, _first(path, fields[at], list[msgspec.Raw]))
-    return _detected(path, "{}", _keys(next(iter(fields.values()), b"")))
+            return _detected(path, at=at, keys=_first(path, fields[at], list[msgspec.Raw]))
+    return _detected(path, at="{}", keys=_keys(next(iter(fields.values()), b"")))
 
 
 def _detect_table(path: Path, head: bytes, layout: EvaluationLayout | None) -> DetectedLayout:
@@ -161,7 +161,7 @@ def _detect_table(path: Path, head: bytes, layout: EvaluationLayout | None) -> D
     return DetectedLayout(layout or LAYOUTS["list"], "table", separator)
 
 
-def _detected(path: Path, at: str, keys: set[str], layout: EvaluationLayout | None = None) -> DetectedLayout:
+def _detected(path: Path, *, at: str, keys: set[str], layout: EvaluationLayout | None = None) -> DetectedLayout:
     found = layout or _match(at if at not in ("[]", "lines") else "list", keys)
     if found is None:
         raise _unknown(path, f"its first record has {', '.join(sorted(keys)[:8])}" if keys else "no record in it")

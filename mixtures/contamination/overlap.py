@@ -58,7 +58,12 @@ def wanted(sets: Sequence[EvaluationSet], aliases: Aliases, *, keys: pl.Series, 
     texts = _numbered(asking["words"], "words", "text")
     questions = asking.join(images, on="key", how="left", maintain_order="left")
     questions = questions.join(texts, on="words", how="left", maintain_order="left")
-    return Wanted(images, texts, _numbered(paths, "path", "content"), questions.select("set", "id", "image", "text"))
+    return Wanted(
+        images=images,
+        texts=texts,
+        paths=_numbered(paths, "path", "content"),
+        questions=questions.select("set", "id", "image", "text"),
+    )
 
 
 def _numbered(values: pl.Series, name: str, number: str) -> pl.DataFrame:
@@ -66,21 +71,27 @@ def _numbered(values: pl.Series, name: str, number: str) -> pl.DataFrame:
     return distinct.to_frame().with_row_index(number).with_columns(pl.col(number).cast(_CODE))
 
 
-def find(batches: Iterator[pa.RecordBatch], what: Wanted, aliases: Aliases, prompts: Sequence[str]) -> Hits:
+def find(batches: Iterator[pa.RecordBatch], *, what: Wanted, aliases: Aliases, prompts: Sequence[str]) -> Hits:
     """Everything wanted that these records hold; `prompts` are lines that are no part of a question."""
     parts: list[Hits] = []
     num_records = num_pairs = 0
     for batch in batches:
-        hits, pairs = _find(batch, what, aliases, prompts, first=num_records, first_pair=num_pairs)
+        hits, pairs = _find(batch, what=what, aliases=aliases, prompts=prompts, first=num_records, first_pair=num_pairs)
         parts.append(hits)
         num_records, num_pairs = num_records + len(batch), num_pairs + pairs
-    empty = _find(from_dicts([]), what, aliases, prompts, first=0, first_pair=0)[0]
+    empty = _find(from_dicts([]), what=what, aliases=aliases, prompts=prompts, first=0, first_pair=0)[0]
     records, images, texts, contents, _ = zip(*[empty, *parts], strict=True)
-    return Hits(pl.concat(records), pl.concat(images), pl.concat(texts), pl.concat(contents), num_records)
+    return Hits(
+        records=pl.concat(records),
+        images=pl.concat(images),
+        texts=pl.concat(texts),
+        contents=pl.concat(contents),
+        num_records=num_records,
+    )
 
 
 def _find(
-    batch: pa.RecordBatch, what: Wanted, aliases: Aliases, prompts: Sequence[str], *, first: int, first_pair: int
+    batch: pa.RecordBatch, *, what: Wanted, aliases: Aliases, prompts: Sequence[str], first: int, first_pair: int
 ) -> tuple[Hits, int]:
     """The hits of a batch, and the number of its pairs."""
     rows = pl.DataFrame(batch.select(["id", "source", "image"])).rename({"image": "path"})
@@ -102,7 +113,13 @@ def _find(
     contents = rows.join(what.paths, on="path").select("record", "content")
     hit = pl.concat([texts["record"], images["record"], contents["record"]]).unique()
     records = rows.filter(pl.col("record").is_in(hit.implode())).select("record", "source", "id")
-    return Hits(records, images, texts.select("record", "pair", "image", "text"), contents, len(batch)), pairs.height
+    return Hits(
+        records=records,
+        images=images,
+        texts=texts.select("record", "pair", "image", "text"),
+        contents=contents,
+        num_records=len(batch),
+    ), pairs.height
 
 
 def rows_of(mixture: Mixture, *, advance: Advance) -> Iterator[pa.RecordBatch]:

@@ -68,8 +68,13 @@ def find_contamination(target: Path, request: ContaminationRequest, *, bar: Bar)
     keys = pl.concat([splits.filter(~pl.col("trained"))["key"], compared.links["same"]])
     what = wanted(compared.sets, aliases, keys=keys, paths=compared.links["path"])
     with bar("comparing") as advance:
-        hits = find(rows_of(mixture, advance=advance), what, aliases, known_prompts([manifest] if manifest else []))
-    found = touched(compared.sets, what, hits, compared.links)
+        hits = find(
+            rows_of(mixture, advance=advance),
+            what=what,
+            aliases=aliases,
+            prompts=known_prompts([manifest] if manifest else []),
+        )
+    found = touched(compared.sets, what=what, hits=hits, links=compared.links)
     names = mixture.sources if manifest else SOURCES
     result = Contamination(
         path=str(target),
@@ -138,7 +143,7 @@ def _sets(target: Path, request: ContaminationRequest, bar: Bar) -> _Sets:
     with bar("reading the mixture") as advance:
         names = named_images(target, (), advance=advance).records["image"].unique().sort().to_list()
     mine = Folder("the mixture", request.images, names)
-    compared = compare_image_files(sets, pictured, mine, aliases, jobs=request.jobs, bar=bar)
+    compared = compare_image_files(sets, folders=pictured, mine=mine, aliases=aliases, jobs=request.jobs, bar=bar)
     return _Sets(compared, splits, aliases)
 
 

@@ -31,16 +31,19 @@ class Touched(NamedTuple):
         return self.kinds[kind]["record"].unique().sort()
 
 
-def touched(sets: Sequence[EvaluationSet], what: Wanted, hits: Hits, links: pl.DataFrame) -> list[Touched]:
+def touched(sets: Sequence[EvaluationSet], *, what: Wanted, hits: Hits, links: pl.DataFrame) -> list[Touched]:
     """The hits of each set.
 
     `links` has the images that are equal by content: `set` (a name), `file`, `key` (of the set's image), `path` and
     `same` (of the mixture's image).
     """
-    return [_touched(place, one, what, hits, links.filter(pl.col("set") == one.name)) for place, one in enumerate(sets)]
+    return [
+        _touched(place, one=one, what=what, hits=hits, links=links.filter(pl.col("set") == one.name))
+        for place, one in enumerate(sets)
+    ]
 
 
-def _touched(place: int, one: EvaluationSet, what: Wanted, hits: Hits, links: pl.DataFrame) -> Touched:
+def _touched(place: int, *, one: EvaluationSet, what: Wanted, hits: Hits, links: pl.DataFrame) -> Touched:
     """Units are the numbers of `Wanted`; of questions their row."""
     asked = what.questions.filter(pl.col("set") == place).with_row_index("row")
     images = asked.select("image").drop_nulls().unique().join(hits.images, on="image")
@@ -110,13 +113,13 @@ def all_hits(found: Touched, what: Wanted) -> Iterator[Hit]:
 
 def _of_kind(found: Touched, what: Wanted, kind: Kind) -> Iterator[Hit]:
     named = found.kinds[kind].group_by("unit", maintain_order=True).agg(pl.col("id"), num=pl.len())
-    for row in _described(found, what, kind, named).iter_rows(named=True):
+    for row in _described(found, what=what, kind=kind, named=named).iter_rows(named=True):
         records = row.pop("records")
         shown = records[:_TEXT_RECORDS] if kind == Kind.TEXT else records
         yield Hit(set=found.set.name, by=kind, num_records=row.pop("num"), records=shown, **row)
 
 
-def _described(found: Touched, what: Wanted, kind: Kind, named: pl.DataFrame) -> pl.DataFrame:
+def _described(found: Touched, *, what: Wanted, kind: Kind, named: pl.DataFrame) -> pl.DataFrame:
     """Units with the names that a reader knows them by."""
     rows = named.rename({"id": "records"})
     if kind == Kind.CONTENT:

@@ -1,1 +1,4 @@
-"""A mixture in the forms that other trainers read."""
+"""A mixture in the forms that other trainers read: LLaVA's own JSON, or `messages` and `images` (JSON lines, Parquet).
+
+`export` writes batch by batch into a file that appears when it is complete. A new form is a writer of batches there.
+"""

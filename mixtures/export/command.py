@@ -27,6 +27,7 @@ ImageToken = Annotated[
 
 def export(
     mixture: MixtureFolder,
+    *,
     form: Form,
     out: Out,
     source: Source = None,

@@ -1,7 +1,6 @@
 """Writing a mixture in the forms that other trainers read, batch by batch, whole or not at all."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
@@ -18,6 +17,7 @@ from mix665k.mixtures.storage.llava_json import published_record
 from mix665k.mixtures.storage.parquet import to_dicts
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import MixtureError, os_reason
+from mix665k.schemas.files import whole_file
 
 ImageToken = Literal["keep", "drop"]
 _MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
@@ -92,7 +92,7 @@ def export(mixture: Mixture, request: ExportRequest, *, advance: Advance) -> int
     mixture.require_manifest()
     rows = mixture.batches(sources=request.sources, advance=advance)
     try:
-        with _whole_file(request.out) as file:
+        with whole_file(request.out) as file:
             if request.form == "llava":
                 return write_llava(rows, file)
             batches = (to_messages(batch.rows, image_token=request.image_token) for batch in rows)
@@ -111,18 +111,6 @@ def _require_out(request: ExportRequest) -> None:
         raise MixtureError(f"--out {out}: already there; {mend}")
     if not out.parent.is_dir():
         raise MixtureError(f"--out {out}: no such folder {out.parent}; make it first")
-
-
-@contextmanager
-def _whole_file(out: Path) -> Iterator[IO[bytes]]:
-    """A file that gets its name when everything is written, and vanishes when something fails."""
-    part = out.with_name(f".{out.name}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_llava(batches: Iterable[Batch], file: IO[bytes]) -> int:

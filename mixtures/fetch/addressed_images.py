@@ -107,12 +107,18 @@ def fetch_images(order: ImagesWanted, context: FetchContext) -> ImagesReport:
     urls, strange = _wanted(order)
     (order.images / folder).mkdir(parents=True, exist_ok=True)
     there = {f"{folder}/{path.name}" for path in (order.images / folder).iterdir()}
-    found = ImagesReport(len(urls) + len(strange), 0, 0, dict.fromkeys(strange, f"not in {order.covers.file.path}"), {})
+    found = ImagesReport(
+        wanted=len(urls) + len(strange),
+        there=0,
+        fetched=0,
+        gone=dict.fromkeys(strange, f"not in {order.covers.file.path}"),
+        failed={},
+    )
     found.gone |= {image: "listed before" for image in urls if image in known and image not in there}
     found.there = sum(image in there for image in urls)
     left = [image for image in urls if image not in there and image not in known]
     try:
-        for outcome in _outcomes(left, urls, order, context):
+        for outcome in _outcomes(left, urls=urls, order=order, context=context):
             _count(outcome, found)
             done = found.there + found.fetched + len(found.gone) + len(found.failed)
             context.listener.counted(folder, done, found.wanted)
@@ -151,7 +157,7 @@ def _wanted(order: ImagesWanted) -> tuple[dict[str, str], list[str]]:
 
 
 def _outcomes(
-    left: list[str], urls: dict[str, str], order: ImagesWanted, context: FetchContext
+    left: list[str], *, urls: dict[str, str], order: ImagesWanted, context: FetchContext
 ) -> Iterator[ImageOutcome]:
     """What becomes of each, as they finish; ends with an error when only failures come."""
     patience = context.patience._replace(retries=min(context.patience.retries, _RETRIES))

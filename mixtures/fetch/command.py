@@ -29,6 +29,7 @@ DryRun = Annotated[
 
 def fetch(
     raw: Raw = None,
+    *,
     images: Images = None,
     source: Source = None,
     exclude_source: ExcludeSource = None,

@@ -39,7 +39,7 @@ class FetchListener(Protocol):
     def begins(self, num_jobs: int) -> None:
         """So many jobs are to be done."""
 
-    def at(self, name: str, doing: str, done: int, total: int | None) -> None:
+    def at(self, name: str, *, doing: str, done: int, total: int | None) -> None:
         """A download is so many bytes there, or checked, or unpacked."""
 
     def counted(self, name: str, done: int, total: int) -> None:
@@ -82,7 +82,7 @@ def run_download(job: Job, context: FetchContext) -> Result:
         if job.download.by_hand and not context.mirror:
             return Result(job.name, "by hand", note=instructions(job))
         entry = _fetched(job, context)
-        return Result(job.name, "fetched", entry.num_bytes, time.perf_counter() - begun)
+        return Result(name=job.name, state="fetched", num_bytes=entry.num_bytes, seconds=time.perf_counter() - begun)
     except UserError as error:
         return Result(job.name, "failed", note=str(error))
     except OSError as error:
@@ -145,7 +145,7 @@ def _downloaded(job: Job, context: FetchContext) -> Entry:
         got, url = job.path, entry.url if entry else "put there by hand"
     else:
         got, url = part_of(job.path), _transferred(job, context, offer)
-    context.listener.at(job.name, "checking", 0, None)
+    context.listener.at(job.name, doing="checking", done=0, total=None)
     found = Entry(url, got.stat().st_size, sha256_of(got))
     size, sha256 = offer.num_bytes or found.num_bytes, offer.sha256 or found.sha256
     if (size, sha256) == (found.num_bytes, found.sha256) or context.accept_changed:
@@ -163,11 +163,13 @@ def _offer(job: Job, context: FetchContext) -> _Offer:
     num_bytes = entry.num_bytes if entry else download.num_bytes
     sha256 = entry.sha256 if entry else download.sha256
     if context.mirror:
-        return _Offer((mirrored(context.mirror, job.name),), {}, num_bytes, sha256)
+        return _Offer(urls=(mirrored(context.mirror, job.name),), headers={}, num_bytes=num_bytes, sha256=sha256)
     if download.hub is None or job.path.is_file():
-        return _Offer(download.addresses, {}, num_bytes, sha256)
+        return _Offer(urls=download.addresses, headers={}, num_bytes=num_bytes, sha256=sha256)
     found = with_retries(lambda: locate(download, context.patience), patience=context.patience, stop=context.stop)
-    return _Offer((found.url,), found.headers, num_bytes or found.num_bytes, sha256 or found.sha256)
+    return _Offer(
+        urls=(found.url,), headers=found.headers, num_bytes=num_bytes or found.num_bytes, sha256=sha256 or found.sha256
+    )
 
 
 def _transferred(job: Job, context: FetchContext, offer: _Offer) -> str:
@@ -175,9 +177,11 @@ def _transferred(job: Job, context: FetchContext, offer: _Offer) -> str:
     space, failures = context.spaces[job.root], []
 
     def at(done: int, total: int | None) -> None:
-        context.listener.at(job.name, "downloading", done, total)
+        context.listener.at(job.name, doing="downloading", done=done, total=total)
 
-    connection = Connection(job.name, context.client, context.patience, context.stop, space, at)
+    connection = Connection(
+        name=job.name, client=context.client, patience=context.patience, stop=context.stop, space=space, at=at
+    )
     num_bytes = None if context.accept_changed else offer.num_bytes
     for url in offer.urls:
         try:
@@ -202,7 +206,7 @@ def _unpack(job: Job, context: FetchContext, entry: Entry) -> None:
         nonlocal done
         done += num_bytes
         space.written(job.name, num_bytes)
-        context.listener.at(job.name, "unpacking", done, total)
+        context.listener.at(job.name, doing="unpacking", done=done, total=total)
 
     written = unpack(job.path, Unpacking(choose, moved, context.stop, keep=job.images is not None))
     if left := missing(job) or ([job.images.folder] if job.images and not written else []):

@@ -94,11 +94,11 @@ def raw_jobs(sources: Iterable[Source], raw: Path) -> list[Job]:
             files.setdefault((file.path.partition("/")[0], file.download), {})[file.member] = file
     return [
         Job(
-            raw,
-            folder,
-            download,
-            {member: file.path for member, file in given.items()},
-            sum({file.path: file.num_bytes or 0 for file in given.values()}.values()),
+            root=raw,
+            folder=folder,
+            download=download,
+            files={member: file.path for member, file in given.items()},
+            about_bytes=sum({file.path: file.num_bytes or 0 for file in given.values()}.values()),
         )
         for (folder, download), given in files.items()
     ]
@@ -108,7 +108,14 @@ def image_jobs(sources: Iterable[Source], images: Path) -> list[Job]:
     """The downloads that bring the images; sources share some."""
     archives = dict.fromkeys(archive for source in sources for archive in source.about.archives)
     return [
-        Job(images, folder.folder.partition("/")[0], download, {}, download.num_bytes or 0, folder)
+        Job(
+            root=images,
+            folder=folder.folder.partition("/")[0],
+            download=download,
+            files={},
+            about_bytes=download.num_bytes or 0,
+            images=folder,
+        )
         for folder, download in archives
     ]
 
@@ -119,7 +126,9 @@ def status_of(job: Job, record: FetchedRecord, *, hashed: bool, lenient: bool) -
     Raises:
         FetchError: for a raw file that is not what was fetched, nor, unless `lenient`, what its source declares.
     """
-    return _images_there(job, record) if job.images else _files_there(job, record, hashed, lenient)
+    return (
+        _images_there(job, record) if job.images else _files_there(job, record=record, hashed=hashed, lenient=lenient)
+    )
 
 
 def missing(job: Job) -> list[str]:
@@ -127,7 +136,7 @@ def missing(job: Job) -> list[str]:
     return sorted({path for path in job.files.values() if not (job.root / path).is_file()})
 
 
-def _files_there(job: Job, record: FetchedRecord, hashed: bool, lenient: bool) -> DownloadStatus:
+def _files_there(job: Job, *, record: FetchedRecord, hashed: bool, lenient: bool) -> DownloadStatus:
     if missing(job):
         return DownloadStatus(there=False, recorded=False)
     entry = record.get(job.name)
@@ -135,15 +144,15 @@ def _files_there(job: Job, record: FetchedRecord, hashed: bool, lenient: bool) -
     for path in sorted(set(job.files.values())):
         if entry and path in entry.files:
             told = entry.files[path]
-            _require_same(job.root / path, told.num_bytes, told.sha256, hashed, "")
+            _require_same(job.root / path, num_bytes=told.num_bytes, sha256=told.sha256, hashed=hashed, choice="")
         elif not job.packed and not lenient:
             recorded = job.download.sha256 is not None
             known, choice = job.download, ", or keep your own with --accept-changed"
-            _require_same(job.root / path, known.num_bytes, known.sha256, hashed, choice)
+            _require_same(job.root / path, num_bytes=known.num_bytes, sha256=known.sha256, hashed=hashed, choice=choice)
     return DownloadStatus(there=True, recorded=recorded, note="" if recorded else "put there by hand, not checked")
 
 
-def _require_same(file: Path, num_bytes: int | None, sha256: str | None, hashed: bool, choice: str) -> None:
+def _require_same(file: Path, *, num_bytes: int | None, sha256: str | None, hashed: bool, choice: str) -> None:
     if num_bytes not in (None, file.stat().st_size) or (hashed and sha256 not in (None, sha256_of(file))):
         raise FetchError(f"{file}: not the file that is known by size and hash; remove it to fetch it again{choice}")
 

@@ -52,4 +52,6 @@ def locate(download: Download, patience: Patience) -> HubFile:
     if found.commit_hash:
         url = hf_hub_url(download.hub, download.name, repo_type="dataset", revision=found.commit_hash)
     sha256 = found.etag if found.etag and _SHA256.fullmatch(found.etag) else None
-    return HubFile(url, {"Authorization": f"Bearer {token}"} if token else {}, found.size, sha256)
+    return HubFile(
+        url=url, headers={"Authorization": f"Bearer {token}"} if token else {}, num_bytes=found.size, sha256=sha256
+    )

@@ -1,4 +1,8 @@
-"""One file from a web server, in a part that goes on where it was left, whatever ended the last run."""
+"""One file from a web server, into a `.part` that a later run resumes, whatever ended the last one.
+
+The bytes go straight to that file and its validator (ETag or date) beside it, which `schemas.files.replacing` would not
+keep: it removes its temporary file after an error.
+"""
 
 import os
 import re
@@ -72,13 +76,13 @@ def transfer(
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def attempt() -> None:
-        _resume(url, path, connection, headers, num_bytes, room_bytes)
+        _resume(url, path=path, connection=connection, headers=headers, num_bytes=num_bytes, room_bytes=room_bytes)
 
     with_retries(attempt, patience=connection.patience, stop=connection.stop, done=lambda: _size(part))
 
 
 def _resume(
-    url: str, path: Path, connection: Connection, headers: Mapping[str, str], num_bytes: int | None, room_bytes: int
+    url: str, *, path: Path, connection: Connection, headers: Mapping[str, str], num_bytes: int | None, room_bytes: int
 ) -> None:
     part, state = part_of(path), _state(path)
     have = _size(part) if state and state.url == url and state.validator else 0
@@ -94,7 +98,7 @@ def _resume(
             if not start:
                 part_of(path).unlink(missing_ok=True)  # first, or a run killed here would go on with other bytes
                 write_whole(state_of(path), msgspec.json.encode(PartState(url, _validator(response), total)))
-            _write(response, part, start, total, connection)
+            _write(response, part=part, start=start, total=total, connection=connection)
     except RefusedError as refused:
         if refused.status != _NO_SUCH_RANGE:
             raise
@@ -150,7 +154,7 @@ def _validator(response: httpx2.Response) -> str | None:
     return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
 
 
-def _write(response: httpx2.Response, part: Path, start: int, total: int | None, connection: Connection) -> None:
+def _write(response: httpx2.Response, *, part: Path, start: int, total: int | None, connection: Connection) -> None:
     """Each piece goes to the disk as it comes, so that a killed run loses none."""
     with part.open("r+b" if start else "wb", buffering=0) as file:
         file.truncate(start)

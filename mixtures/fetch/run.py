@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from mix665k.builders.registry import Source
 from mix665k.mixtures.fetch.addressed_images import (
@@ -34,7 +33,8 @@ from mix665k.mixtures.fetch.web import Patience, RateLimit, open_client
 from mix665k.mixtures.fetch.workers import in_threads
 from mix665k.mixtures.images.naming import named_images
 from mix665k.mixtures.synth import MARKER
-from mix665k.schemas.errors import FetchError, UserError, os_reason
+from mix665k.schemas.errors import FetchError, UserError
+from mix665k.schemas.files import held, os_errors
 
 _LOCK = ".fetch.lock"
 
@@ -77,7 +77,7 @@ def fetch(request: FetchRequest, listener: FetchListener) -> FetchReport:
     jobs, covers = _jobs(request, sources), _addressed(request, sources)
     report = FetchReport([])
     with ExitStack() as stack:
-        context = _kit(request, listener, stack)
+        context = _context(request, listener, stack)
         listener.begins(len(jobs) + len(covers))
         results = in_threads(lambda job: run_download(job, context), jobs, jobs=request.jobs, stop=context.stop)
         stack.enter_context(closing(results))
@@ -87,7 +87,7 @@ def fetch(request: FetchRequest, listener: FetchListener) -> FetchReport:
         order = {job.name: i for i, job in enumerate(jobs)}
         report.files.sort(key=lambda result: order[result.name])
         for one in covers:
-            _fetch_addressed(report, request, context, one, _in_folder(named, one))
+            _fetch_addressed(report, request=request, context=context, covers=one, named=_in_folder(named, one))
     return report
 
 
@@ -122,21 +122,21 @@ def preview(request: FetchRequest) -> FetchReport:
     return found
 
 
-def _kit(request: FetchRequest, listener: FetchListener, stack: ExitStack) -> FetchContext:
+def _context(request: FetchRequest, listener: FetchListener, stack: ExitStack) -> FetchContext:
     """What the jobs share, given back when `stack` is left."""
     roots = dict.fromkeys(root for root in (request.raw, request.images) if root)
     for root in roots:
         stack.enter_context(_held_folder(root))
     return FetchContext(
-        stack.enter_context(open_client(request.patience, connections=request.jobs)),
-        request.patience,
-        threading.Event(),
-        {root: FetchedRecord(root) for root in roots},
-        {root: DiskSpace(root) for root in roots},
-        listener,
-        request.mirror,
-        request.keep_archives,
-        request.accept_changed,
+        client=stack.enter_context(open_client(request.patience, connections=request.jobs)),
+        patience=request.patience,
+        stop=threading.Event(),
+        records={root: FetchedRecord(root) for root in roots},
+        spaces={root: DiskSpace(root) for root in roots},
+        listener=listener,
+        mirror=request.mirror,
+        keep_archives=request.keep_archives,
+        accept_changed=request.accept_changed,
     )
 
 
@@ -162,7 +162,12 @@ def _in_folder(images: set[str] | None, covers: AddressedImages) -> set[str] | N
 
 
 def _fetch_addressed(
-    report: FetchReport, request: FetchRequest, context: FetchContext, covers: AddressedImages, named: set[str] | None
+    report: FetchReport,
+    *,
+    request: FetchRequest,
+    context: FetchContext,
+    covers: AddressedImages,
+    named: set[str] | None,
 ) -> None:
     assert request.images is not None
     path = request.raw and request.raw / covers.file.path
@@ -171,7 +176,14 @@ def _fetch_addressed(
         note = f"the addresses of its images are in {covers.file.path}; {where}, pass --raw RAW that has it"
         result = Result(covers.folder, "by hand", note=note)
     else:
-        order = ImagesWanted(covers, path, request.images, named, request.jobs, RateLimit(request.covers_per_second))
+        order = ImagesWanted(
+            covers=covers,
+            path=path,
+            images=request.images,
+            named=named,
+            jobs=request.jobs,
+            rate_limit=RateLimit(request.covers_per_second),
+        )
         try:
             found = fetch_images(order, context)
             report.covers = found if report.covers is None else report.covers + found
@@ -189,17 +201,12 @@ def _held_folder(root: Path) -> Iterator[None]:
     Raises:
         FetchError: when it is taken, or cannot be.
     """
-    try:
+    busy = FetchError(f"{root}: another `mix fetch` is at work there; wait for it")
+    with os_errors(FetchError, root):
         root.mkdir(parents=True, exist_ok=True)
         if (root / MARKER).is_file():
             raise FetchError(f"{root}: holds made-up files of `mix synth`; name another folder")
-        lock = FileLock(root / _LOCK, timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise FetchError(f"{root}: another `mix fetch` is at work there; wait for it") from None
-    except OSError as error:
-        raise FetchError(f"{error.filename or root}: {os_reason(error)}") from None
-    try:
+    with ExitStack() as stack:
+        with os_errors(FetchError, root):
+            stack.enter_context(held(root / _LOCK, busy=busy))
         yield
-    finally:
-        lock.release()

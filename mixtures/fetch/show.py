@@ -47,10 +47,17 @@ class FetchProgress:
         self._jobs = num_jobs
         self._show_all()
 
-    def at(self, name: str, doing: str, done: int, total: int | None) -> None:
+    def at(self, name: str, *, doing: str, done: int, total: int | None) -> None:
         """See `run_download.Watcher`."""
         amount = doing if doing == "checking" else f"{done / 1e6:,.0f}/{total / 1e6:,.0f} MB" if total else ""
-        self._move(name, name if doing == "downloading" else f"{doing} {name}", doing, done, total, amount)
+        self._move(
+            name,
+            description=name if doing == "downloading" else f"{doing} {name}",
+            doing=doing,
+            done=done,
+            total=total,
+            amount=amount,
+        )
         if doing == "downloading":
             with self._lock:
                 self._whole[name] = (done, total or done)
@@ -58,7 +65,7 @@ class FetchProgress:
 
     def counted(self, name: str, done: int, total: int) -> None:
         """See `run_download.Watcher`."""
-        self._move(name, name, "files", done, total, f"{done:,}/{total:,}")
+        self._move(name, description=name, doing="files", done=done, total=total, amount=f"{done:,}/{total:,}")
 
     def finished(self, result: Result) -> None:
         """See `run_download.Watcher`."""
@@ -75,9 +82,16 @@ class FetchProgress:
         """The bytes of the downloads that began, since the size of many is not known before."""
         done, total = (sum(part[i] for part in self._whole.values()) for i in (0, 1))
         description = f"{self._done} of {self._jobs} done"
-        self._move(_ALL, description, _ALL, done, total or None, f"{done / 1e6:,.0f}/{total / 1e6:,.0f} MB")
+        self._move(
+            _ALL,
+            description=description,
+            doing=_ALL,
+            done=done,
+            total=total or None,
+            amount=f"{done / 1e6:,.0f}/{total / 1e6:,.0f} MB",
+        )
 
-    def _move(self, name: str, description: str, doing: str, done: int, total: int | None, amount: str) -> None:
+    def _move(self, name: str, *, description: str, doing: str, done: int, total: int | None, amount: str) -> None:
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(description, total=total, doing=doing, amount=amount)
         self._progress.update(

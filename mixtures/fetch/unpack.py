@@ -12,11 +12,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple
 
 from mix665k.mixtures.fetch.web import StoppedError
 from mix665k.schemas.errors import FetchError
+from mix665k.schemas.files import replacing
 
 MAX_RATIO = 200
 """JSON packs to a twentieth or so, a picture not at all, a bomb to a thousandth (deflate's limit)."""
@@ -30,7 +32,7 @@ _DAMAGED = (
 _OUTSIDE = re.compile(r"[/\\]|[A-Za-z]:|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)
 
 
-class Entry(NamedTuple):
+class Member(NamedTuple):
     """A member of an archive as its directory tells it; `num_bytes` is the size it says it unpacks to."""
 
     name: str
@@ -103,10 +105,13 @@ def _refusing(archive: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _entries(archive: Path) -> Iterator[Iterator[Entry]]:
+def _entries(archive: Path) -> Iterator[Iterator[Member]]:
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as pack:
-            yield (Entry(info.filename, info.file_size, _kind(info), _opener(pack, info)) for info in pack.infolist())
+            yield (
+                Member(name=info.filename, num_bytes=info.file_size, kind=_kind(info), open=partial(pack.open, info))
+                for info in pack.infolist()
+            )
     else:
         with gzip.open(archive) as stream:
             yield _tar_entries(stream)
@@ -114,13 +119,13 @@ def _entries(archive: Path) -> Iterator[Iterator[Entry]]:
                 pass
 
 
-def _tar_entries(stream: gzip.GzipFile) -> Iterator[Entry]:
+def _tar_entries(stream: gzip.GzipFile) -> Iterator[Member]:
     with tarfile.open(fileobj=stream, mode="r|") as pack:
         for info in pack:
             kind: Literal["file", "folder", "other"] = "folder" if info.isdir() else "other"
             if info.isreg() and not info.issparse():
                 kind = "file"
-            yield Entry(info.name, info.size, kind, lambda info=info: pack.extractfile(info))  # type: ignore[misc]
+            yield Member(name=info.name, num_bytes=info.size, kind=kind, open=partial(pack.extractfile, info))
 
 
 def _kind(info: zipfile.ZipInfo) -> Literal["file", "folder", "other"]:
@@ -130,31 +135,22 @@ def _kind(info: zipfile.ZipInfo) -> Literal["file", "folder", "other"]:
     return "file" if stat.S_IFMT(mode) in (0, stat.S_IFREG) else "other"
 
 
-def _opener(pack: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
-    return lambda: pack.open(info)
-
-
-def _write(entry: Entry, path: Path, how: Unpacking) -> Unpacked:
+def _write(entry: Member, path: Path, how: Unpacking) -> Unpacked:
     if how.keep and path.is_file() and path.stat().st_size == entry.num_bytes:
         how.moved(entry.num_bytes)
         return Unpacked(path, entry.num_bytes, None)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
     content = entry.open()
     assert content is not None, entry.name
-    try:
-        with content, part.open("wb") as file:
-            digest = _copy(content, file, entry, how)
-            if not how.keep:
-                file.flush()
-                os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, content, part.open("wb") as file:
+        digest = _copy(content, file=file, entry=entry, how=how)
+        if not how.keep:
+            file.flush()
+            os.fsync(file.fileno())
     return Unpacked(path, entry.num_bytes, digest)
 
 
-def _copy(content: IO[bytes], file: IO[bytes], entry: Entry, how: Unpacking) -> str:
+def _copy(content: IO[bytes], *, file: IO[bytes], entry: Member, how: Unpacking) -> str:
     digest, left = hashlib.sha256(), entry.num_bytes
     while chunk := content.read(_CHUNK_BYTES):
         if how.stop.is_set():

@@ -29,7 +29,7 @@ def in_threads(
     waiting, lock = iter(items), threading.Lock()
 
     def run() -> None:
-        results.put(_Ended(_work_through(work, waiting, lock, stop, results.put)))
+        results.put(_Ended(_work_through(work, waiting=waiting, lock=lock, stop=stop, give=results.put)))
 
     threads = [threading.Thread(target=run, daemon=True) for _ in range(jobs)]
     for thread in threads:
@@ -63,6 +63,7 @@ def _next(results: "SimpleQueue[Done | _Ended]") -> Done | _Ended:
 
 def _work_through(
     work: Callable[[Item], Done],
+    *,
     waiting: Iterator[Item],
     lock: threading.Lock,
     stop: threading.Event,

@@ -46,7 +46,7 @@ def examine(images: Sequence[str], mapping: Mapping, request: ImagesRequest, *, 
         if verdict != _SOUND
     }
     lost = [image for image, case in cases.items() if case.verdict.finding == "missing"]
-    cases |= _mapped([image for image in lost if image in mapping], mapping, request, bar)
+    cases |= _mapped([image for image in lost if image in mapping], mapping=mapping, request=request, bar=bar)
     cases |= _moved([image for image in lost if image not in mapping], request, bar)
     return cases
 
@@ -59,7 +59,7 @@ def _look(places: list[ImageFile], request: ImagesRequest, bar: AbstractContextM
         return map_in_processes(work, places, jobs=request.jobs, preload=PRELOAD, advance=advance)
 
 
-def _mapped(images: list[str], mapping: Mapping, request: ImagesRequest, bar: Bar) -> dict[str, Case]:
+def _mapped(images: list[str], *, mapping: Mapping, request: ImagesRequest, bar: Bar) -> dict[str, Case]:
     """Missing images of the mapping; its file is used whatever its format."""
     cases = {image: Case(Verdict("missing"), image, known_missing=True) for image in images}
     files = {image: file for image in images if (file := mapping[image])}
@@ -128,7 +128,7 @@ def check_images(target: Path, request: ImagesRequest, *, bar: Bar) -> ImagesRep
         named = named_images(target, request.sources, advance=advance)
     images = named.records["image"].unique().sort().to_list()
     cases = examine(images, mapping, request, bar=bar)
-    mended = _fix(images, cases, request, bar) if request.fix else []
+    mended = _fix(images, cases=cases, request=request, bar=bar) if request.fix else []
     report = summarise(named, cases)
     report.path, report.folder, report.mended = str(target), str(request.folder), mended
     report.mapping_unused = len(mapping.keys() - set(images))
@@ -178,7 +178,7 @@ def _require_room(target: Path, request: ImagesRequest) -> None:
         raise MixtureError(f"--write-list {path}: would overwrite what it is about; name another")
 
 
-def _fix(images: list[str], cases: dict[str, Case], request: ImagesRequest, bar: Bar) -> list[Mended]:
+def _fix(images: list[str], *, cases: dict[str, Case], request: ImagesRequest, bar: Bar) -> list[Mended]:
     """Mend what can be mended; the cases then tell what is left."""
     wanted = [FixTask(image, case.file, case.mend) for image, case in cases.items() if case.mend]
     if not wanted:
@@ -189,7 +189,7 @@ def _fix(images: list[str], cases: dict[str, Case], request: ImagesRequest, bar:
         outcomes = map_in_processes(work, tasks, jobs=request.jobs, preload=PRELOAD, advance=advance)
     mended = []
     for (image, file, _), task, (failed, verdict) in zip(wanted, tasks, outcomes, strict=True):
-        mended.append(Mended(image, file, task.mend, failed))
+        mended.append(Mended(image=image, file=file, mend=task.mend, failed=failed))
         if failed is None:
             cases[image] = Case(verdict, image)
     return mended

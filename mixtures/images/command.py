@@ -33,6 +33,7 @@ WriteList = Annotated[
 
 def images(
     mixture: MixtureOrFile,
+    *,
     folder: Annotated[Path, typer.Option("--images", help="Folder with the images: coco, gqa, ocr_vqa and so on.")],
     source: Source = None,
     mapping: Mapping = None,

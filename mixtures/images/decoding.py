@@ -1,4 +1,4 @@
-"""Looking at one picture file: all of it is decoded."""
+"""Whether one image file can be used: all of it is decoded."""
 
 import errno
 import os
@@ -69,7 +69,8 @@ def _check_content(file: IO[bytes], name: str, min_side_px: int) -> Verdict:
         form, mode = picture.format, picture.mode
         if why := _implausible(*picture.size, min_side_px):
             return Verdict("insane size", why)
-        # an eighth of a JPEG's size: reads all of its bits, which is what finds damage, and saves the rest of the work
+        # At an eighth of a JPEG's size every bit of it is still read, which is what finds damage; most of the transform
+        # is saved. On thousands of damaged files the verdicts were those of decoding at full size.
         picture.draft(None, (1, 1))
         picture.load()
     except Image.DecompressionBombError as error:

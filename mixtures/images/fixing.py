@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from filelock import FileLock, Timeout
 from PIL import Image
 
 from mix665k.mixtures.images.decoding import FORMATS, UNDECODABLE, check_file
 from mix665k.mixtures.images.findings import Mend, Verdict
 from mix665k.schemas.errors import MixtureError
-from mix665k.schemas.files import write_whole
+from mix665k.schemas.files import held, write_whole
 
 QUALITY = 95
 _LOCK = ".mix-images.lock"
@@ -42,16 +41,12 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         MixtureError: when one is at it.
     """
-    lock = FileLock(folder / _LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise MixtureError(f"--images {folder}: another `mix images --fix` is at work there; wait for it") from None
-    try:
-        yield
-    finally:
-        (folder / _LOCK).unlink(missing_ok=True)
-        lock.release()
+    busy = MixtureError(f"--images {folder}: another `mix images --fix` is at work there; wait for it")
+    with held(folder / _LOCK, busy=busy):
+        try:
+            yield
+        finally:
+            (folder / _LOCK).unlink(missing_ok=True)
 
 
 def rename_folders(tasks: Sequence[FixTask], *, folder: Path, named: Collection[str]) -> list[FixTask]:
@@ -66,12 +61,16 @@ def rename_folders(tasks: Sequence[FixTask], *, folder: Path, named: Collection[
     settled = []
     for image, file, mend in tasks:
         copied = mend == "rename" and (file in named or uses[file] > 1)
-        at = file if mend == "copy" else _after_renaming(folder, PurePosixPath(image), PurePosixPath(file), kept)
+        at = (
+            file
+            if mend == "copy"
+            else _after_renaming(folder, image=PurePosixPath(image), file=PurePosixPath(file), kept=kept)
+        )
         settled.append(FixTask(image, at, "copy" if copied else mend))
     return settled
 
 
-def _after_renaming(folder: Path, image: PurePosixPath, file: PurePosixPath, kept: Collection[str]) -> str:
+def _after_renaming(folder: Path, *, image: PurePosixPath, file: PurePosixPath, kept: Collection[str]) -> str:
     """Where the file lies when its folders are renamed as far as they may be."""
     at = PurePosixPath()
     for have, want in zip(file.parts[:-1], image.parts[:-1], strict=True):

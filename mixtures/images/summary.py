@@ -35,7 +35,17 @@ def summarise(named: Named, cases: Mapping[str, Case]) -> ImagesReport:
         elif found is not None:
             file = None if case.file == image else case.file
             count = sum(uses[image].values())
-            bad.append(Bad(image, found, case.verdict.detail, file, case.mend, count, uses[image]))
+            bad.append(
+                Bad(
+                    image=image,
+                    finding=found,
+                    detail=case.verdict.detail,
+                    file=file,
+                    mend=case.mend,
+                    records=count,
+                    sources=uses[image],
+                )
+            )
     notes: dict[str, list[str]] = {}
     for image, case in cases.items():
         if case.verdict.finding is None and case.verdict.note:
@@ -67,7 +77,7 @@ def _source(name: str, records: pl.DataFrame) -> SourceImages:
     bad = records.filter(pl.col("finding").is_not_null() & (pl.col("finding") != _KNOWN))
     counts: dict[str, Count] = {word: _count(bad.filter(pl.col("finding") == word)) for word in FINDINGS}
     found = {word: count for word, count in counts.items() if count.images}
-    return SourceImages(name, _count(records), _count(bad), _count(known), found)
+    return SourceImages(name=name, named=_count(records), bad=_count(bad), known_missing=_count(known), findings=found)
 
 
 def _count(records: pl.DataFrame) -> Count:

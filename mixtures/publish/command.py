@@ -25,6 +25,7 @@ Out = Annotated[
 
 def publish(
     mixture: MixtureFolder,
+    *,
     repository: Repository,
     private: Annotated[bool, typer.Option("--private", help="Nobody else may see it.")] = False,
     revision: Revision = "main",

@@ -119,7 +119,7 @@ def _field(records: str, column: str, kind: pa.DataType) -> dict[str, Any]:
         found["repeated"] = True
         kind = kind.value_type
     if pa.types.is_struct(kind) and "bytes" not in kind.names:
-        parts = [_leaf(records, column, f"{identifier}/{part.name}", part.name) for part in kind]
+        parts = [_leaf(records, column=column, identifier=f"{identifier}/{part.name}", part=part.name) for part in kind]
         return {**found, "subField": parts}
     if pa.types.is_struct(kind):
         source = _source(records, column, "bytes")
@@ -127,7 +127,7 @@ def _field(records: str, column: str, kind: pa.DataType) -> dict[str, Any]:
     return {**found, "dataType": "sc:Text", "source": _source(records, column)}
 
 
-def _leaf(records: str, column: str, identifier: str, part: str) -> dict[str, Any]:
+def _leaf(records: str, *, column: str, identifier: str, part: str) -> dict[str, Any]:
     source = _source(records, column, part)
     return {"@type": "cr:Field", "@id": identifier, "name": part, "dataType": "sc:Text", "source": source}
 

@@ -1,4 +1,10 @@
-"""Folders in which a repository is put together: a run holds its own, so that one which a killed run left is known."""
+"""Folders in which a repository is put together, each locked by the run that fills it.
+
+The system releases the lock when the process ends, however it ends, so a later run can tell a folder that is in use
+from one that a killed run left, and removes the latter. A process id in a file was not used: ids are given again. The
+folder itself is locked, not a file in it (`schemas.files.held`): the folder becomes the published one, and must hold
+nothing else.
+"""
 
 import fcntl
 import os

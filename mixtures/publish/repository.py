@@ -55,17 +55,18 @@ def publish(folder: Path, request: PublishRequest, out: Path | None = None, *, b
     """
     require_name(request.target.repository)
     if out is not None:
-        return _write_repository(folder, request, out, bar)
+        return _write_repository(folder, request=request, out=out, bar=bar)
     require_access(request.target)
     with temporary_folder() as work:
-        repository = _prepare(folder, request, work, bar)
+        # one commit for all files, so that nobody can load half of a mixture
+        repository = _prepare(folder, request=request, work=work, bar=bar)
         sent = _Counted(repository.files)
         message = f"Publish {' '.join(repository.manifest.name.split())}, row hash {repository.manifest.row_hash[:16]}"
         done = push(sent, request.target, message=message, owned=_OWNED)
     return _published(request, repository, sent, done=done)
 
 
-def _write_repository(folder: Path, request: PublishRequest, out: Path, bar: Bar) -> Published:
+def _write_repository(folder: Path, *, request: PublishRequest, out: Path, bar: Bar) -> Published:
     """Write the repository's files into a folder, all or none."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MixtureError(f"--out {out}: already there and not empty; name another")
@@ -74,11 +75,11 @@ def _write_repository(folder: Path, request: PublishRequest, out: Path, bar: Bar
     try:
         part.mkdir(parents=True)
     except OSError as error:
-        why = "another run writes it, or one was killed; remove it" if part.is_dir() else str(error.strerror).lower()
+        why = "another run writes it, or one was killed; remove it" if part.is_dir() else os_reason(error)
         raise MixtureError(f"--out {out}: {part}: {why}") from None
     try:
         with claimed(part):
-            repository = _prepare(folder, request, part, bar)
+            repository = _prepare(folder, request=request, work=part, bar=bar)
             sent = _Counted(repository.files)
             for file in sent:
                 _write(part / file.path, file.content)
@@ -114,7 +115,7 @@ class _Counted:
             yield file
 
 
-def _prepare(folder: Path, request: PublishRequest, work: Path, bar: Bar) -> Repository:
+def _prepare(folder: Path, *, request: PublishRequest, work: Path, bar: Bar) -> Repository:
     """Check everything, and know what will be published; images are written below `work` as they are asked for."""
     mixture = Mixture.open(folder)
     manifest = mixture.require_manifest()
@@ -126,11 +127,11 @@ def _prepare(folder: Path, request: PublishRequest, work: Path, bar: Bar) -> Rep
         raise MixtureError(f"{folder}: not published, `mix verify` does not pass it: {failed}; run it to see what")
     rest = without(manifest, selection)
     parts = plan_parts(mixture, rest.sources, request.images) if request.images else {}
-    return Repository(rest, selection, _files(mixture, rest, request, parts, work))
+    return Repository(rest, selection, _files(mixture, manifest=rest, request=request, parts=parts, work=work))
 
 
 def _files(
-    mixture: Mixture, manifest: Manifest, request: PublishRequest, parts: dict[str, list[Part]], work: Path
+    mixture: Mixture, *, manifest: Manifest, request: PublishRequest, parts: dict[str, list[Part]], work: Path
 ) -> Iterator[File]:
     """The files of the repository, the large ones first; those that tell of them last."""
     for entry in manifest.sources:

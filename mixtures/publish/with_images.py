@@ -18,7 +18,7 @@ from mix665k.mixtures.card.front_matter import IMAGE, IMAGES
 from mix665k.mixtures.images.similar_names import is_inside
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.storage.parquet import DICTIONARIES, SCHEMA, shard_name
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.manifest import SourceEntry
 
 MAX_BYTES = 480_000_000
@@ -84,14 +84,15 @@ def write_parts(
         file = out / part.path
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            memory_bytes = _write_part(file, rows, part.rows, images)
+            memory_bytes = _write_part(file, rows=rows, count=part.rows, images=images)
         except OSError as error:
-            why = (error.strerror or " ".join(str(error).split())).lower()
-            raise MixtureError(f"{error.filename or file}: {why}; images are put together there, make room") from None
+            raise MixtureError(
+                f"{error.filename or file}: {os_reason(error)}; images are put together there, make room"
+            ) from None
         yield Written(part.path, file, memory_bytes)
 
 
-def _write_part(file: Path, rows: "_Rows", count: int, images: Path) -> int:
+def _write_part(file: Path, *, rows: "_Rows", count: int, images: Path) -> int:
     """Write the next rows with their images; gives their bytes in memory."""
     compression = {name: "none" if name == "image.bytes" else "zstd" for name in _leaves()}
     path, memory_bytes = file.absolute(), 0

@@ -93,9 +93,33 @@ def test_all_that_is_shared_is_listed(contaminated: Path, tmp_path: Path) -> Non
     listed = [msgspec.json.decode(line, type=Hit) for line in (tmp_path / "list.jsonl").read_bytes().splitlines()]
     vqa = ["vqa/000000000042#0", "vqa/000000000043#0"]
     assert listed == [
-        Hit("set", Kind.IMAGES, "coco/42", 2, [vqa[0], "options/42#0"], "coco/42"),
-        Hit("set", Kind.PAIRS, "0", 1, vqa[:1], "coco/42", "is it dry"),
-        Hit("set", Kind.TEXT, "1", 3, [*vqa, "talk/t#0"], None, "is it dry", 2),
+        Hit(
+            set="set",
+            by=Kind.IMAGES,
+            evaluation="coco/42",
+            num_records=2,
+            records=[vqa[0], "options/42#0"],
+            image="coco/42",
+        ),
+        Hit(
+            set="set",
+            by=Kind.PAIRS,
+            evaluation="0",
+            num_records=1,
+            records=vqa[:1],
+            image="coco/42",
+            question="is it dry",
+        ),
+        Hit(
+            set="set",
+            by=Kind.TEXT,
+            evaluation="1",
+            num_records=3,
+            records=[*vqa, "talk/t#0"],
+            image=None,
+            question="is it dry",
+            questions=2,
+        ),
     ]
 
 

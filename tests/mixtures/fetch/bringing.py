@@ -38,7 +38,7 @@ class Silent:
 def plain(root: Path, *folders: str, num_bytes: int | None = None, sha256: str | None = None) -> Job:
     """A job for one file that is no archive."""
     download = Download(name="file.json", folders=folders, num_bytes=num_bytes, sha256=sha256)
-    return Job(root, "some", download, {"": "some/file.json"}, 0)
+    return Job(root=root, folder="some", download=download, files={"": "some/file.json"}, about_bytes=0)
 
 
 def context(
@@ -46,13 +46,13 @@ def context(
 ) -> FetchContext:
     """What a job needs."""
     return FetchContext(
-        open_client(patience, connections=2),
-        patience,
-        threading.Event(),
-        {root: FetchedRecord(root)},
-        {root: DiskSpace(root)},
-        Silent(),
-        mirror,
+        client=open_client(patience, connections=2),
+        patience=patience,
+        stop=threading.Event(),
+        records={root: FetchedRecord(root)},
+        spaces={root: DiskSpace(root)},
+        listener=Silent(),
+        mirror=mirror,
         accept_changed=accept_changed,
     )
 

@@ -27,7 +27,13 @@ def hub(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> Publisher:
 
 def job(root: Path, sha256: str | None = None) -> Job:
     """A job for a file of the hub."""
-    return Job(root, "some", Download(name="file.json", hub="some/set", sha256=sha256), {"": "some/file.json"}, 0)
+    return Job(
+        root=root,
+        folder="some",
+        download=Download(name="file.json", hub="some/set", sha256=sha256),
+        files={"": "some/file.json"},
+        about_bytes=0,
+    )
 
 
 def tokens(hub: Publisher) -> dict[str, str | None]:

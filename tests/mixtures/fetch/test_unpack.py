@@ -23,7 +23,7 @@ def unpacked(folder: Path, content: bytes, *, name: str = "a.zip", keep: bool = 
     def choose(member: PurePosixPath) -> Path | None:
         return folder / "out" / member.relative_to("in") if PurePosixPath("in") in member.parents else None
 
-    return unpack(folder / name, Unpacking(choose, lambda _: None, threading.Event(), keep))
+    return unpack(folder / name, Unpacking(choose=choose, moved=lambda _: None, stop=threading.Event(), keep=keep))
 
 
 @pytest.mark.parametrize(("name", "pack"), [("a.zip", zipped), ("a.tar.gz", tarred)])
