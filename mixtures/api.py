@@ -18,7 +18,6 @@ from mix665k.mixtures.build.run import build as build_plan
 from mix665k.mixtures.diff.compare import Request as Comparing
 from mix665k.mixtures.diff.targets import compare_targets
 from mix665k.mixtures.inspect.findings import Inspection
-from mix665k.mixtures.inspect.run import Request as Inspecting
 from mix665k.mixtures.inspect.run import inspect as inspect_mixture
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.parallel import Done
@@ -103,8 +102,7 @@ def inspect(
         RawDataError: when a JSON file is no list.
         TokenizerError: when the tokenizer cannot be loaded.
     """
-    request = Inspecting(sources=tuple(sources), sample=sample, tokenizer=tokenizer)
-    return inspect_mixture(mixture, request, advance=no_progress)
+    return inspect_mixture(mixture, sources=sources, sample=sample, tokenizer=tokenizer, advance=no_progress)
 
 
 def verify(

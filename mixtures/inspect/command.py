@@ -40,17 +40,16 @@ def inspect(
     output: OutputFormat = "table",
 ) -> None:
     """Check every record, then show counts, lengths, prompts, what was left out, and how it compares with the paper."""
-    from mix665k.mixtures.inspect.run import Request, require_sound
     from mix665k.mixtures.inspect.run import inspect as inspect_mixture
+    from mix665k.mixtures.inspect.run import require_sound
     from mix665k.mixtures.mixture import Mixture
     from mix665k.mixtures.progress import bar_on_stderr
 
     page = _page(html, images=images, gallery=gallery)
-    request = Request(
-        sources=tuple(source or ()), sample=max(sample, page.gallery) if page else sample, tokenizer=tokenizer
-    )
+    drawn = max(sample, page.gallery) if page else sample
     with bar_on_stderr("looking") as advance:
-        found = inspect_mixture(Mixture.open(mixture), request, advance=advance)
+        opened = Mixture.open(mixture)
+        found = inspect_mixture(opened, sources=source or (), sample=drawn, tokenizer=tokenizer, advance=advance)
     _print_found(found, sample=sample, output=output)
     if page:
         _write_page(found, page, output=output)

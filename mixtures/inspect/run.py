@@ -1,6 +1,6 @@
 """Inspecting a mixture: every record checked and measured, source by source."""
 
-from typing import NamedTuple
+from collections.abc import Collection
 
 import polars as pl
 
@@ -20,34 +20,28 @@ from mix665k.schemas.tokenizer import load_tokenizer
 from mix665k.schemas.tokens import TokenCounter
 
 
-class Request(NamedTuple):
-    """What to look at: some sources or all, how many records to draw of each, and a tokenizer to count with."""
-
-    sources: tuple[str, ...] = ()
-    sample: int = 0
-    tokenizer: str | None = None
-
-    def counter(self) -> TokenCounter | None:
-        """Counts tokens, if that is asked for; loaded before a long reading begins."""
-        if self.tokenizer is None:
-            return None
-        load_tokenizer(self.tokenizer)
-        return TokenCounter(self.tokenizer, "v1")
-
-
-def inspect(mixture: Mixture, request: Request, *, advance: Advance) -> Inspection:
+def inspect(
+    mixture: Mixture,
+    *,
+    sources: Collection[str] = (),
+    sample: int = 0,
+    tokenizer: str | None = None,
+    advance: Advance,
+) -> Inspection:
     """Everything `mix inspect` tells about a mixture; what its manifest says of its sources comes along.
+
+    `sample` records of each source are drawn, and tokens counted with a `tokenizer`, which is loaded first.
 
     Raises:
         MixtureError: for a mixture that is damaged, and a source that is not there.
         RawDataError: for a file that is no JSON list. Records of it with faults are counted, see `require_sound`.
         TokenizerError: when the tokenizer cannot be loaded.
     """
-    faults, looked = Faults(), _Looked(request)
-    for batch in mixture.batches(sources=request.sources, advance=advance, checked=True, faults=faults):
-        looked.add(batch)
-    entries = {entry.name: entry for entry in mixture.entries(request.sources)} if mixture.manifest else {}
-    found = looked.inspection(mixture, list(entries) if mixture.manifest else looked.occurring())
+    faults, measurements = Faults(), _Measurements(sample=sample, tokenizer=tokenizer)
+    for batch in mixture.batches(sources=sources, advance=advance, checked=True, faults=faults):
+        measurements.add(batch)
+    entries = {entry.name: entry for entry in mixture.entries(sources)} if mixture.manifest else {}
+    found = measurements.inspection(mixture, list(entries) if mixture.manifest else measurements.occurring())
     found.faults, found.fault_examples = faults.count, faults.examples
     for one in found.sources if mixture.manifest else ():
         entry = entries[one.name]
@@ -67,13 +61,17 @@ def require_sound(inspection: Inspection) -> None:
     faults.require_none(inspection.path)
 
 
-class _Looked:
-    """What has been seen: a row of numbers for each record, the answers, and the sample."""
+class _Measurements:
+    """What has been read so far: a row of numbers for each record, the answers, and the sample."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self._counter = request.counter()
-        self._sampler = Sampler(request.sample)
+    def __init__(self, *, sample: int, tokenizer: str | None) -> None:
+        self._tokenizer = tokenizer
+        self._counter: TokenCounter | None = None
+        if tokenizer is not None:
+            load_tokenizer(tokenizer)
+            self._counter = TokenCounter(tokenizer, "v1")
+        self._samples = sample > 0
+        self._sampler = Sampler(sample)
         self._counting = AnswerCounter()
         self._answers: dict[str, Answers | None] = {}
         self._frames = [measure(from_dicts([]))]
@@ -106,7 +104,7 @@ class _Looked:
 
     def _offer(self, batch: Batch) -> None:
         """Offer the records of a JSON file as they are published; what tells them apart are their ids and places."""
-        if self._request.sample == 0:
+        if not self._samples:
             return
         described = zip(to_dicts(batch.rows), batch.sources, batch.places, batch.integer_ids, strict=True)
         for row, source, place, integer in described:
@@ -128,7 +126,7 @@ class _Looked:
             path=str(mixture.path),
             kind="mixture" if manifest else LLAVA_JSON,
             name=mixture.name,
-            tokenizer=self._request.tokenizer,
+            tokenizer=self._tokenizer,
             sources=[numbers(frames.get((name,), nothing), name, answers=answers[name]) for name in names],
             total=all_sources,
             image_names=image_names,

@@ -1,12 +1,11 @@
 """Recipes on disk: shipped ones by name, others by path."""
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import yaml
 
 from mix665k.schemas.errors import RecipeError, did_you_mean
+from mix665k.schemas.files import fault, parse_yaml
 from mix665k.schemas.recipe import Recipe
 
 FOLDER = Path(__file__).parent.parent / "recipes"
@@ -37,12 +36,9 @@ def load_recipe(text: str, *, where: str) -> Recipe:
     Raises:
         RecipeError: for broken YAML, an unknown field or a wrong type, with the place.
     """
-    try:
-        content: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+    content = parse_yaml(text, kind=RecipeError, where=where)
     try:
         return msgspec.convert(content, Recipe)
     except msgspec.ValidationError as error:
-        why, _, at = str(error).replace("`", "").partition(" - at ")
-        raise RecipeError(f"{where}: {at or '$'}: {why[:1].lower()}{why[1:]}") from None
+        at, why = fault(error)
+        raise RecipeError(f"{where}: {at or '$'}: {why}") from None

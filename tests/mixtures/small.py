@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from typer.testing import CliRunner, Result
 
 from mix665k.cli import mix
+from mix665k.mixtures.api import inspect
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
 from mix665k.mixtures.inspect.findings import Inspection
-from mix665k.mixtures.inspect.run import Request, inspect
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.storage.parquet import RowHash, from_dicts, read_shard, to_dicts
 from mix665k.schemas.files import sha256_of
@@ -94,9 +94,9 @@ def change_rows(mixture: Path, name: str, change: Callable[[list[dict[str, Any]]
     write_manifest(mixture, msgspec.structs.replace(manifest))
 
 
-def look(target: Path, request: Request = Request()) -> Inspection:  # noqa: B008, a value
+def look(target: Path, *, sources: tuple[str, ...] = (), sample: int = 0, tokenizer: str | None = None) -> Inspection:
     """What an inspection finds."""
-    return inspect(Mixture.open(target), request, advance=lambda share: None)
+    return inspect(Mixture.open(target), sources=sources, sample=sample, tokenizer=tokenizer)
 
 
 def run(*arguments: str | Path) -> Result:

@@ -100,8 +100,8 @@ def render(found: Inspection, gallery: Gallery, *, has_images: bool) -> str:
         shown=with_total(found.sources, found.total),
         colours={one.name: plots.colour_of(i) for i, one in enumerate(found.sources)},
         remarks=list(remarks(found)),
-        assumed=[name for name in _with_boxes(gallery) if name not in _told(found)],
-        told={name: convention for name, convention in _told(found).items() if name in _with_boxes(gallery)},
+        assumed=[name for name in _with_boxes(gallery) if name not in _conventions(found)],
+        told={name: convention for name, convention in _conventions(found).items() if name in _with_boxes(gallery)},
         default_convention=DEFAULT_CONVENTION,
         max_tokens=MAX_TOKENS,
         max_chars=MAX_CHARS,
@@ -136,7 +136,7 @@ def _with_boxes(gallery: Gallery) -> list[str]:
     return list(dict.fromkeys(card.source for card in gallery.cards if card.boxes))
 
 
-def _told(found: Inspection) -> dict[str, str]:
+def _conventions(found: Inspection) -> dict[str, str]:
     return {one.name: one.box_convention for one in found.sources if one.box_convention}
 
 

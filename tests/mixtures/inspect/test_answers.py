@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from mix665k.mixtures.inspect.answers import AnswerCounter
 from mix665k.mixtures.inspect.findings import MAX_TOKENS, Answers, Spread
 from mix665k.mixtures.inspect.measure import TOKENS_PER_BIN, WORD_BINS
-from mix665k.mixtures.inspect.run import Request
 from mix665k.mixtures.storage.parquet import from_dicts
 from tests.mixtures.small import SHORT, look, record, run, written
 
@@ -77,7 +76,7 @@ def test_an_inspection_tells_answers_their_words_and_histograms(tmp_path: Path) 
         record("2", "gqa/images/2.jpg", f"<image>\nIs it?\n{SHORT}", "Yes"),
         record("3", None, "a " * 3000, "b"),
     ]
-    found = look(written(tmp_path, records), Request(tokenizer="tiny"))
+    found = look(written(tmp_path, records), tokenizer="tiny")
     chat, gqa = found.sources
     assert gqa.answers
     assert gqa.answers.common == {"Yes": 2, "A red one.": 1}

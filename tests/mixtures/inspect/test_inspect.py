@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from mix665k.mixtures.inspect.findings import Spread
-from mix665k.mixtures.inspect.run import Request
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, RECORDS, audit_source
 from mix665k.schemas.errors import MixtureError, TokenizerError
@@ -66,15 +65,15 @@ def test_an_image_counts_once_however_often_it_is_named(tmp_path: Path) -> None:
 
 
 def test_only_the_sources_asked_for_are_measured(small: Path) -> None:
-    assert [one.name for one in look(small, Request(("mine", "gqa"))).sources] == ["gqa", "mine"]
+    assert [one.name for one in look(small, sources=("mine", "gqa")).sources] == ["gqa", "mine"]
     with pytest.raises(MixtureError, match=r"--source gqq: .* has no such source; did you mean 'gqa'"):
-        look(small, Request(("gqq",)))
+        look(small, sources=("gqq",))
 
 
 def test_tokens_count_the_image_and_show_what_is_cut(tmp_path: Path) -> None:
     short = record("1", "mine/1.jpg", "<image>\na", "b")
     long = record("2", None, "a", "b " * 3000, "c", "d", "e", "f")
-    found = look(written(tmp_path, [short, long]), Request(tokenizer="tiny"))
+    found = look(written(tmp_path, [short, long]), tokenizer="tiny")
     by_name = {one.name: one for one in found.sources}
     image, chat = by_name["other images"].tokens, by_name["sharegpt"].tokens
     assert image
@@ -89,7 +88,7 @@ def test_tokens_count_the_image_and_show_what_is_cut(tmp_path: Path) -> None:
 def test_a_tokenizer_that_is_nowhere_is_told_before_anything_is_read(small: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(TokenizerError, match=r"no tokenizer\.json"):
-        look(small, Request(tokenizer=str(tmp_path / "empty")))
+        look(small, tokenizer=str(tmp_path / "empty"))
 
 
 def test_the_sample_is_the_same_whatever_order_records_come_in() -> None:

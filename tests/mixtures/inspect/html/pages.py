@@ -7,7 +7,6 @@ from PIL import Image, ImageDraw
 
 from mix665k.mixtures.inspect.findings import Inspection
 from mix665k.mixtures.inspect.html.page import Page, Written, write_page
-from mix665k.mixtures.inspect.run import Request
 from tests.mixtures.small import SHORT, look, record, written
 
 LETTER = "Answer with the option's letter from the given choices directly."
@@ -48,7 +47,7 @@ def draw(path: Path, size: tuple[int, int], rectangle: tuple[int, int, int, int]
 
 def found_in(folder: Path, records: Any, *, sample: int = 12) -> Inspection:
     """What an inspection finds in a file of these records."""
-    return look(written(folder, records), Request(sample=sample))
+    return look(written(folder, records), sample=sample)
 
 
 def made(found: Inspection, page: Page) -> Written:

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from mix665k.mixtures.inspect.html.page import Page
-from mix665k.mixtures.inspect.run import Request
 from tests.mixtures.inspect.html.conftest import look_at, messages, resize
 from tests.mixtures.inspect.html.pages import RECORDS, WIDE, draw, found_in, made
 from tests.mixtures.small import look, record
@@ -37,7 +36,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page_of_mixture(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of a mixture, with tokens."""
     page = tmp_path_factory.mktemp("page") / "page.html"
-    made(look(small, Request(sample=12, tokenizer="tiny")), Page(page))
+    made(look(small, sample=12, tokenizer="tiny"), Page(page))
     return page
 
 

@@ -12,7 +12,6 @@ from mix665k.mixtures.inspect.html import plots
 from mix665k.mixtures.inspect.html.axes import pairs_axis, tokens_axis, words_axis
 from mix665k.mixtures.inspect.html.plots import Plot
 from mix665k.mixtures.inspect.measure import WORD_BINS
-from mix665k.mixtures.inspect.run import Request
 from mix665k.schemas.manifest import Flow, FunnelStep
 from tests.mixtures.inspect.html.pages import RECORDS, found_in
 from tests.mixtures.small import look, record, written
@@ -66,7 +65,7 @@ def test_there_is_no_plot_of_what_is_not_there(tmp_path: Path) -> None:
 def test_lengths_are_words_without_a_tokenizer_and_tokens_with_one(tmp_path: Path) -> None:
     path = written(tmp_path, RECORDS)
     assert [plot.name for plot in plots.lengths(look(path))] == ["pairs-per-record", "words-per-record"]
-    counted = plots.lengths(look(path, Request(tokenizer="tiny")))
+    counted = plots.lengths(look(path, tokenizer="tiny"))
     assert [plot.name for plot in counted] == ["pairs-per-record", "tokens-per-record"]
     layout = json.loads(counted[1].figure)["layout"]
     assert (layout["shapes"][0]["x0"], layout["annotations"][0]["text"]) == (2048, "2,048")
