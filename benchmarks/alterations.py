@@ -42,7 +42,7 @@ def altered(lines: Sequence[bytes], counts: dict[str, int], *, each: int) -> Alt
         expected[source] = _expected(source, Counter(name for name, _ in changes.values()))
         begin += count
     untold = expected["vqav2"].pop("untold", 0) + expected["okvqa"].pop("untold", 0)
-    expected["vqav2 or okvqa"] = Counter({"only there": untold} if untold else {})
+    expected["vqav2 or okvqa"] = Counter({"only in B": untold} if untold else {})
     return Altered([line for _, line in sorted(placed, key=lambda one: one[0])], faults, expected)
 
 
@@ -79,12 +79,12 @@ def _spread(count: int) -> Iterator[int]:
 def _expected(source: str, counts: Counter[str]) -> Counter[str]:
     """What a report says of so many changes."""
     found = Counter({name: count for name, count in counts.items() if name in REPORTED})
-    found["only here"] = counts["removed"] + counts["fault"]
-    found["only there"] = counts["repeated"] + counts["added"]
+    found["only in A"] = counts["removed"] + counts["fault"]
+    found["only in B"] = counts["repeated"] + counts["added"]
     if source in ("vqav2", "okvqa"):
         found["untold"] = counts["new"]
     else:
-        found["only there"] += counts["new"]
+        found["only in B"] += counts["new"]
     return +found
 
 
@@ -229,7 +229,7 @@ def found_by(report: dict[str, Any]) -> dict[str, Counter[str]]:
         one["name"]: +Counter(
             {"reordered": one["reordered"], "moved": one["moved"]}
             | {f"differing in {fields}": count for fields, count in one["differing_in"].items()}
-            | {"only here": one["only_here"], "only there": one["only_there"]}
+            | {"only in A": one["only_in_a"], "only in B": one["only_in_b"]}
         )
         for one in report["sources"]
     }

@@ -87,7 +87,7 @@ def _require_found(name: str, report: dict[str, Any], made: Altered) -> None:
         if found.get(source, Counter()) != expected
     }
     others = found.keys() - made.expected.keys()
-    faults = report["there"]["faults"]
+    faults = report["b"]["faults"]
     if wrong or others or faults != made.faults:
         raise SystemExit(f"{name}: found and altered are not the same: {wrong}, {others}, faults {faults}")
 

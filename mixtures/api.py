@@ -15,8 +15,7 @@ import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.mixtures.build.display import build_progress
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build as build_plan
-from mix665k.mixtures.diff.compare import Request as Comparing
-from mix665k.mixtures.diff.targets import compare_targets
+from mix665k.mixtures.diff.compare import compare
 from mix665k.mixtures.inspect.findings import Inspection
 from mix665k.mixtures.inspect.run import inspect as inspect_mixture
 from mix665k.mixtures.mixture import Mixture
@@ -140,5 +139,5 @@ def verify(
         )
     found = verify_all(mixture.path, request, jobs=jobs or os.cpu_count() or 1, bar=no_bar)
     if published is not None:
-        found.against = compare_targets(mixture, published, Comparing(), advance=no_progress)
+        found.against = compare(mixture, published, advance=no_progress)
     return found

@@ -22,14 +22,12 @@ def diff(
 
     Exit code 0 if both have the same records in the same order, 1 if not.
     """
-    from mix665k.mixtures.diff.compare import Request
-    from mix665k.mixtures.diff.targets import compare_targets
+    from mix665k.mixtures.diff.compare import compare
     from mix665k.mixtures.mixture import Mixture
     from mix665k.mixtures.progress import bar_on_stderr
 
     with bar_on_stderr("comparing") as advance:
-        request = Request(sources=tuple(source or ()), examples=examples)
-        comparison = compare_targets(Mixture.open(a), Mixture.open(b), request, advance=advance)
+        comparison = compare(Mixture.open(a), Mixture.open(b), sources=source or (), examples=examples, advance=advance)
     if output == "json":
         from mix665k.mixtures.diff.comparison import to_json
 

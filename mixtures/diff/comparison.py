@@ -8,15 +8,15 @@ from mix665k.builders.llava_records import Kind
 from mix665k.mixtures.inspect.findings import Spread
 from mix665k.mixtures.storage.llava_json import Fault
 
-Outcome = Literal["identical", "reordered", "differing", "only_here", "only_there"]
-OUTCOMES: tuple[Outcome, ...] = ("identical", "reordered", "differing", "only_here", "only_there")
+Outcome = Literal["identical", "reordered", "differing", "only_in_a", "only_in_b"]
+OUTCOMES: tuple[Outcome, ...] = ("identical", "reordered", "differing", "only_in_a", "only_in_b")
 """What becomes of a record: exactly one of these; `reordered` has the same pairs in another order."""
 
 
 class Side(msgspec.Struct):
     """One of the two that are compared.
 
-    `told_by` is for a JSON file: how many of its records have which evidence for their source.
+    `source_evidence` is for a JSON file: how many of its records have which evidence for their source.
     """
 
     path: str
@@ -24,7 +24,7 @@ class Side(msgspec.Struct):
     name: str
     records: int
     row_hash: str | None = None
-    told_by: dict[str, int] = {}
+    source_evidence: dict[str, int] = {}
     faults: int = 0
     fault_examples: list[Fault] = []
 
@@ -33,18 +33,18 @@ class Change(msgspec.Struct):
     """Something that differs, as short texts; `about` names what it belongs to, such as the question of an answer."""
 
     what: str
-    here: str
-    there: str
+    a: str
+    b: str
     about: str = ""
 
 
 class Example(msgspec.Struct):
-    """A record that is not identical; `here` and `there` say where it stands, None where it does not."""
+    """A record that is not identical; `a` and `b` say where it stands, None where it does not."""
 
     outcome: Outcome
     id: str
-    here: str | None
-    there: str | None
+    a: str | None
+    b: str | None
     changes: list[Change] = []
     text: str = ""
 
@@ -53,8 +53,8 @@ class Prompts(msgspec.Struct):
     """How many records begin with a question of this prompt form."""
 
     form: str
-    here: int
-    there: int
+    a: int
+    b: int
 
 
 class Lengths(msgspec.Struct):
@@ -73,21 +73,21 @@ class SourceComparison(msgspec.Struct):
     """
 
     name: str
-    here: int = 0
-    there: int = 0
+    a: int = 0
+    b: int = 0
     identical: int = 0
     reordered: int = 0
     differing: int = 0
-    only_here: int = 0
-    only_there: int = 0
+    only_in_a: int = 0
+    only_in_b: int = 0
     percent: dict[str, float] = {}
     differing_in: dict[str, int] = {}
     moved: int = 0
-    pairs_here: int = 0
-    pairs_there: int = 0
+    pairs_in_a: int = 0
+    pairs_in_b: int = 0
     pairs_shared: int = 0
-    lengths_here: Lengths = msgspec.field(default_factory=Lengths)
-    lengths_there: Lengths = msgspec.field(default_factory=Lengths)
+    lengths_in_a: Lengths = msgspec.field(default_factory=Lengths)
+    lengths_in_b: Lengths = msgspec.field(default_factory=Lengths)
     prompts: list[Prompts] = []
     examples: list[Example] = []
 
@@ -98,8 +98,8 @@ class Comparison(msgspec.Struct):
     `manifests` lists what differs in the manifests of two mixtures.
     """
 
-    here: Side
-    there: Side
+    a: Side
+    b: Side
     sources: list[SourceComparison]
     total: SourceComparison
     same_order: bool
@@ -108,8 +108,8 @@ class Comparison(msgspec.Struct):
     @property
     def equal(self) -> bool:
         """Whether both sides have the same records in the same order, and none with a fault."""
-        whole = self.total.identical == self.total.here == self.total.there
-        return whole and self.same_order and not (self.here.faults or self.there.faults)
+        whole = self.total.identical == self.total.a == self.total.b
+        return whole and self.same_order and not (self.a.faults or self.b.faults)
 
 
 def percent(part: int, whole: int) -> float:

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mix665k.mixtures.diff.digests import pairs_of
-from mix665k.mixtures.diff.sides import Contents
+from mix665k.mixtures.diff.digests import DigestedMixture, pairs_of
 
 FIELDS = (
     "id",
@@ -27,7 +26,7 @@ FIELDS = (
 ORDER = "order of pairs"
 
 
-def find_differences(here: Contents, there: Contents, matches: pl.DataFrame, *, keyed: bool) -> pl.DataFrame:
+def find_differences(a: DigestedMixture, b: DigestedMixture, matches: pl.DataFrame, *, keyed: bool) -> pl.DataFrame:
     """The matches with `shared`, how many pairs are equal, and a boolean column for each of `FIELDS`.
 
     `keyed` says that both are mixtures, whose `id` is the unique one.
@@ -37,7 +36,7 @@ def find_differences(here: Contents, there: Contents, matches: pl.DataFrame, *, 
         contents.records.select(
             *columns, "origins", "steps", question=contents.digests.questions[contents.digests.starts]
         )[matches[name].to_numpy()]
-        for name, contents in (("here", here), ("there", there))
+        for name, contents in (("a", a), ("b", b))
     )
     differs = pl.DataFrame({name: left[name] != right[name] for name in left.columns})
     nothing = pl.lit(False)
@@ -56,18 +55,18 @@ def find_differences(here: Contents, there: Contents, matches: pl.DataFrame, *, 
     others = np.flatnonzero(differs["unordered"].to_numpy())
     shared = left["pairs"].to_numpy().copy()
     details = {name: np.zeros(len(matches), np.bool_) for name in ("questions", "answers")}
-    shared[others], details["questions"][others], details["answers"][others] = _details(here, there, matches[others])
+    shared[others], details["questions"][others], details["answers"][others] = _details(a, b, matches[others])
     return pl.DataFrame({"shared": shared, **details}).hstack(matches).hstack(found)
 
 
-def _details(here: Contents, there: Contents, matches: pl.DataFrame) -> tuple[Any, Any, Any]:
+def _details(a: DigestedMixture, b: DigestedMixture, matches: pl.DataFrame) -> tuple[Any, Any, Any]:
     """How many pairs are equal, whether questions differ, whether answers do, where the pairs are not the same.
 
     A pair that only one side has makes a difference in number; questions and answers differ where each side has some
     that the other has not.
     """
     number = len(matches)
-    ours, theirs = (_pairs(contents, matches[name].to_numpy()) for name, contents in (("here", here), ("there", there)))
+    ours, theirs = (_pairs(contents, matches[name].to_numpy()) for name, contents in (("a", a), ("b", b)))
     shared, ours, theirs = _take_shared(ours, theirs, ("question", "answer"))
     differ, left = [], np.zeros(number, np.int64)
     for key in ("question", "answer"):
@@ -79,7 +78,7 @@ def _details(here: Contents, there: Contents, matches: pl.DataFrame) -> tuple[An
     return np.bincount(shared["match"].to_numpy(), minlength=number), differ[0], differ[1] | answers_exchanged
 
 
-def _pairs(contents: Contents, rows: npt.NDArray[Any]) -> pl.DataFrame:
+def _pairs(contents: DigestedMixture, rows: npt.NDArray[Any]) -> pl.DataFrame:
     """The pairs of some records, with the number of the match they belong to."""
     counts = contents.records["pairs"].to_numpy()[rows]
     return pairs_of(contents.digests, rows).with_columns(match=pl.Series(np.repeat(np.arange(len(rows)), counts)))

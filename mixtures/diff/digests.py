@@ -13,12 +13,21 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mix665k.builders.llava_records import LLAVA_JSON
+from mix665k.mixtures.diff.comparison import Side
 from mix665k.mixtures.diff.prompts import take_apart
 from mix665k.mixtures.inspect.measure import count_words
+from mix665k.mixtures.mixture import Mixture
+from mix665k.mixtures.progress import Advance
+from mix665k.mixtures.storage.llava_json import Faults
+from mix665k.mixtures.storage.parquet import from_dicts
 from mix665k.mixtures.storage.prompt_kinds import NO_PROMPT, prompt_form, told_source
+from mix665k.schemas.manifest import Manifest
 
 Numbers = npt.NDArray[np.uint64]
 _SEED = 665
+OTHER_PROMPT = "another prompt"
+_HAS_IMAGE = pl.col("image") != 0
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 """Of splitmix64: what sets equal values at different places apart."""
 
@@ -109,6 +118,26 @@ def with_pair_sums(digests: Digests) -> Digests:
     return digests._replace(records=digests.records.with_columns(**{k: pl.Series(v) for k, v in sums.items()}))
 
 
+def recognise_prompts(side: Digests, other: Digests) -> Digests:
+    """Take the last line of a first question for a prompt where the other side asks the rest about the same image.
+
+    Questions that the other side has as they stand are left alone, and so are text-only records, whose questions have
+    several lines of their own.
+    """
+    stems = side.records.select("image", "first", "stem").with_row_index("row")
+    stems = stems.filter((pl.col("stem") != 0) & _HAS_IMAGE).join(other.records, on=["image", "first"], how="anti")
+    asked = other.records.select("image", stem=pl.Series(other.questions[other.starts])).filter(_HAS_IMAGE)
+    rows = stems.join(asked, on=["image", "stem"], how="semi")["row"].to_numpy()
+    if not len(rows):
+        return side
+    questions = side.questions.copy()
+    questions[side.starts[rows]] = side.records["stem"].to_numpy()[rows]
+    prompts = side.records["prompts"].to_numpy().copy()
+    prompts[rows] += mixed(side.records["last"].to_numpy()[rows])  # as `summed` would for the first question
+    forms = side.records["form"].scatter(rows, OTHER_PROMPT)
+    return side._replace(records=side.records.with_columns(forms, prompts=pl.Series(prompts)), questions=questions)
+
+
 def summed(values: Numbers, starts: npt.NDArray[Any], *, ordered: bool) -> Numbers:
     """One digest for the values of each record, of which each has some; `ordered` says whether their order counts.
 
@@ -164,3 +193,54 @@ def _of_first(first: pl.DataFrame) -> pl.DataFrame:
         ),
         "token",
     )
+
+
+class DigestedMixture(NamedTuple):
+    """One side: how it is presented, and its records.
+
+    They have two columns more: `at`, the place in the JSON list or among the mixture's rows, and `source`, which a
+    mixture says and a file leaves open (null).
+    """
+
+    side: Side
+    digests: Digests
+    manifest: Manifest | None
+
+    @property
+    def records(self) -> pl.DataFrame:
+        """A row for each record, as `Digests` has it."""
+        return self.digests.records
+
+    def with_records(self, records: pl.DataFrame) -> "DigestedMixture":
+        """The same with other columns."""
+        return self._replace(digests=self.digests._replace(records=records))
+
+
+def digest_mixture(mixture: Mixture, prompts: Sequence[str], *, advance: Advance) -> DigestedMixture:
+    """A mixture's records; of a JSON file those without faults, the others are counted.
+
+    Raises:
+        MixtureError: when the mixture is damaged.
+        RawDataError: when the file is no JSON list.
+    """
+    faults, manifest = Faults(), mixture.manifest
+    parts = [digest(from_dicts([]), [], prompts, provenance=False)]
+    places: list[int] = []
+    names = [pl.Series(dtype=pl.String)]
+    for batch in mixture.batches(advance=advance, checked=True, faults=faults):
+        parts.append(digest(batch.rows, batch.integer_ids, prompts, provenance=manifest is not None))
+        places += batch.places
+        source = batch.entry and batch.entry.name
+        names.append(pl.Series([source], dtype=pl.String).new_from_index(0, len(batch.rows)))
+    side = Side(
+        path=str(mixture.path),
+        kind="mixture" if manifest else LLAVA_JSON,
+        name=mixture.name,
+        records=len(places),
+        row_hash=manifest.row_hash if manifest else None,
+        faults=faults.count,
+        fault_examples=faults.examples,
+    )
+    digests = join(parts)
+    columns = digests.records.with_columns(at=pl.Series(places, dtype=pl.Int64), source=pl.concat(names))
+    return DigestedMixture(side, digests._replace(records=columns), manifest)

@@ -1,17 +1,21 @@
-"""The first differences of each source, with the texts that differ."""
+"""The first differences of each source, with the texts that differ: a few records are read again for it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import zip_longest
-from typing import NamedTuple, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import polars as pl
 
+from mix665k.builders.llava_records import LlavaRecord, llava_file
+from mix665k.builders.raw import read_again
 from mix665k.mixtures.diff.comparison import Change, Example, Outcome
 from mix665k.mixtures.diff.differences import ORDER
+from mix665k.mixtures.diff.digests import DigestedMixture
 from mix665k.mixtures.diff.prompts import TOKEN_PLACES, take_apart
-from mix665k.mixtures.diff.sides import Contents
-from mix665k.mixtures.diff.texts import Text, read_texts
+from mix665k.mixtures.storage.parquet import read_shard, to_dicts
+from mix665k.schemas.manifest import Manifest
 
 _CHARS = 120
 """Longest text of an example; of longer ones the part around the first difference is shown."""
@@ -26,8 +30,8 @@ class Found(NamedTuple):
 
     source: str
     outcome: Outcome
-    here: int | None
-    there: int | None
+    a: int | None
+    b: int | None
     differs: tuple[str, ...] = ()
 
 
@@ -39,34 +43,90 @@ class _Parts(NamedTuple):
     token: str
 
 
-def show(found: Sequence[Found], here: Contents, there: Contents, prompts: Sequence[str]) -> dict[str, list[Example]]:
+class Text(NamedTuple):
+    """A record as LLaVA's own form has it; `where` is its unique id in a mixture, its JSON path in a file."""
+
+    where: str
+    id: str | int
+    image: str | None
+    turns: list[str]
+    origins: list[str]
+    steps: list[str]
+
+
+def read_texts(contents: DigestedMixture, rows: Collection[int]) -> dict[int, Text]:
+    """The records of these rows, by row."""
+    if not rows:
+        return {}
+    path = Path(contents.side.path)
+    at = dict(zip(rows, contents.records["at"].gather(list(rows)), strict=True))
+    if contents.manifest is None:
+        records = read_again(llava_file(path.name), path, set(at.values()))
+        return {row: _of_file(records[place], place) for row, place in at.items()}
+    found = _rows_of(path, contents.manifest, set(at.values()))
+    integer = contents.records["integer"]
+    return {row: _of_mixture(found[place], integer=integer[row]) for row, place in at.items()}
+
+
+def _rows_of(folder: Path, manifest: Manifest, numbers: set[int]) -> dict[int, dict[str, Any]]:
+    """Rows of a mixture by their number in it."""
+    found: dict[int, dict[str, Any]] = {}
+    begin = 0
+    for shard in (shard for entry in manifest.sources for shard in entry.shards):
+        wanted = {number for number in numbers if begin <= number < begin + shard.rows}
+        end = begin
+        for batch in read_shard(folder / shard.path) if wanted else ():
+            a = [number for number in wanted if end <= number < end + len(batch)]
+            found |= {number: to_dicts(batch.slice(number - end, 1))[0] for number in a}
+            end += len(batch)
+            if not wanted - found.keys():
+                break
+        begin += shard.rows
+    return found
+
+
+def _of_file(record: LlavaRecord, place: int) -> Text:
+    return Text(f"$[{place}]", record.id, record.image, [turn.value for turn in record.conversations], [], [])
+
+
+def _of_mixture(row: dict[str, Any], *, integer: bool) -> Text:
+    identifier = row["reference_id"]
+    turns = [turn["value"] for turn in row["conversations"]]
+    return Text(
+        row["id"], int(identifier) if integer else identifier, row["image"], turns, row["origins"], row["steps"]
+    )
+
+
+def show(
+    found: Sequence[Found], a: DigestedMixture, b: DigestedMixture, *, prompts: Sequence[str]
+) -> dict[str, list[Example]]:
     """The examples of each source; the records are read again for it."""
-    ours = read_texts(here, [one.here for one in found if one.here is not None])
-    theirs = read_texts(there, [one.there for one in found if one.there is not None])
+    ours = read_texts(a, [one.a for one in found if one.a is not None])
+    theirs = read_texts(b, [one.b for one in found if one.b is not None])
     examples: dict[str, list[Example]] = {}
     for one in found:
-        sides = [texts[row] if row is not None else None for texts, row in ((ours, one.here), (theirs, one.there))]
-        keyed = here.manifest is not None and there.manifest is not None
-        examples.setdefault(one.source, []).append(_example(one, sides[0], sides[1], prompts, keyed=keyed))
+        sides = [texts[row] if row is not None else None for texts, row in ((ours, one.a), (theirs, one.b))]
+        keyed = a.manifest is not None and b.manifest is not None
+        examples.setdefault(one.source, []).append(_example(one, *sides, prompts=prompts, keyed=keyed))
     return examples
 
 
-def _example(found: Found, here: Text | None, there: Text | None, prompts: Sequence[str], *, keyed: bool) -> Example:
-    either = here or there
+def _example(found: Found, a: Text | None, b: Text | None, *, prompts: Sequence[str], keyed: bool) -> Example:
+    either = a or b
     assert either is not None, found
-    example = Example(found.outcome, str(either.id), here and here.where, there and there.where)
-    if here and there:
-        parts = _taken_apart(here, there, prompts)
-        values = [_values(text, one, keyed=keyed) for text, one in zip((here, there), parts, strict=True)]
+    example = Example(found.outcome, str(either.id), a and a.where, b and b.where)
+    if a and b:
+        parts = _taken_apart(a, b, prompts)
+        values = [_values(text, one, keyed=keyed) for text, one in zip((a, b), parts, strict=True)]
         example.changes = [_change(what, parts, values) for what in found.differs]
     else:
         example.text = excerpt(" / ".join(either.turns[:2]))
     return example
 
 
-def _taken_apart(here: Text, there: Text, prompts: Sequence[str]) -> tuple[_Parts, _Parts]:
+def _taken_apart(a: Text, b: Text, prompts: Sequence[str]) -> tuple[_Parts, _Parts]:
     """Both records in parts; what is left behind the other's first question is a prompt that is not known."""
-    ours, theirs = (_parts(text, prompts) for text in (here, there))
+    ours, theirs = (_parts(text, prompts) for text in (a, b))
     (our_first, _), (their_first, _) = ours.pairs[0], theirs.pairs[0]
     if not ours.prompt and our_first.startswith(f"{their_first}\n"):
         ours = _with_prompt(ours, their_first)
@@ -114,10 +174,10 @@ def _change(what: str, parts: tuple[_Parts, _Parts], values: Sequence[dict[str, 
     if what in ("questions", "answers"):
         ours, theirs = _without(parts[0].pairs, parts[1].pairs), _without(parts[1].pairs, parts[0].pairs)
         return (_questions if what == "questions" else _answers)(ours, theirs)
-    here, there = values[0][what], values[1][what]
-    if isinstance(here, str) and isinstance(there, str):
-        return Change(what, *excerpts(here, there))
-    both = enumerate(zip_longest(here, there, fillvalue="none"), start=1)
+    a, b = values[0][what], values[1][what]
+    if isinstance(a, str) and isinstance(b, str):
+        return Change(what, *excerpts(a, b))
+    both = enumerate(zip_longest(a, b, fillvalue="none"), start=1)
     number, first = next((number, texts) for number, texts in both if texts[0] != texts[1])
     return Change(what, *excerpts(*first), about=f"number {number}")
 
@@ -149,13 +209,13 @@ def _without(ours: Sequence[T], theirs: Sequence[T]) -> list[T]:
     return more
 
 
-def excerpts(here: str, there: str) -> tuple[str, str]:
+def excerpts(a: str, b: str) -> tuple[str, str]:
     """Two texts from a little before their first difference."""
-    pairs = enumerate(zip(here, there, strict=False))
-    start = next((i for i, (ours, theirs) in pairs if ours != theirs), min(len(here), len(there))) - _BEFORE
-    if max(len(here), len(there)) <= _CHARS or start <= 0:
-        return excerpt(here), excerpt(there)
-    return f"…{excerpt(here[start:])}", f"…{excerpt(there[start:])}"
+    pairs = enumerate(zip(a, b, strict=False))
+    start = next((i for i, (ours, theirs) in pairs if ours != theirs), min(len(a), len(b))) - _BEFORE
+    if max(len(a), len(b)) <= _CHARS or start <= 0:
+        return excerpt(a), excerpt(b)
+    return f"…{excerpt(a[start:])}", f"…{excerpt(b[start:])}"
 
 
 def excerpt(text: str) -> str:

@@ -12,43 +12,43 @@ from mix665k.schemas.manifest import Manifest, SourceEntry
 _NONE = "none"
 
 
-def manifest_changes(here: Manifest, there: Manifest) -> list[Change]:
+def manifest_changes(a: Manifest, b: Manifest) -> list[Change]:
     """Builder, recipe and options, and for each source that both have its files, parameters and steps."""
     changes = [
-        *_values("", {"row hash": here.row_hash[:16]}, {"row hash": there.row_hash[:16]}),
-        *_values("", {"tool": here.tool, "recipe": here.name}, {"tool": there.tool, "recipe": there.name}),
-        *_recipe_lines(here.recipe, there.recipe),
-        *_values("option", here.overrides, there.overrides),
-        *_values("", {"integer ids": here.integer_ids}, {"integer ids": there.integer_ids}),
+        *_values("", {"row hash": a.row_hash[:16]}, {"row hash": b.row_hash[:16]}),
+        *_values("", {"tool": a.tool, "recipe": a.name}, {"tool": b.tool, "recipe": b.name}),
+        *_recipe_lines(a.recipe, b.recipe),
+        *_values("option", a.overrides, b.overrides),
+        *_values("", {"integer ids": a.integer_ids}, {"integer ids": b.integer_ids}),
     ]
-    others = {entry.name: entry for entry in there.sources}
-    for entry in here.sources:
+    others = {entry.name: entry for entry in b.sources}
+    for entry in a.sources:
         if entry.name in others:
             changes += _source_changes(entry, others[entry.name])
     return changes
 
 
-def _source_changes(here: SourceEntry, there: SourceEntry) -> Iterator[Change]:
-    name = here.name
-    yield from _values(name, {"made by": here.source}, {"made by": there.source})
-    yield from _values(name, here.params, there.params)
-    for number, (ours, theirs) in enumerate(zip_longest(here.steps, there.steps), start=1):
+def _source_changes(a: SourceEntry, b: SourceEntry) -> Iterator[Change]:
+    name = a.name
+    yield from _values(name, {"made by": a.source}, {"made by": b.source})
+    yield from _values(name, a.params, b.params)
+    for number, (ours, theirs) in enumerate(zip_longest(a.steps, b.steps), start=1):
         yield from _values(name, {f"step {number}": ours}, {f"step {number}": theirs})
-    ours, theirs = ({file.role: f"{file.path} {file.sha256[:16]}" for file in one.inputs} for one in (here, there))
+    ours, theirs = ({file.role: f"{file.path} {file.sha256[:16]}" for file in one.inputs} for one in (a, b))
     yield from _values(name, ours, theirs)
 
 
-def _recipe_lines(here: str, there: str) -> Iterator[Change]:
+def _recipe_lines(a: str, b: str) -> Iterator[Change]:
     """The first line of the recipes that differs."""
-    pairs = zip_longest(here.splitlines(), there.splitlines(), fillvalue=_NONE)
+    pairs = zip_longest(a.splitlines(), b.splitlines(), fillvalue=_NONE)
     for number, (ours, theirs) in enumerate(pairs, start=1):
         if ours != theirs:
             yield Change(f"recipe, line {number}", ours.strip(), theirs.strip())
             return
 
 
-def _values(about: str, here: dict[str, Any], there: dict[str, Any]) -> Iterator[Change]:
-    ours, theirs = dict(_flat(here)), dict(_flat(there))
+def _values(about: str, a: dict[str, Any], b: dict[str, Any]) -> Iterator[Change]:
+    ours, theirs = dict(_flat(a)), dict(_flat(b))
     for key in dict.fromkeys([*ours, *theirs]):
         values = ours.get(key, _NONE), theirs.get(key, _NONE)
         if values[0] != values[1]:

@@ -26,56 +26,54 @@ def with_outcomes(matches: pl.DataFrame, sources: pl.Series) -> pl.DataFrame:
         .then(pl.lit("reordered"))
         .otherwise(pl.lit("differing"))
     )
-    frame = matches.select(
-        "here", "there", "shared", differs=pl.concat_str(fields, separator=SEPARATOR, ignore_nulls=True)
-    )
-    return frame.with_columns(outcome.alias("outcome"), source=sources.gather(matches["here"]))
+    frame = matches.select("a", "b", "shared", differs=pl.concat_str(fields, separator=SEPARATOR, ignore_nulls=True))
+    return frame.with_columns(outcome.alias("outcome"), source=sources.gather(matches["a"]))
 
 
-def summarise(name: str, here: pl.DataFrame, there: pl.DataFrame, matches: pl.DataFrame) -> SourceComparison:
+def summarise(name: str, a: pl.DataFrame, b: pl.DataFrame, matches: pl.DataFrame) -> SourceComparison:
     """One source's numbers, of its records on both sides and of the matches among them."""
-    only: dict[Outcome, int] = {"only_here": len(here) - len(matches), "only_there": len(there) - len(matches)}
+    only: dict[Outcome, int] = {"only_in_a": len(a) - len(matches), "only_in_b": len(b) - len(matches)}
     counts = {outcome: only.get(outcome, len(matches.filter(outcome=outcome))) for outcome in OUTCOMES}
     whole = sum(counts.values())
     differing = matches.filter(outcome="differing").group_by("differs").len()
     return SourceComparison(
         name=name,
-        here=len(here),
-        there=len(there),
+        a=len(a),
+        b=len(b),
         identical=counts["identical"],
         reordered=counts["reordered"],
         differing=counts["differing"],
-        only_here=counts["only_here"],
-        only_there=counts["only_there"],
+        only_in_a=counts["only_in_a"],
+        only_in_b=counts["only_in_b"],
         percent={outcome: percent(count, whole) for outcome, count in counts.items()},
         differing_in=dict(differing.sort(["len", "differs"], descending=[True, False]).rows()),
-        moved=out_of_order(matches.sort("here")["there"].to_numpy()),
-        pairs_here=int(here["pairs"].sum()),
-        pairs_there=int(there["pairs"].sum()),
+        moved=out_of_order(matches.sort("a")["b"].to_numpy()),
+        pairs_in_a=int(a["pairs"].sum()),
+        pairs_in_b=int(b["pairs"].sum()),
         pairs_shared=int(matches["shared"].sum()),
-        lengths_here=_lengths(here),
-        lengths_there=_lengths(there),
-        prompts=_prompts(here, there),
+        lengths_in_a=_lengths(a),
+        lengths_in_b=_lengths(b),
+        prompts=_prompts(a, b),
     )
 
 
 def total(
-    sources: Sequence[SourceComparison], here: pl.DataFrame, there: pl.DataFrame, matches: pl.DataFrame
+    sources: Sequence[SourceComparison], a: pl.DataFrame, b: pl.DataFrame, matches: pl.DataFrame
 ) -> SourceComparison:
     """All sources together; a record counts as moved where it is in its own source."""
-    found = summarise(ALL, here, there, matches)
+    found = summarise(ALL, a, b, matches)
     found.moved = sum(one.moved for one in sources)
     return found
 
 
 def first_ones(
-    matches: pl.DataFrame, only_here: pl.DataFrame, only_there: pl.DataFrame, *, examples: int
+    matches: pl.DataFrame, only_in_a: pl.DataFrame, only_in_b: pl.DataFrame, *, examples: int
 ) -> list[Found]:
     """The first records of each source that are not identical, of different kinds as far as there are; common first."""
-    columns = {"source": pl.String, "outcome": pl.String, "here": pl.UInt32, "there": pl.UInt32, "differs": pl.String}
-    frames = [matches.filter(pl.col("outcome") != "identical").sort("here")]
-    for outcome, records in (("only_here", only_here), ("only_there", only_there)):
-        row = pl.col("row").alias(outcome.removeprefix("only_"))
+    columns = {"source": pl.String, "outcome": pl.String, "a": pl.UInt32, "b": pl.UInt32, "differs": pl.String}
+    frames = [matches.filter(pl.col("outcome") != "identical").sort("a")]
+    for outcome, records in (("only_in_a", only_in_a), ("only_in_b", only_in_b)):
+        row = pl.col("row").alias(outcome.removeprefix("only_in_"))
         frames.append(records.sort("row").select("source", row, outcome=pl.lit(outcome)))
     frame = pl.concat([pl.DataFrame(schema=columns), *frames], how="diagonal").select(*columns)
     kind = ("source", "outcome", "differs")
@@ -83,8 +81,8 @@ def first_ones(
     frame = frame.sort("number", "common", descending=[False, True], maintain_order=True)
     chosen = frame.filter(pl.int_range(pl.len()).over("source") < examples).select(*columns)
     return [
-        Found(source, outcome, here, there, tuple(differs.split(SEPARATOR)) if differs else ())
-        for source, outcome, here, there, differs in chosen.rows()
+        Found(source, outcome, a, b, tuple(differs.split(SEPARATOR)) if differs else ())
+        for source, outcome, a, b, differs in chosen.rows()
     ]
 
 
@@ -103,7 +101,7 @@ def _lengths(records: pl.DataFrame) -> Lengths:
     return Lengths(spread_of(records["words"]), spread_of(records["pairs"]))
 
 
-def _prompts(here: pl.DataFrame, there: pl.DataFrame) -> list[Prompts]:
-    ours, theirs = (dict(records.group_by("form").len().rows()) for records in (here, there))
+def _prompts(a: pl.DataFrame, b: pl.DataFrame) -> list[Prompts]:
+    ours, theirs = (dict(records.group_by("form").len().rows()) for records in (a, b))
     forms = sorted(ours | theirs, key=lambda form: (-ours.get(form, 0), -theirs.get(form, 0), form))
     return [Prompts(form, ours.get(form, 0), theirs.get(form, 0)) for form in forms]

@@ -18,7 +18,7 @@ _ARROW = "→"
 def print_comparison(console: Console, comparison: Comparison) -> None:
     """Print everything; two mixtures have records added, removed and changed."""
     words = _words(comparison)
-    for name, side in (("here", comparison.here), ("there", comparison.there)):
+    for name, side in (("a", comparison.a), ("b", comparison.b)):
         console.print(_head(name, side), soft_wrap=True)
     style = "green" if comparison.equal else "yellow"
     console.print()
@@ -33,7 +33,7 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
         _lengths(comparison),
         _prompts(comparison),
         _manifests(comparison),
-        *(_faults(side) for side in (comparison.here, comparison.there)),
+        *(_faults(side) for side in (comparison.a, comparison.b)),
     ):
         if table.row_count:
             console.print(table)
@@ -43,10 +43,10 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
 
 def _words(comparison: Comparison) -> dict[str, str]:
     """What an outcome is called."""
-    if comparison.here.kind == comparison.there.kind == "mixture":
-        names = {"differing": "changed in", "only_here": "removed", "only_there": "added"}
+    if comparison.a.kind == comparison.b.kind == "mixture":
+        names = {"differing": "changed in", "only_in_a": "removed", "only_in_b": "added"}
     else:
-        names = {"differing": "differing in", "only_here": "only here", "only_there": "only there"}
+        names = {"differing": "differing in", "only_in_a": "only in A", "only_in_b": "only in B"}
     return {"reordered": "same pairs in another order", **names}
 
 
@@ -61,25 +61,25 @@ def _head(name: str, side: Side) -> Text:
 
 
 def _verdict(comparison: Comparison) -> str:
-    if comparison.equal and comparison.here.row_hash and comparison.here.row_hash == comparison.there.row_hash:
-        return "equal: the row hashes are the same, all shards are whole"
+    if comparison.equal and comparison.a.row_hash and comparison.a.row_hash == comparison.b.row_hash:
+        return "equal: the row hashes are the same, all shards are intact"
     if comparison.equal:
         return "equal: the same records in the same order"
     total = comparison.total
-    if total.identical == total.here == total.there and not comparison.same_order:
+    if total.identical == total.a == total.b and not comparison.same_order:
         return "different: the same records in another order"
     return f"different: {total.identical:,} records are identical, {_percent(total.percent['identical'])} of all"
 
 
 def _records(comparison: Comparison) -> Table:
-    table = narrow_table("records", "source", numbers=("here", "there", "identical", "% of all", "pairs in both"))
+    table = narrow_table("records", "source", numbers=("a", "b", "identical", "% of all", "pairs in both"))
     for one in with_total(comparison.sources, comparison.total):
         if one is comparison.total:
             table.add_section()
         shared = f"{one.pairs_shared:,}"
-        style = "green" if one.identical == one.here == one.there else "yellow"
+        style = "green" if one.identical == one.a == one.b else "yellow"
         share = Text(_percent(one.percent["identical"]), style=style)
-        table.add_row(one.name, f"{one.here:,}", f"{one.there:,}", f"{one.identical:,}", share, shared)
+        table.add_row(one.name, f"{one.a:,}", f"{one.b:,}", f"{one.identical:,}", share, shared)
     return table
 
 
@@ -89,14 +89,14 @@ def _percent(share: float) -> str:
 
 def _remarks(comparison: Comparison) -> Iterator[str]:
     """What the first table cannot say."""
-    for name, side in (("here", comparison.here), ("there", comparison.there)):
-        if side.told_by:
-            told = ", ".join(f"{by} {count:,}" for by, count in side.told_by.items())
-            yield f"sources of the records {name} are told by: {told}"
+    for name, side in (("a", comparison.a), ("b", comparison.b)):
+        if side.source_evidence:
+            told = ", ".join(f"{by} {count:,}" for by, count in side.source_evidence.items())
+            yield f"sources of the records of {name} are inferred from: {told}"
         if side.faults:
-            yield f"{side.faults:,} records {name} have faults and are not compared"
+            yield f"{side.faults:,} records of {name} have faults and are not compared"
     if not comparison.same_order and not comparison.total.moved:
-        yield "the sources stand in another order"
+        yield "the sources are in another order"
 
 
 def _differences(comparison: Comparison, words: dict[str, str]) -> Table:
@@ -110,10 +110,10 @@ def _differences(comparison: Comparison, words: dict[str, str]) -> Table:
 
 
 def _differences_of(one: SourceComparison, words: dict[str, str]) -> Iterator[tuple[str, str, str]]:
-    whole = one.identical + one.reordered + one.differing + one.only_here + one.only_there
+    whole = one.identical + one.reordered + one.differing + one.only_in_a + one.only_in_b
     counts = {words["reordered"]: one.reordered}
     counts |= {f"{words['differing']} {fields}": count for fields, count in one.differing_in.items()}
-    counts |= {words["only_here"]: one.only_here, words["only_there"]: one.only_there}
+    counts |= {words["only_in_a"]: one.only_in_a, words["only_in_b"]: one.only_in_b}
     for what, count in counts.items():
         if count:
             yield what, f"{count:,}", _percent(percent(count, whole))
@@ -125,38 +125,38 @@ def _lengths(comparison: Comparison) -> Table:
     table = narrow_table("shifts of lengths", "source", "per record", numbers=("mean", "p50", "p95"))
     for one in with_total(comparison.sources, comparison.total):
         shifts = [
-            (unit, getattr(one.lengths_here, unit), getattr(one.lengths_there, unit)) for unit in ("words", "pairs")
+            (unit, getattr(one.lengths_in_a, unit), getattr(one.lengths_in_b, unit)) for unit in ("words", "pairs")
         ]
-        shifted = [(unit, here, there) for unit, here, there in shifts if here and there and here != there]
-        for k, (unit, here, there) in enumerate(shifted):
-            table.add_row("" if k else one.name, unit, *_shift(here, there))
+        shifted = [(unit, a, b) for unit, a, b in shifts if a and b and a != b]
+        for k, (unit, a, b) in enumerate(shifted):
+            table.add_row("" if k else one.name, unit, *_shift(a, b))
     return table
 
 
-def _shift(here: Spread, there: Spread) -> tuple[str, str, str]:
-    means = f"{here.mean:,.2f} {_ARROW} {there.mean:,.2f}" if here.mean != there.mean else f"{here.mean:,.2f}"
+def _shift(a: Spread, b: Spread) -> tuple[str, str, str]:
+    means = f"{a.mean:,.2f} {_ARROW} {b.mean:,.2f}" if a.mean != b.mean else f"{a.mean:,.2f}"
     middle, high = (
         f"{ours:,} {_ARROW} {theirs:,}" if ours != theirs else f"{ours:,}"
-        for ours, theirs in ((here.p50, there.p50), (here.p95, there.p95))
+        for ours, theirs in ((a.p50, b.p50), (a.p95, b.p95))
     )
     return means, middle, high
 
 
 def _prompts(comparison: Comparison) -> Table:
-    table = narrow_table("prompt form of the first question", "source", "form", numbers=("here", "there"))
+    table = narrow_table("prompt form of the first question", "source", "form", numbers=("a", "b"))
     for one in comparison.sources:
-        both = one.here > 0 and one.there > 0
-        shifted = [prompts for prompts in one.prompts if both and prompts.here != prompts.there]
+        both = one.a > 0 and one.b > 0
+        shifted = [prompts for prompts in one.prompts if both and prompts.a != prompts.b]
         for k, prompts in enumerate(shifted):
-            counts = f"{prompts.here:,}", f"{prompts.there:,}"
+            counts = f"{prompts.a:,}", f"{prompts.b:,}"
             table.add_row("" if k else one.name, Text(_line(prompts.form)), *counts)
     return table
 
 
 def _manifests(comparison: Comparison) -> Table:
-    table = narrow_table("what differs in the manifests", "of", "what", "here", "there")
+    table = narrow_table("what differs in the manifests", "of", "what", "a", "b")
     for change in comparison.manifests:
-        table.add_row(*(Text(_line(text)) for text in (change.about, change.what, change.here, change.there)))
+        table.add_row(*(Text(_line(text)) for text in (change.about, change.what, change.a, change.b)))
     return table
 
 
@@ -174,7 +174,7 @@ def _print_examples(console: Console, source: SourceComparison, words: dict[str,
     for example in source.examples:
         differs = ", ".join(change.what for change in example.changes)
         what = f"{words['differing']} {differs}" if example.outcome == "differing" else words[example.outcome]
-        places = " / ".join(dict.fromkeys(place for place in (example.here, example.there) if place))
+        places = " / ".join(dict.fromkeys(place for place in (example.a, example.b) if place))
         title = Text(what, style="yellow").append(f"  {printable(places)}  id {printable(example.id)}", style="default")
         console.print(title, soft_wrap=True)
         for change in example.changes:
@@ -190,8 +190,8 @@ def _print_change(console: Console, change: Change) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
-    grid.add_row("here", Text(_line(change.here), style="cyan"))
-    grid.add_row("there", Text(_line(change.there), style="green"))
+    grid.add_row("a", Text(_line(change.a), style="cyan"))
+    grid.add_row("b", Text(_line(change.b), style="green"))
     console.print(Padding(grid, (0, 0, 0, 4)))
 
 

@@ -76,14 +76,13 @@ def _print_verification(found: "Verification", mixture: Path, *, against: Path |
         print_verification(Console(), found)
     comparison = None
     if against is not None:
-        from mix665k.mixtures.diff.compare import Request
+        from mix665k.mixtures.diff.compare import compare
         from mix665k.mixtures.diff.tables import print_comparison
-        from mix665k.mixtures.diff.targets import compare_targets
         from mix665k.mixtures.mixture import Mixture
         from mix665k.mixtures.progress import bar_on_stderr
 
         with bar_on_stderr("comparing") as advance:
-            comparison = compare_targets(Mixture.open(mixture), Mixture.open(against), Request(), advance=advance)
+            comparison = compare(Mixture.open(mixture), Mixture.open(against), advance=advance)
         if output == "table":
             print_comparison(Console(), comparison)
     if output == "json":

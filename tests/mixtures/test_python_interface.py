@@ -220,7 +220,7 @@ def test_a_verification_tells_raw_files_and_a_published_file(small: Path, tmp_pa
     other = verify(mixture, against=written(tmp_path, ALL[1:]), jobs=1)
     assert (other.ok, all(check.passed for check in other.checks)) == (False, True)
     assert other.against
-    assert other.against.total.only_here == 1
+    assert other.against.total.only_in_a == 1
 
 
 def test_a_json_file_cannot_be_verified(tmp_path: Path) -> None:

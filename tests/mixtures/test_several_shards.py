@@ -9,8 +9,7 @@ import pytest
 from mix665k import inspect, verify
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
-from mix665k.mixtures.diff.compare import Request
-from mix665k.mixtures.diff.targets import compare_targets
+from mix665k.mixtures.diff.compare import compare
 from mix665k.mixtures.export.export import ExportRequest, export
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.progress import no_progress
@@ -111,7 +110,7 @@ def test_inspection_counts_every_shard(sharded: Mixture, whole: list[Record]) ->
 def test_it_is_equal_to_itself_in_one_shard_a_source(sharded: Mixture, raw: Path, tmp_path: Path) -> None:
     other = built(raw, tmp_path)
     assert other.require_manifest().row_hash != sharded.require_manifest().row_hash
-    assert compare_targets(sharded, other, Request(), advance=no_progress).equal
+    assert compare(sharded, other, advance=no_progress).equal
 
 
 def test_an_export_holds_every_shard_in_order(sharded: Mixture, whole: list[Record], tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_ids_from_lists_all_that_is_not_found(tmp_path: Path) -> None:
     assert len(result.funnel[1].examples["not found"]) == 50
 
 
-def test_ids_from_cannot_tell_sources_apart_that_share_a_folder(tmp_path: Path) -> None:
+def test_ids_from_cannot_guess_sources_apart_that_share_a_folder(tmp_path: Path) -> None:
     records = [{"id": "1", "image": "coco/train2017/000000000581.jpg"}]
 
     with pytest.raises(RecipeError, match=r"ids_from: images under coco/ belong to several sources of .*; draw"):

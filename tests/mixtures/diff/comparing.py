@@ -1,11 +1,11 @@
 """Comparing what a test has made, and saying shortly what was found."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mix665k.mixtures.diff.compare import Request
+from mix665k.mixtures.diff.compare import compare
 from mix665k.mixtures.diff.comparison import Comparison, SourceComparison
-from mix665k.mixtures.diff.targets import compare_targets
 from mix665k.mixtures.mixture import Mixture
 from tests.mixtures.small import RECORDS, record, written
 
@@ -13,9 +13,10 @@ ALL = [one for records in RECORDS.values() for one in records]
 """The records of the small mixture, in its order."""
 
 
-def compared(here: Path, there: Path, request: Request = Request()) -> Comparison:  # noqa: B008, a value
+def compared(a: Path, b: Path, *, sources: Sequence[str] = (), examples: int = 3) -> Comparison:
     """What a comparison finds."""
-    return compare_targets(Mixture.open(here), Mixture.open(there), request, advance=lambda share: None)
+    mixtures = Mixture.open(a), Mixture.open(b)
+    return compare(*mixtures, sources=sources, examples=examples, advance=lambda share: None)
 
 
 def beside(mixture: Path, folder: Path, records: Any) -> Comparison:
@@ -26,7 +27,7 @@ def beside(mixture: Path, folder: Path, records: Any) -> Comparison:
 def found(source: SourceComparison) -> dict[str, int]:
     """What is not zero of a source's outcomes, the differing records by their fields."""
     counts = {"identical": source.identical, "reordered": source.reordered, **source.differing_in}
-    counts |= {"only here": source.only_here, "only there": source.only_there, "moved": source.moved}
+    counts |= {"only in A": source.only_in_a, "only in B": source.only_in_b, "moved": source.moved}
     return {what: count for what, count in counts.items() if count}
 
 
@@ -35,11 +36,11 @@ def by_source(comparison: Comparison) -> dict[str, dict[str, int]]:
     return {source.name: found(source) for source in comparison.sources if found(source)}
 
 
-def two_files(folder: Path, here: list[dict[str, Any]], there: list[dict[str, Any]]) -> Comparison:
+def two_files(folder: Path, a: list[dict[str, Any]], b: list[dict[str, Any]]) -> Comparison:
     """Two files in LLaVA's own form beside each other."""
-    (folder / "here").mkdir(exist_ok=True)
-    (folder / "there").mkdir(exist_ok=True)
-    return compared(written(folder / "here", here), written(folder / "there", there))
+    (folder / "a").mkdir(exist_ok=True)
+    (folder / "b").mkdir(exist_ok=True)
+    return compared(written(folder / "a", a), written(folder / "b", b))
 
 
 def changed(number: int, *values: str, **fields: Any) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks.alterations import Altered, altered, found_by
-from mix665k.mixtures.diff.compare import Request
 from mix665k.mixtures.diff.comparison import Comparison, to_json
 from mix665k.mixtures.export.export import ExportRequest, export
 from mix665k.mixtures.mixture import Mixture
@@ -35,7 +34,7 @@ def test_exactly_the_alterations_are_found(tiny_mixture: Path, reference: tuple[
     path, made = reference
     comparison = compared(tiny_mixture, path)
     assert not comparison.equal
-    assert comparison.there.faults == made.faults == 8
+    assert comparison.b.faults == made.faults == 8
     assert as_found(comparison) == made.expected
     assert dict(as_found(comparison)["gqa"]) == {
         "reordered": 1,
@@ -49,17 +48,17 @@ def test_exactly_the_alterations_are_found(tiny_mixture: Path, reference: tuple[
         "differing in prompt": 1,
         "differing in prompt, answers": 1,
         "differing in questions": 1,
-        "only here": 2,
-        "only there": 3,
+        "only in A": 2,
+        "only in B": 3,
     }
-    assert dict(as_found(comparison)["vqav2 or okvqa"]) == {"only there": 1}
+    assert dict(as_found(comparison)["vqav2 or okvqa"]) == {"only in B": 1}
 
 
 def test_the_other_way_round_only_here_and_only_there_change_places(
     tiny_mixture: Path, reference: tuple[Path, Altered]
 ) -> None:
     path, made = reference
-    turned = {"only here": "only there", "only there": "only here"}
+    turned = {"only in A": "only in B", "only in B": "only in A"}
     expected = {
         name: Counter({turned.get(what, what): count for what, count in counts.items()})
         for name, counts in made.expected.items()
@@ -72,16 +71,16 @@ def test_a_source_that_is_asked_for_is_the_only_one_told_about(
     tiny_mixture: Path, reference: tuple[Path, Altered]
 ) -> None:
     path, made = reference
-    comparison = compared(tiny_mixture, path, Request(("vg", "okvqa"), 1))
+    comparison = compared(tiny_mixture, path, sources=("vg", "okvqa"), examples=1)
     assert as_found(comparison) == {name: made.expected[name] for name in ("okvqa", "vg")}
     assert [len(source.examples) for source in comparison.sources] == [1, 1]
-    assert comparison.total.here == sum(source.here for source in comparison.sources)
+    assert comparison.total.a == sum(source.a for source in comparison.sources)
 
 
 def test_an_export_is_equal_to_its_mixture(tiny_mixture: Path, tmp_path: Path) -> None:
     export(Mixture.open(tiny_mixture), ExportRequest("llava", tmp_path / "llava.json"), advance=lambda share: None)
     comparison = compared(tiny_mixture, tmp_path / "llava.json")
     assert comparison.equal
-    assert comparison.total.identical == comparison.here.records == comparison.there.records
-    assert comparison.there.told_by == {"the same record": comparison.there.records}
-    assert comparison.total.pairs_shared == comparison.total.pairs_here
+    assert comparison.total.identical == comparison.a.records == comparison.b.records
+    assert comparison.b.source_evidence == {"the same record": comparison.b.records}
+    assert comparison.total.pairs_shared == comparison.total.pairs_in_a

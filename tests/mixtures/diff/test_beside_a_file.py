@@ -95,17 +95,17 @@ def test_records_of_one_side_only_are_shown(small: Path, tmp_path: Path) -> None
     other = record("9", "gqa/images/9.jpg", f"<image>\nHow?\n{SHORT}", "So")
     comparison = beside(small, tmp_path, [ALL[0], other, *ALL[2:]])
     gqa = source(comparison, "gqa")
-    assert found(gqa) == {"identical": 2, "only here": 1, "only there": 1}
-    assert gqa.percent == {"identical": 50, "reordered": 0, "differing": 0, "only_here": 25, "only_there": 25}
+    assert found(gqa) == {"identical": 2, "only in A": 1, "only in B": 1}
+    assert gqa.percent == {"identical": 50, "reordered": 0, "differing": 0, "only_in_a": 25, "only_in_b": 25}
     assert gqa.examples == [
-        Example("only_here", "0012", "gqa/0012#0", None, text=f"<image>\nWho?\n{SHORT} / A man"),
-        Example("only_there", "9", None, "$[1]", text=f"<image>\nHow?\n{SHORT} / So"),
+        Example("only_in_a", "0012", "gqa/0012#0", None, text=f"<image>\nWho?\n{SHORT} / A man"),
+        Example("only_in_b", "9", None, "$[1]", text=f"<image>\nHow?\n{SHORT} / So"),
     ]
 
 
 def test_a_repeated_record_is_matched_once(small: Path, tmp_path: Path) -> None:
     comparison = beside(small, tmp_path, [*ALL, ALL[0]])
-    assert found(source(comparison, "gqa")) == {"identical": 3, "only there": 1}
+    assert found(source(comparison, "gqa")) == {"identical": 3, "only in B": 1}
 
 
 def test_another_order_is_a_difference_of_its_own(small: Path, tmp_path: Path) -> None:
@@ -127,9 +127,9 @@ def test_everything_is_equal_to_itself(small: Path, tmp_path: Path) -> None:
 
 def test_records_of_one_id_and_image_belong_together_by_what_they_share(small: Path, tmp_path: Path) -> None:
     texts = [(f"<image>\n{name}?", "yes", "And then?", f"{name}!") for name in ("one", "two", "three")]
-    here = [record("7", "coco/train2017/7.jpg", *text) for text in texts]
-    there = [record("7", "coco/train2017/7.jpg", *text[:3], f"{text[3]}!") for text in reversed(texts)]
-    comparison = two_files(tmp_path, here, there)
+    a = [record("7", "coco/train2017/7.jpg", *text) for text in texts]
+    b = [record("7", "coco/train2017/7.jpg", *text[:3], f"{text[3]}!") for text in reversed(texts)]
+    comparison = two_files(tmp_path, a, b)
     assert by_source(comparison) == {"llava_instruct": {"answers": 3, "moved": 2}}
     assert comparison.total.pairs_shared == 3
 
@@ -140,14 +140,14 @@ def test_the_same_content_under_another_id_and_image_is_found_where_it_is_the_on
         return [record(f"{folder}{i}", f"gqa/{folder}/{i}.jpg", "<image>\nWhat?", answer) for i, answer in named]
 
     comparison = two_files(tmp_path, records("a", "tea", "milk", "milk"), records("b", "tea", "milk", "milk"))
-    assert by_source(comparison) == {"gqa": {"id, image": 1, "only here": 2, "only there": 2}}
+    assert by_source(comparison) == {"gqa": {"id, image": 1, "only in A": 2, "only in B": 2}}
 
 
 def test_a_last_line_is_no_prompt_where_the_other_side_has_it_too(tmp_path: Path) -> None:
     lines = record("1", "coco/train2017/1.jpg", "<image>\nIs it dry?\nSay why.", "Yes, it is made of clay.")
     short = record("1", "coco/train2017/1.jpg", "<image>\nIs it dry?", "Yes")
     comparison = two_files(tmp_path, [lines], [lines, short])
-    assert by_source(comparison) == {"llava_instruct": {"identical": 1, "only there": 1}}
+    assert by_source(comparison) == {"llava_instruct": {"identical": 1, "only in B": 1}}
 
 
 def test_text_only_records_are_found_under_another_id(tmp_path: Path) -> None:
@@ -166,19 +166,19 @@ def test_records_with_faults_are_counted_as_an_inspection_counts_them(small: Pat
     ]
     comparison = beside(small, tmp_path, [*ALL[:2], *bad, *ALL[2:]])
     inspection = look(tmp_path / "llava.json")
-    assert comparison.there.faults == 6 == inspection.faults
-    assert comparison.there.fault_examples == inspection.fault_examples
-    assert (comparison.total.identical, comparison.total.only_there) == (5, 0)
+    assert comparison.b.faults == 6 == inspection.faults
+    assert comparison.b.fault_examples == inspection.fault_examples
+    assert (comparison.total.identical, comparison.total.only_in_b) == (5, 0)
     assert not comparison.equal
-    assert compared(tmp_path / "llava.json", small).here.faults == 6
+    assert compared(tmp_path / "llava.json", small).a.faults == 6
 
 
 def test_lengths_and_prompts_of_both_sides_stand_beside_each_other(small: Path, tmp_path: Path) -> None:
     comparison = beside(small, tmp_path, changed(1, f"<image>\nWho is it, do you think?\n{SHORT}", "A man"))
     gqa = source(comparison, "gqa")
-    assert (gqa.lengths_here.words.mean, gqa.lengths_there.words.mean) == (13.33, 15.0)
-    assert (gqa.lengths_here.pairs, gqa.lengths_there.pairs) == (gqa.lengths_there.pairs, gqa.lengths_here.pairs)
-    assert [(one.form, one.here, one.there) for one in gqa.prompts] == [("short answer", 3, 3)]
+    assert (gqa.lengths_in_a.words.mean, gqa.lengths_in_b.words.mean) == (13.33, 15.0)
+    assert (gqa.lengths_in_a.pairs, gqa.lengths_in_b.pairs) == (gqa.lengths_in_b.pairs, gqa.lengths_in_a.pairs)
+    assert [(one.form, one.a, one.b) for one in gqa.prompts] == [("short answer", 3, 3)]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1, 2", "[{]"])
@@ -207,15 +207,15 @@ _RECORDS = st.lists(
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(here=_RECORDS, there=_RECORDS)
+@given(a=_RECORDS, b=_RECORDS)
 def test_equal_records_are_matched_as_multisets(
-    tmp_path: Path, here: list[dict[str, Any]], there: list[dict[str, Any]]
+    tmp_path: Path, a: list[dict[str, Any]], b: list[dict[str, Any]]
 ) -> None:
-    total = two_files(tmp_path, here, there).total
-    left = list(there)
-    for one in here:
+    total = two_files(tmp_path, a, b).total
+    left = list(b)
+    for one in a:
         if one in left:
             left.remove(one)
-    assert total.identical == len(there) - len(left)
+    assert total.identical == len(b) - len(left)
     matched = total.identical + total.reordered + total.differing
-    assert (matched + total.only_here, matched + total.only_there) == (len(here), len(there))
+    assert (matched + total.only_in_a, matched + total.only_in_b) == (len(a), len(b))

@@ -15,7 +15,7 @@ def test_equal_sides_are_exit_code_0(small: Path, copy: Path, tmp_path: Path) ->
     assert "equal: the same records in the same order" in shown.stdout
     shown = run("diff", small, copy)
     assert (shown.exit_code, shown.stderr) == (0, "")
-    assert "equal: the row hashes are the same, all shards are whole" in shown.stdout
+    assert "equal: the row hashes are the same, all shards are intact" in shown.stdout
 
 
 def test_a_difference_is_shown_and_exit_code_1(small: Path, tmp_path: Path) -> None:
@@ -46,8 +46,8 @@ def test_json_says_whether_they_are_equal(small: Path, tmp_path: Path) -> None:
     shown = run("diff", small, written(tmp_path, ALL[1:]), "--format", "json", "--examples", "0")
     assert shown.exit_code == 1
     report = json.loads(shown.stdout)
-    assert (report["equal"], report["here"]["records"], report["there"]["records"]) == (False, 5, 4)
-    assert (report["total"]["only_here"], report["sources"][0]["examples"]) == (1, [])
+    assert (report["equal"], report["a"]["records"], report["b"]["records"]) == (False, 5, 4)
+    assert (report["total"]["only_in_a"], report["sources"][0]["examples"]) == (1, [])
     assert json.loads(run("diff", small, small, "--format", "json").stdout)["equal"] is True
 
 
@@ -55,7 +55,7 @@ def test_faults_of_a_file_are_shown(small: Path, tmp_path: Path) -> None:
     path = written(tmp_path, [*ALL, record("9", None, "a", " ")])
     shown = run("diff", small, path)
     assert shown.exit_code == 1
-    assert "1 records there have faults and are not compared" in shown.stdout
+    assert "1 records of b have faults and are not compared" in shown.stdout
     assert "turn 1 is empty" in shown.stdout
 
 

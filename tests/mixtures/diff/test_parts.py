@@ -62,8 +62,8 @@ def test_a_sum_of_nothing_is_nothing() -> None:
 
 def test_long_texts_are_shown_from_a_little_before_their_difference() -> None:
     same = "0123456789" * 30
-    here, there = excerpts(f"{same}here", f"{same}there")
-    assert here == "…" + same[-40:] + "here"
-    assert there == "…" + same[-40:] + "there"
+    a, b = excerpts(f"{same}here", f"{same}there")
+    assert a == "…" + same[-40:] + "here"
+    assert b == "…" + same[-40:] + "there"
     assert excerpts("a" + same, "b" + same) == ("a" + same[:119] + "…", "b" + same[:119] + "…")
     assert excerpts("same", "same and more") == ("same", "same and more")

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from mix665k.mixtures.diff.compare import Request
 from mix665k.mixtures.diff.comparison import Change, Example
 from mix665k.mixtures.storage.integrity import hash_of_all
 from mix665k.schemas.errors import MixtureError
@@ -32,7 +31,7 @@ def test_equal_rows_are_equal_whatever_the_recipes_say(small: Path, copy: Path) 
     assert comparison.equal
     assert [change.what for change in comparison.manifests] == ["recipe, line 2", "records"]
     assert comparison.manifests[0] == Change("recipe, line 2", "name: small", "name: other")
-    assert comparison.manifests[1].there == "mine.json 0000000000000000"
+    assert comparison.manifests[1].b == "mine.json 0000000000000000"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +52,7 @@ def test_a_record_is_found_by_its_id_whatever_has_changed(
     assert not comparison.equal
     assert by_source(comparison)["gqa"] == {"identical": 2, what: 1}
     (example,) = comparison.sources[0].examples
-    assert (example.here, example.there) == ("gqa/0012#0", "gqa/0012#0")
+    assert (example.a, example.b) == ("gqa/0012#0", "gqa/0012#0")
 
 
 def test_a_changed_answer_is_shown(small: Path, copy: Path) -> None:
@@ -69,7 +68,7 @@ def test_removed_and_added_records_are_counted(small: Path, copy: Path) -> None:
         rows[1]["conversations"][1]["value"] = "A woman"
 
     change_rows(copy, "gqa", change, hashes="all")
-    assert by_source(compared(small, copy))["gqa"] == {"identical": 2, "only here": 1, "only there": 1}
+    assert by_source(compared(small, copy))["gqa"] == {"identical": 2, "only in A": 1, "only in B": 1}
 
 
 def test_a_record_under_another_id_is_the_same_one(small: Path, copy: Path) -> None:
@@ -102,11 +101,11 @@ def test_a_source_that_the_other_has_not_is_told_about(small: Path, copy: Path) 
         manifest.row_hash = hash_of_all(manifest.sources)
 
     change_manifest(copy, change)
-    assert by_source(compared(small, copy))["mine"] == {"only here": 1}
-    assert by_source(compared(copy, small))["mine"] == {"only there": 1}
-    assert by_source(compared(copy, small, Request(("mine",)))) == {"mine": {"only there": 1}}
+    assert by_source(compared(small, copy))["mine"] == {"only in A": 1}
+    assert by_source(compared(copy, small))["mine"] == {"only in B": 1}
+    assert by_source(compared(copy, small, sources=("mine",))) == {"mine": {"only in B": 1}}
     with pytest.raises(MixtureError, match="--source mne: neither side has such a source; did you mean 'mine'"):
-        compared(copy, small, Request(("mne",)))
+        compared(copy, small, sources=("mne",))
 
 
 @pytest.mark.parametrize("equal_hashes", [True, False])

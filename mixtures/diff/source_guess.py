@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from mix665k.mixtures.diff.digests import Digests, pairs_of
-from mix665k.mixtures.diff.sides import Contents
+from mix665k.mixtures.diff.digests import DigestedMixture, Digests, pairs_of
 from mix665k.mixtures.storage.published_counts import LOOKALIKES, RECORDS
 
 SAME_RECORD = "the same record"
@@ -32,7 +31,7 @@ class _Known(NamedTuple):
     folders: dict[str, frozenset[str]]
 
 
-def tell_sources(file: Contents, other: Contents | None) -> Contents:
+def guess_sources(file: DigestedMixture, other: DigestedMixture | None) -> DigestedMixture:
     """The file with `source` and `by`, the evidence for it, on every record; without another side only the folder.
 
     What stays open between sources is called by all of them.
@@ -59,13 +58,13 @@ def tell_sources(file: Contents, other: Contents | None) -> Contents:
     return file.with_records(file.records.drop("source").hstack(sources))
 
 
-def tell_by_what_is_left(here: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
+def guess_from_unmatched(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     """`row`, `source` and `by` of undecided records with the id and image of left records of one possible source.
 
-    `here` and `there` are the records that found no counterpart, with their `row`.
+    `a` and `b` are the records that found no counterpart, with their `row`.
     """
-    undecided = there.filter(pl.col("by") == UNDECIDED).with_columns(pl.col("source").str.split(_OR))
-    left = here.select("id", "image", candidate="source").unique()
+    undecided = b.filter(pl.col("by") == UNDECIDED).with_columns(pl.col("source").str.split(_OR))
+    left = a.select("id", "image", candidate="source").unique()
     matches = undecided.select("row", "id", "image", "source").join(left, on=["id", "image"])
     matches = matches.filter(pl.col("source").list.contains(pl.col("candidate")))
     single = matches.group_by("row").agg(pl.col("candidate").first(), pl.len()).filter(pl.col("len") == 1)
@@ -115,7 +114,7 @@ def _same_records(open_: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
     return _told(same, pl.col("source"), SAME_RECORD)
 
 
-def _by_image(open_: pl.DataFrame, digests: Digests, other: Contents) -> pl.DataFrame:
+def _by_image(open_: pl.DataFrame, digests: Digests, other: DigestedMixture) -> pl.DataFrame:
     """By the questions that a source asks about the same image: any of a candidate, or most of another one."""
     asked = pairs_of(digests, open_["row"].to_numpy()).select("row", "question")
     asked = asked.join(open_.select("row", "image", "pairs", "candidates"), on="row")
@@ -134,7 +133,7 @@ def _by_image(open_: pl.DataFrame, digests: Digests, other: Contents) -> pl.Data
     return _told(pl.concat([likely, others]), pl.col("source"), IMAGE_QUESTIONS)
 
 
-def _by_text(open_: pl.DataFrame, digests: Digests, other: Contents) -> pl.DataFrame:
+def _by_text(open_: pl.DataFrame, digests: Digests, other: DigestedMixture) -> pl.DataFrame:
     """By questions that only one of the candidates asks, about whatever image."""
     asked = pairs_of(digests, open_["row"].to_numpy()).select("row", "question")
     asked = asked.join(open_.select("row", "candidates"), on="row")

@@ -44,7 +44,7 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_same_record_tells_its_source(coco: Path, tmp_path: Path) -> None:
     comparison = beside(coco, tmp_path, [*INSTRUCT, *VQA, *OK])
     assert comparison.equal
-    assert comparison.there.told_by == {"the same record": 5}
+    assert comparison.b.source_evidence == {"the same record": 5}
 
 
 def test_the_questions_about_an_image_tell_the_source(coco: Path, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_the_questions_about_an_image_tell_the_source(coco: Path, tmp_path: Path
         "vqav2": {"identical": 1, "answers": 1},
         "okvqa": {"identical": 1, "answers": 1},
     }
-    assert comparison.there.told_by == {"the same record": 3, "questions about the image": 2}
+    assert comparison.b.source_evidence == {"the same record": 3, "questions about the image": 2}
 
 
 def test_a_question_asked_about_the_image_tells_a_record_that_lost_its_prompt(coco: Path, tmp_path: Path) -> None:
@@ -65,33 +65,33 @@ def test_a_question_asked_about_the_image_tells_a_record_that_lost_its_prompt(co
 
 def test_a_question_text_of_one_source_tells_it_about_another_image(coco: Path, tmp_path: Path) -> None:
     comparison = beside(coco, tmp_path, [*INSTRUCT, *VQA, *OK, vqa(9, "Which sport?", "Golf")])
-    assert by_source(comparison)["okvqa"] == {"identical": 2, "only there": 1}
-    assert comparison.there.told_by["question texts"] == 1
+    assert by_source(comparison)["okvqa"] == {"identical": 2, "only in B": 1}
+    assert comparison.b.source_evidence["question texts"] == 1
 
 
 def test_the_id_and_image_of_what_is_left_tell_a_record_that_has_other_questions(coco: Path, tmp_path: Path) -> None:
     comparison = beside(coco, tmp_path, [*INSTRUCT, *VQA, OK[0], vqa(3, "New?", "Yes")])
     assert by_source(comparison)["okvqa"] == {"identical": 1, "questions, answers": 1}
-    assert comparison.there.told_by["id and image of what is left"] == 1
+    assert comparison.b.source_evidence["id and image of what is left"] == 1
 
 
 def test_what_nothing_tells_is_called_by_both_sources(coco: Path, tmp_path: Path) -> None:
     comparison = beside(coco, tmp_path, [*INSTRUCT, *VQA, *OK, vqa(9, "New?", "Yes")])
-    assert by_source(comparison)["vqav2 or okvqa"] == {"only there": 1}
-    assert comparison.there.told_by["undecided"] == 1
+    assert by_source(comparison)["vqav2 or okvqa"] == {"only in B": 1}
+    assert comparison.b.source_evidence["undecided"] == 1
 
 
 def test_left_records_of_both_sources_do_not_tell(coco: Path, tmp_path: Path) -> None:
     comparison = beside(coco, tmp_path, [*INSTRUCT, VQA[1], OK[1], vqa(1, "New?", "Yes")])
-    assert by_source(comparison)["vqav2 or okvqa"] == {"only there": 1}
+    assert by_source(comparison)["vqav2 or okvqa"] == {"only in B": 1}
 
 
 def test_a_source_that_the_mixture_has_not_is_told_by_folder_and_prompt(coco: Path, tmp_path: Path) -> None:
     other = record("5", "vg/VG_100K/5.jpg", "<image>\nWhat?", "That")
     comparison = beside(coco, tmp_path, [*INSTRUCT, *VQA, *OK, other])
-    assert by_source(comparison)["vg"] == {"only there": 1}
+    assert by_source(comparison)["vg"] == {"only in B": 1}
 
 
 def test_between_two_files_vqav2_and_okvqa_stay_together(tmp_path: Path) -> None:
     comparison = two_files(tmp_path, [*VQA, *OK], [*VQA, *OK[1:]])
-    assert by_source(comparison) == {"vqav2 or okvqa": {"identical": 3, "only here": 1}}
+    assert by_source(comparison) == {"vqav2 or okvqa": {"identical": 3, "only in A": 1}}
