@@ -1,4 +1,4 @@
-"""Raw annotation files in, conversations out.
+"""Raw annotation files in, conversations out: `bind` a recipe, read with `raw`, a source, then steps; see README.md.
 
 Importing this package registers every source and step; a new source needs its line here.
 """

@@ -38,7 +38,8 @@ def clipped(box: Box, size: Size) -> Box | None:
     """The part of a box inside the image; None when that has no area."""
     left, top = max(box.x, 0), max(box.y, 0)
     right, bottom = min(box.x + box.width, size.width), min(box.y + box.height, size.height)
-    return Box(left, top, right - left, bottom - top) if right > left and bottom > top else None
+    has_area = right > left and bottom > top  # false for NaN, too
+    return Box(x=left, y=top, width=right - left, height=bottom - top) if has_area else None
 
 
 def fractions(box: Box, size: Size, convention: Convention) -> tuple[float, float, float, float]:
@@ -52,7 +53,7 @@ def pixels(edges: tuple[float, float, float, float], size: Size, convention: Con
     """The box on the image that x1, y1, x2, y2 describe: what `fractions` does, undone."""
     left, top, wide, high = _canvas(size, convention)
     x1, y1, x2, y2 = edges
-    return Box(x1 * wide - left, y1 * high - top, (x2 - x1) * wide, (y2 - y1) * high)
+    return Box(x=x1 * wide - left, y=y1 * high - top, width=(x2 - x1) * wide, height=(y2 - y1) * high)
 
 
 def _canvas(size: Size, convention: Convention) -> tuple[int, int, int, int]:

@@ -293,7 +293,7 @@ def source(about: About, *, lookups: tuple[Lookup, ...] = ()) -> Callable[[Sourc
         assert name not in SOURCES, name
         if why := _fault(about, lookups):
             raise ValueError(f"source {name}: {why}")
-        SOURCES[name] = Source(name, function, about, lookups)
+        SOURCES[name] = Source(name=name, function=function, about=about, lookups=lookups)
         return function
 
     return register

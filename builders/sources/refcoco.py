@@ -191,8 +191,12 @@ def refcoco(
                 yield Dropped(f"split {ref.split}", origin, kind="chosen", pairs=num_pairs)
                 continue
             box, size = Box(*annotation.bbox), Size(image.width, image.height)
-            phrases = [_Phrase(getattr(s, sentence), f"{name}/{s.sent_id}", box, size) for s in ref.sentences]
-            refs.setdefault(ref.image_id, []).append(phrases)
+            refs.setdefault(ref.image_id, []).append(
+                [
+                    _Phrase(text=getattr(said, sentence), origin=f"{name}/{said.sent_id}", box=box, size=size)
+                    for said in ref.sentences
+                ]
+            )
     order = Draw(seed, purpose="refcoco order")
     region_pairs = RegionPairs(Draw(seed, purpose="region prompt"), convention, outside, note=raw.note)
     for image_id, grouped in refs.items():

@@ -179,7 +179,7 @@ def vg(
             if len(pairs) == max_regions:
                 break
             visited += 1
-            box = Box(region.x, region.y, region.width, region.height)
+            box = Box(x=region.x, y=region.y, width=region.width, height=region.height)
             made = region_pairs.pair(region.phrase, box, size=size, origin=str(region.region_id))
             if isinstance(made, Dropped):
                 yield made
