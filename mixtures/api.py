@@ -20,7 +20,7 @@ from mix665k.mixtures.inspect.findings import Inspection
 from mix665k.mixtures.inspect.run import inspect as inspect_mixture
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.parallel import Done
-from mix665k.mixtures.progress import no_bar, no_progress
+from mix665k.mixtures.terminal import no_bar, no_progress
 from mix665k.mixtures.verify.raw import RawRequest, verify_all
 from mix665k.mixtures.verify.verification import Verification
 from mix665k.schemas.recipe import Recipe

@@ -1,5 +1,8 @@
-"""What `mix sources` tells: each source's files, where to get them, and whether they are there and look right."""
+"""What `mix sources` and `mix steps` print: each source's files and where to get them; sources and steps with their
+parameters.
+"""
 
+import inspect
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 
 import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.bind import SHARED, Steps, describe, parameters
 from mix665k.builders.raw import BadRecord, read
-from mix665k.builders.registry import SOURCES, RawFile, Source
+from mix665k.builders.registry import SOURCES, STEPS, RawFile, Source, Step
 from mix665k.mixtures.terminal import printable
 from mix665k.schemas.errors import RawDataError, RecipeError, did_you_mean
 
@@ -32,7 +36,7 @@ def describe_sources(console: Console, name: str | None, raw: Path | None) -> in
     if raw is not None and not raw.is_dir():
         raise RawDataError(f"--raw {raw}: no such folder")
     chosen = [SOURCES[key] for key in sorted(SOURCES) if name in (None, key)]
-    return sum(_describe(console, source, raw) for source in chosen)
+    return sum(_describe_source(console, source, raw) for source in chosen)
 
 
 def inspect_file(file: RawFile, path: Path) -> Finding | None:
@@ -53,7 +57,7 @@ def inspect_file(file: RawFile, path: Path) -> Finding | None:
     return Finding(size, usable=True) if records else Finding("holds no records", usable=False)
 
 
-def _describe(console: Console, source: Source, raw: Path | None) -> int:
+def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
     about = source.about
 
     def say(text: str) -> None:
@@ -90,3 +94,43 @@ def _verdict(found: Finding | None) -> str:
         return "[yellow]not there[/yellow]"
     text = escape(printable(found.text))
     return f"[green]there[/green]: {text}" if found.usable else f"[red]wrong[/red]: {text}"
+
+
+def describe_functions(console: Console, name: str | None) -> None:
+    """Print every source and step, or the one of this name.
+
+    Raises:
+        RecipeError: when there is none of this name.
+    """
+    known: dict[str, Source | Step] = {**SOURCES, **STEPS}
+    if name is not None and name not in known:
+        raise RecipeError(f"{name}: no such source or step{did_you_mean(name, known)}")
+    for title, group in (("sources", SOURCES), ("steps", STEPS)):
+        chosen = [group[key] for key in sorted(group) if name in (None, key)]
+        if chosen:
+            console.print(f"[bold]{title}[/bold]\n")
+        for one in chosen:
+            _describe_function(console, one)
+
+
+def _describe_function(console: Console, one: Source | Step) -> None:
+    console.print(f"[bold cyan]{one.name}[/bold cyan]", highlight=False)
+    for line in inspect.cleandoc(one.function.__doc__ or "").splitlines():
+        console.print(f"  {line}".rstrip(), markup=False, highlight=False, soft_wrap=True)
+    for key, parameter in parameters(one.function).items():
+        console.print(f"    {key}: {kind_of(parameter)}", markup=False, highlight=False, soft_wrap=True)
+    console.print()
+
+
+def kind_of(parameter: inspect.Parameter) -> str:
+    """A parameter's type and default in a YAML author's words."""
+    kind = describe(parameter.annotation)
+    if parameter.annotation is Steps:
+        return f"{kind} (default: none)"
+    shared = parameter.name in SHARED
+    if parameter.default is inspect.Parameter.empty:
+        return f"{kind} (default: the recipe's)" if shared else f"{kind} (required)"
+    if parameter.default is None:
+        return f"{kind} (default: the recipe's, or none)" if shared else f"{kind} (default: none)"
+    default = parameter.default
+    return f"{kind} (default: {str(default).lower() if isinstance(default, bool) else repr(default)})"

@@ -14,7 +14,7 @@ from mix665k.mixtures.options import ALL_CORES, ExcludeSource, Jobs, OutputForma
 
 def steps(name: Annotated[str | None, typer.Argument(help="One source or step.")] = None) -> None:
     """List sources and steps with their parameters, as a recipe can use them."""
-    from mix665k.mixtures.describe import describe_functions
+    from mix665k.mixtures.catalogue import describe_functions
 
     describe_functions(Console(), name)
 

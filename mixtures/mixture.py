@@ -9,12 +9,12 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from mix665k.mixtures.progress import Advance, no_progress
 from mix665k.mixtures.storage.integrity import AGAIN, require_sums, require_unique, require_valid, whole_rows
 from mix665k.mixtures.storage.llava_json import WHOLE_NUMBER, Faults, read_rows
 from mix665k.mixtures.storage.parquet import count_pairs, to_dicts
 from mix665k.mixtures.storage.prompt_kinds import SOURCES, told_sources
 from mix665k.mixtures.storage.validate import RecordCheck
+from mix665k.mixtures.terminal import Advance, no_progress
 from mix665k.schemas.conversation import Record, Turn
 from mix665k.schemas.errors import HubError, MixtureError, did_you_mean
 from mix665k.schemas.hub import download

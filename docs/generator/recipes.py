@@ -6,7 +6,7 @@ import mix665k.builders  # noqa: F401, registers sources and steps
 from docs.generator.tables import block, table
 from mix665k.builders.bind import parameters
 from mix665k.builders.registry import SOURCES, STEPS, Source, Step
-from mix665k.mixtures.describe import kind_of
+from mix665k.mixtures.catalogue import kind_of
 from mix665k.mixtures.storage.recipes import FOLDER
 
 

@@ -92,7 +92,7 @@ def contamination(
     Exit code 0 whatever is found, unless --fail-on names it.
     """
     from mix665k.mixtures.contamination.run import ContaminationRequest, find_contamination, require_clean
-    from mix665k.mixtures.progress import bar_on_stderr
+    from mix665k.mixtures.terminal import bar_on_stderr
 
     if not (eval_set or eval_images or raw):
         raise typer.BadParameter("nothing to compare with; pass --eval-set, --eval-images or --raw")

@@ -20,9 +20,9 @@ from mix665k.mixtures.card.card import CARD, write_card
 from mix665k.mixtures.contamination.findings import Dropped, Kind
 from mix665k.mixtures.contamination.summary import Touched
 from mix665k.mixtures.mixture import Batch, Mixture
-from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.integrity import hash_of_all
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter
+from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import os_errors, write_whole
 from mix665k.schemas.manifest import (

@@ -13,7 +13,7 @@ from mix665k.mixtures.contamination.evaluation import EvaluationSet, named
 from mix665k.mixtures.contamination.findings import Pictures
 from mix665k.mixtures.contamination.image_keys import Aliases, image_key
 from mix665k.mixtures.parallel import map_in_processes
-from mix665k.mixtures.progress import Bar
+from mix665k.mixtures.terminal import Bar
 from mix665k.schemas.errors import MixtureError
 
 LINKS = dict.fromkeys(("set", "file", "key", "path", "same"), pl.String)

@@ -11,8 +11,8 @@ from mix665k.mixtures.contamination.evaluation import EvaluationSet
 from mix665k.mixtures.contamination.image_keys import Aliases, image_key
 from mix665k.mixtures.contamination.questions import asked
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.parquet import SCHEMA, from_dicts
+from mix665k.mixtures.terminal import Advance
 
 _RECORD, _CODE = pl.UInt32, pl.UInt32
 

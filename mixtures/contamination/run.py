@@ -18,8 +18,8 @@ from mix665k.mixtures.contamination.summary import all_hits, summarise, touched
 from mix665k.mixtures.diff.prompts import known_prompts
 from mix665k.mixtures.images.naming import named_images
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.progress import Bar
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
+from mix665k.mixtures.terminal import Bar
 from mix665k.schemas.errors import MixtureError, RawDataError
 from mix665k.schemas.files import sha256_of, write_whole
 from mix665k.schemas.manifest import Manifest

@@ -24,7 +24,7 @@ def diff(
     """
     from mix665k.mixtures.diff.compare import compare
     from mix665k.mixtures.mixture import Mixture
-    from mix665k.mixtures.progress import bar_on_stderr
+    from mix665k.mixtures.terminal import bar_on_stderr
 
     with bar_on_stderr("comparing") as advance:
         comparison = compare(Mixture.open(a), Mixture.open(b), sources=source or (), examples=examples, advance=advance)

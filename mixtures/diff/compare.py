@@ -14,10 +14,9 @@ from mix665k.mixtures.diff.prompts import known_prompts
 from mix665k.mixtures.diff.source_guess import UNDECIDED_SOURCES, guess_from_unmatched, guess_sources
 from mix665k.mixtures.diff.summary import first_ones, summarise, total, with_outcomes
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.storage.published_counts import RECORDS
-from mix665k.mixtures.terminal import ALL
+from mix665k.mixtures.terminal import ALL, Advance
 from mix665k.schemas.errors import MixtureError, did_you_mean
 from mix665k.schemas.manifest import Manifest
 

@@ -18,10 +18,10 @@ from mix665k.mixtures.diff.comparison import Side
 from mix665k.mixtures.diff.prompts import take_apart
 from mix665k.mixtures.inspect.measure import count_words
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.llava_json import Faults
 from mix665k.mixtures.storage.parquet import from_dicts
 from mix665k.mixtures.storage.prompt_kinds import NO_PROMPT, prompt_form, told_source
+from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.manifest import Manifest
 
 Numbers = npt.NDArray[np.uint64]

@@ -40,7 +40,7 @@ def export(
     from mix665k.mixtures.export.export import ExportRequest
     from mix665k.mixtures.export.export import export as export_mixture
     from mix665k.mixtures.mixture import Mixture
-    from mix665k.mixtures.progress import bar_on_stderr
+    from mix665k.mixtures.terminal import bar_on_stderr
 
     request = ExportRequest(
         form=form,

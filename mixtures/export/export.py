@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mix665k.mixtures.mixture import Batch, Mixture
-from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.llava_json import published_record
 from mix665k.mixtures.storage.parquet import to_dicts
+from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.files import whole_file

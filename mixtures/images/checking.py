@@ -14,7 +14,7 @@ from mix665k.mixtures.images.naming import named_images
 from mix665k.mixtures.images.similar_names import SimilarNames, difference, is_inside
 from mix665k.mixtures.images.summary import summarise
 from mix665k.mixtures.parallel import map_in_processes
-from mix665k.mixtures.progress import Advance, Bar
+from mix665k.mixtures.terminal import Advance, Bar
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import write_whole
 

@@ -50,7 +50,7 @@ def images(
     of implausible size: 0 bytes, a short side, one side over 200 times the other.
     """
     from mix665k.mixtures.images.checking import ImagesRequest, check_images, require_sound
-    from mix665k.mixtures.progress import bar_on_stderr
+    from mix665k.mixtures.terminal import bar_on_stderr
 
     request = ImagesRequest(
         folder=folder,

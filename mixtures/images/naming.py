@@ -6,8 +6,8 @@ from typing import NamedTuple
 import polars as pl
 
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
+from mix665k.mixtures.terminal import Advance
 
 _SCHEMA = {"image": pl.String, "source": pl.String, "records": pl.UInt32}
 

@@ -43,7 +43,7 @@ def inspect(
     from mix665k.mixtures.inspect.run import inspect as inspect_mixture
     from mix665k.mixtures.inspect.run import require_sound
     from mix665k.mixtures.mixture import Mixture
-    from mix665k.mixtures.progress import bar_on_stderr
+    from mix665k.mixtures.terminal import bar_on_stderr
 
     page = _page(html, images=images, gallery=gallery)
     drawn = max(sample, page.gallery) if page else sample
@@ -91,7 +91,7 @@ def _print_found(found: "Inspection", *, sample: int, output: str) -> None:
 def _write_page(found: "Inspection", page: "Page", *, output: str) -> None:
     """Write the page and say so, on stderr where stdout is one JSON document."""
     from mix665k.mixtures.inspect.html.page import write_page
-    from mix665k.mixtures.progress import bar_on_stderr
+    from mix665k.mixtures.terminal import bar_on_stderr
 
     with bar_on_stderr("drawing") as advance:
         written = write_page(found, page, advance=advance)

@@ -10,11 +10,11 @@ from mix665k.mixtures.inspect.findings import Answers, Inspection
 from mix665k.mixtures.inspect.measure import count_image_names, measure, measure_tokens, numbers, total
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.mixture import Batch, Mixture
-from mix665k.mixtures.progress import Advance
 from mix665k.mixtures.storage.llava_json import Faults, published_id
 from mix665k.mixtures.storage.parquet import from_dicts, to_dicts
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.storage.published_counts import audit_image_names
+from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.manifest import left_out
 from mix665k.schemas.tokenizer import load_tokenizer
 from mix665k.schemas.tokens import TokenCounter

@@ -45,10 +45,10 @@ def publish(
     if out is not None and not dry_run:
         raise typer.BadParameter("goes with --dry-run", param_hint="--out")
     from mix665k.mixtures.build.selection import Choice
-    from mix665k.mixtures.progress import bar_on_stderr
     from mix665k.mixtures.publish.published import closing_lines, to_json
     from mix665k.mixtures.publish.repository import PublishRequest
     from mix665k.mixtures.publish.repository import publish as publish_mixture
+    from mix665k.mixtures.terminal import bar_on_stderr
     from mix665k.schemas.hub import Target
 
     request = PublishRequest(

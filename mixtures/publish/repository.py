@@ -12,14 +12,14 @@ from mix665k.mixtures.card.card import CARD, card, licence_table
 from mix665k.mixtures.card.front_matter import CROISSANT, IMAGES, LICENCES, RECIPE, Place, Size
 from mix665k.mixtures.card.sizes import source_size
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.progress import Bar
 from mix665k.mixtures.publish.croissant import ParquetFile, croissant
 from mix665k.mixtures.publish.held_folders import claimed, remove_left, temporary_folder
 from mix665k.mixtures.publish.published import LeftOutSource, Published
 from mix665k.mixtures.publish.with_images import Part, plan_parts, write_parts
 from mix665k.mixtures.storage.integrity import hash_of_all
 from mix665k.mixtures.storage.recipes import load_recipe
-from mix665k.mixtures.verify.alone import verify_mixture
+from mix665k.mixtures.terminal import Bar
+from mix665k.mixtures.verify.intact import verify_mixture
 from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.hub import File, Owned, Pushed, Target, push, require_access, require_name

@@ -18,7 +18,7 @@ def trace(
     output: OutputFormat = "table",
 ) -> None:
     """Show where each pair of a record came from: raw file, raw id and record, and the steps applied."""
-    from mix665k.mixtures.progress import bar_on_stderr
+    from mix665k.mixtures.terminal import bar_on_stderr
     from mix665k.mixtures.trace.lineage import require_traced, to_json
     from mix665k.mixtures.trace.lineage import trace as trace_record
 

@@ -1,5 +1,6 @@
 """What `mix trace` tells: a record's pairs, each with the raw records that it was made of."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,35 @@ from mix665k.builders.provenance import Trace, follow
 from mix665k.builders.registry import SOURCES, Source
 from mix665k.mixtures.build.reuse_key import TOKENIZER, input_fault
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.progress import Advance
+from mix665k.mixtures.terminal import Advance
 from mix665k.mixtures.trace.record import Located, find_record
-from mix665k.mixtures.trace.words import in_words
 from mix665k.schemas.errors import MixtureError, RawDataError, did_you_mean
 from mix665k.schemas.manifest import InputFile, SourceEntry
+
+_WORDS = {
+    r"merged (\d+)": r"\1 questions or conversations about the image joined",
+    r"rotate_(left|right) by (\d+)": r"the options of each question turned \1 by \2 places",
+    r"as_is by (\d+)": r"copy \1 of the conversation, the options in raw order",
+    r"copy (\d+)": r"copy \1 of the conversation",
+    r"prompt added": "a response-format prompt put behind the first question",
+    r"prompts added": "a response-format prompt put behind every question",
+    r"pairs (\d+)-(\d+)": r"a part of the conversation, which was split",
+    r"cut after (\d+) of (\d+) pairs": r"the first \1 of \2 pairs, which fit the token limit",
+    r"cut after (\d+) of (\d+) pairs, inside the last answer": (
+        r"the first \1 of \2 pairs, the last answer cut where the token limit falls"
+    ),
+    r"(\d+) regions drawn": r"of all regions of the image; for each one of two prompts drawn",
+    r"(\d+) sentences shuffled": r"all about the image; for each one of two prompts drawn",
+    r"(\d+) turns cut at the ends": r"those before the first question and behind the last answer",
+}
+
+
+def in_words(done: str) -> str | None:
+    """What a step of this text did; None for one that is not known here."""
+    for pattern, words in _WORDS.items():
+        if found := re.fullmatch(pattern, done):
+            return found.expand(words)
+    return None
 
 
 class StepTaken(msgspec.Struct):

@@ -47,7 +47,7 @@ def verify(
     By itself: manifest, files, hashes, every record, ids, funnel, counts.
     With --raw, sources can be chosen with --source.
     """
-    from mix665k.mixtures.progress import bar_on_stderr
+    from mix665k.mixtures.terminal import bar_on_stderr
     from mix665k.mixtures.verify.raw import RawRequest, verify_all
     from mix665k.mixtures.verify.verification import require_passed
 
@@ -79,7 +79,7 @@ def _print_verification(found: "Verification", mixture: Path, *, against: Path |
         from mix665k.mixtures.diff.compare import compare
         from mix665k.mixtures.diff.tables import print_comparison
         from mix665k.mixtures.mixture import Mixture
-        from mix665k.mixtures.progress import bar_on_stderr
+        from mix665k.mixtures.terminal import bar_on_stderr
 
         with bar_on_stderr("comparing") as advance:
             comparison = compare(Mixture.open(mixture), Mixture.open(against), advance=advance)

@@ -13,12 +13,11 @@ from mix665k.builders.bind import BoundSource, bind
 from mix665k.mixtures.build.plan import Options, overridden, params_of
 from mix665k.mixtures.build.reuse_key import TOKENIZER, key_by_this_code
 from mix665k.mixtures.parallel import Task, gather
-from mix665k.mixtures.progress import Advance, Bar
 from mix665k.mixtures.storage.recipes import load_recipe
-from mix665k.mixtures.verify.alone import Examined, examine
-from mix665k.mixtures.verify.fields import ABSENT, differences
+from mix665k.mixtures.terminal import Advance, Bar
+from mix665k.mixtures.verify.intact import Examined, examine
 from mix665k.mixtures.verify.rebuild import PRELOAD, RebuildRequest, Rebuilt, rebuild_source
-from mix665k.mixtures.verify.sample import Rows, sample_faults
+from mix665k.mixtures.verify.sample import ABSENT, Rows, differences, sample_faults
 from mix665k.mixtures.verify.verification import Check, Lines, Outcome, Verification, checked
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
 from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
@@ -180,7 +179,7 @@ def _check_builder(manifest: Manifest, entries: Sequence[SourceEntry], request: 
         steps = [params_of(step) for step in bound.steps]
         now = msgspec.to_builtins({"params": bound.params, "steps": steps})
         for difference in differences({"params": entry.params, "steps": entry.steps}, now):
-            lines.add(f"{entry.name}: {difference.told()}")
+            lines.add(f"{entry.name}: {difference.in_words()}")
             if ABSENT not in (difference.found, difference.expected) or entry.name not in others:
                 outcome = "failed"
     return checked("builder", lines, seen="code, libraries, parameters", otherwise=outcome)
@@ -191,7 +190,7 @@ def _row_faults(made: Sequence[_Compared]) -> Iterator[str]:
     for one in made:
         assert one.rebuilt.entry is not None, one.entry.name
         for difference in differences(_facts(one.entry), _facts(one.rebuilt.entry)):
-            yield f"{one.entry.name}: {difference.told()}"
+            yield f"{one.entry.name}: {difference.in_words()}"
 
 
 def _facts(entry: SourceEntry) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mix665k.mixtures.build.run import build
 from mix665k.mixtures.diff.compare import compare
 from mix665k.mixtures.export.export import ExportRequest, export
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.progress import no_progress
+from mix665k.mixtures.terminal import no_progress
 from mix665k.schemas.conversation import Record
 from mix665k.trainer.data.mixture import Mixture as Trained
 from tests.conftest import SilentWatcher

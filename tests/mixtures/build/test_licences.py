@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.selection import Choice, Offered, select
-from mix665k.mixtures.verify.alone import verify_mixture
+from mix665k.mixtures.verify.intact import verify_mixture
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.manifest import load_manifest
 from tests.mixtures.small import run

@@ -10,7 +10,7 @@ from mix665k.mixtures.build.run import build
 from mix665k.mixtures.contamination.evaluation import EvaluationSet, read_set, sets_to_read
 from mix665k.mixtures.contamination.findings import Contamination, SetOverlap
 from mix665k.mixtures.contamination.run import ContaminationRequest, find_contamination
-from mix665k.mixtures.progress import Advance
+from mix665k.mixtures.terminal import Advance
 from tests.conftest import SilentWatcher
 from tests.mixtures.small import SHORT, record
 

@@ -10,7 +10,7 @@ from mix665k.mixtures.contamination import dropping
 from mix665k.mixtures.contamination.findings import Kind
 from mix665k.mixtures.contamination.run import ContaminationRequest, find_contamination
 from mix665k.mixtures.storage.parquet import read_shard
-from mix665k.mixtures.verify.alone import verify_mixture
+from mix665k.mixtures.verify.intact import verify_mixture
 from mix665k.mixtures.verify.verification import require_passed
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mix665k.mixtures.images.checking import ImagesRequest, check_images
 from mix665k.mixtures.images.findings import Bad, ImagesReport
-from mix665k.mixtures.progress import Advance
+from mix665k.mixtures.terminal import Advance
 
 COVERS = "ocr_vqa/images"
 

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 import msgspec
 import pytest
 
-from mix665k.mixtures.verify.alone import verify_mixture
+from mix665k.mixtures.verify.intact import verify_mixture
 from mix665k.schemas.files import write_whole
 from mix665k.schemas.manifest import Manifest, load_manifest
 from tests.loopback_hub import Hub

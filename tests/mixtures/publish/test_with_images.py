@@ -13,7 +13,7 @@ from PIL import Image
 
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.publish.with_images import plan_parts
-from mix665k.mixtures.verify.alone import verify_mixture
+from mix665k.mixtures.verify.intact import verify_mixture
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.manifest import load_manifest
 from tests.loopback_hub import Hub

@@ -14,7 +14,7 @@ from mix665k.builders.provenance import follow
 from mix665k.builders.registry import SOURCES
 from mix665k.builders.sentences import fold
 from mix665k.builders.synthetic import WRITERS
-from mix665k.mixtures.trace.pretty import narrowed
+from mix665k.mixtures.trace.tables import narrowed
 from mix665k.schemas.conversation import Pair
 from mix665k.schemas.recipe import Block
 from tests.builders.building import FIXTURES, ROOT, SHARED, run_block

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mix665k.mixtures.trace.pretty import as_json, narrowed, shortened
-from mix665k.mixtures.trace.words import in_words
+from mix665k.mixtures.trace.lineage import in_words
+from mix665k.mixtures.trace.tables import as_json, narrowed, shortened
 from mix665k.schemas.manifest import InputFile
 from tests.builders.building import GOLDEN
 from tests.mixtures.small import run as mix

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mix665k.mixtures.verify.alone import verify_mixture
+from mix665k.mixtures.verify.intact import verify_mixture
 from mix665k.mixtures.verify.verification import Check, Verification
 from mix665k.schemas.manifest import Manifest
 from tests.mixtures.small import change_manifest, change_rows

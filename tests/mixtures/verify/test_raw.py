@@ -9,7 +9,7 @@ import pytest
 
 from mix665k.builders.synthetic import draw_images
 from mix665k.mixtures.build.plan import Options
-from mix665k.mixtures.verify.alone import examine
+from mix665k.mixtures.verify.intact import examine
 from mix665k.mixtures.verify.raw import RawRequest, check_raw, require_request
 from mix665k.mixtures.verify.verification import Check
 from mix665k.schemas.errors import MixtureError, RawDataError

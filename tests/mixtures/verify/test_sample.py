@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.storage.parquet import from_dicts
-from mix665k.mixtures.verify.fields import ABSENT, Difference, differences
-from mix665k.mixtures.verify.sample import sample_faults
+from mix665k.mixtures.verify.sample import ABSENT, Difference, differences, sample_faults
 
 VALUES = st.recursive(
     st.none() | st.integers() | st.text(max_size=3),
@@ -72,5 +71,5 @@ def test_differences_name_the_innermost_place() -> None:
 
 
 def test_long_texts_are_shown_where_they_part() -> None:
-    told = Difference("value", "a" * 100 + "b", "a" * 100 + "c" * 90).told()
+    told = Difference("value", "a" * 100 + "b", "a" * 100 + "c" * 90).in_words()
     assert told == f"value: …'{'a' * 20}b', rebuilt …'{'a' * 20}{'c' * 40}'…"

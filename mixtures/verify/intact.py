@@ -1,4 +1,4 @@
-"""Verifying a mixture by itself: every file, every row, every number, whatever else is wrong."""
+"""Whether a mixture is intact: every file, every row, every number, whatever else is wrong. Each shard is read once."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -6,19 +6,82 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+import pyarrow as pa
 
 from mix665k.mixtures.card.card import CARD
 from mix665k.mixtures.card.front_matter import BESIDE
 from mix665k.mixtures.inspect.sample import Sampler
-from mix665k.mixtures.parallel import Task, gather
-from mix665k.mixtures.progress import Advance
-from mix665k.mixtures.storage.integrity import repeated, stray_shards, sum_faults
+from mix665k.mixtures.parallel import Report, Task, gather
+from mix665k.mixtures.storage.integrity import (
+    AGAIN,
+    file_faults,
+    record_faults,
+    repeated,
+    row_faults,
+    stray_shards,
+    sum_faults,
+)
+from mix665k.mixtures.storage.parquet import Filling, count_pairs, read_shard
+from mix665k.mixtures.storage.validate import RecordCheck
+from mix665k.mixtures.terminal import Advance
 from mix665k.mixtures.verify.counts import Count, check_funnel, check_paper, check_recipe
 from mix665k.mixtures.verify.rebuild import PRELOAD
-from mix665k.mixtures.verify.shards import Looked, ShardRequest, look_at
-from mix665k.mixtures.verify.verification import Check, Lines, Verification, checked
-from mix665k.schemas.errors import MixtureError
-from mix665k.schemas.manifest import MANIFEST, Manifest, load_manifest, require_folder
+from mix665k.mixtures.verify.verification import MAX_SHOWN, Check, Lines, Verification, checked
+from mix665k.schemas.errors import MixtureError, os_reason
+from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, SourceEntry, load_manifest, require_folder
+
+
+class ShardRequest(NamedTuple):
+    """A shard to look through, and how many records to draw of it."""
+
+    folder: Path
+    entry: SourceEntry
+    shard: Shard
+    sample: int
+
+
+class ShardReport(NamedTuple):
+    """What was found in a shard; rows that cannot be read are missing in all but the faults."""
+
+    source: str
+    there: bool
+    file: Lines
+    content: Lines
+    records: Lines
+    rows: int
+    pairs: int
+    ids: list[pa.Array]
+    drawn: list[dict[str, Any]]
+
+
+def examine_shard(request: ShardRequest, report: Report) -> ShardReport:
+    """Everything that is wrong with a shard."""
+    folder, entry, shard, sample = request
+    file, content, records, pairs = Lines(), Lines(), Lines(), 0
+    found, sampler, check = Filling(), Sampler(sample), RecordCheck()
+    ids: list[pa.Array] = []
+    there = (folder / shard.path).is_file()
+    try:
+        for line in file_faults(folder, shard) if there else ():
+            file.add(line)
+        for batch in read_shard(folder / shard.path) if there else ():
+            found.add(batch)
+            ids.append(batch.column("id"))
+            sampler.offer_rows(entry.name, batch)
+            pairs += count_pairs(batch)
+            shown = MAX_SHOWN - records.count
+            for why in record_faults(batch, check, entry=entry, shard=shard, max_explained=shown):
+                records.add(why)
+            report(0, len(batch))
+        for line in row_faults(shard, found) if there else ():
+            content.add(line)
+    except MixtureError as error:
+        content.add(str(error).removeprefix(f"{folder}/").removesuffix(f"; {AGAIN}"))
+    except OSError as error:
+        content.add(f"{shard.path}: {os_reason(error)}")
+    drawn = [one.record for one in sampler.drawn(entry.name)]
+    return ShardReport(entry.name, there, file, content, records, found.rows, pairs, ids, drawn)
+
 
 _NEED_MANIFEST = ("files", "file hashes", "row hashes", "records", "ids", "funnel", "recipe's counts", "paper's counts")
 
@@ -53,25 +116,25 @@ def examine(folder: Path, *, sample: int, jobs: int, advance: Advance) -> Examin
         checks = [checked("manifest", [str(error)])]
         checks += [Check(name, "not checked", "needs the manifest") for name in _NEED_MANIFEST]
         return Examined(Verification(str(folder), None, None, checks), None, {})
-    looked = _look_through(folder, manifest, sample=sample, jobs=jobs, advance=advance)
-    counts = {entry.name: _count(one for one in looked if one.source == entry.name) for entry in manifest.sources}
+    reports = _examine_shards(folder, manifest, sample=sample, jobs=jobs, advance=advance)
+    counts = {entry.name: _count(one for one in reports if one.source == entry.name) for entry in manifest.sources}
     checks = [
-        checked("manifest", sum_faults(manifest), seen=f"{len(manifest.sources)} sources, {len(looked)} shards"),
+        checked("manifest", sum_faults(manifest), seen=f"{len(manifest.sources)} sources, {len(reports)} shards"),
         checked("files", _file_faults(folder, manifest), seen="nothing missing, nothing else"),
-        *_check_shards(looked),
+        *_check_shards(reports),
         check_funnel(manifest, counts),
         check_recipe(manifest, counts),
         check_paper(counts),
     ]
     found = Verification(str(folder), manifest.name, manifest.row_hash, checks, manifest.overrides)
-    return Examined(found, manifest, _drawn(looked, sample))
+    return Examined(found, manifest, _drawn(reports, sample))
 
 
-def _look_through(folder: Path, manifest: Manifest, *, sample: int, jobs: int, advance: Advance) -> list[Looked]:
+def _examine_shards(folder: Path, manifest: Manifest, *, sample: int, jobs: int, advance: Advance) -> list[ShardReport]:
     """What was found in each shard, in the order of the manifest."""
     shards = [(entry, shard) for entry in manifest.sources for shard in entry.shards]
     tasks = {
-        shard.path: Task(shard.path, partial(look_at, ShardRequest(folder, entry, shard, sample)), folder)
+        shard.path: Task(shard.path, partial(examine_shard, ShardRequest(folder, entry, shard, sample)), folder)
         for entry, shard in sorted(shards, key=lambda one: one[1].bytes, reverse=True)
     }
     whole = max(manifest.conversations, 1)
@@ -86,9 +149,9 @@ def _look_through(folder: Path, manifest: Manifest, *, sample: int, jobs: int, a
     return [found[path] for path in dict.fromkeys(shard.path for _, shard in shards)]
 
 
-def _count(looked: Iterable[Looked]) -> Count:
+def _count(reports: Iterable[ShardReport]) -> Count:
     rows = pairs = 0
-    for one in looked:
+    for one in reports:
         rows, pairs = rows + one.rows, pairs + one.pairs
     return Count(rows, pairs)
 
@@ -109,14 +172,14 @@ def _file_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{name}: no part of a mixture"
 
 
-def _check_shards(looked: Sequence[Looked]) -> list[Check]:
+def _check_shards(reports: Sequence[ShardReport]) -> list[Check]:
     """Their files, rows, records and ids."""
-    there = [one for one in looked if one.there]
+    there = [one for one in reports if one.there]
     rows = sum(one.rows for one in there)
     chunks = [pl.Series(ids) for one in there for ids in one.ids]
     twice = repeated(pl.concat([pl.Series([], dtype=pl.String), *chunks]))
     return [
-        checked("file hashes", _together(one.file for one in there), seen=f"{len(there)} of {len(looked)} shards"),
+        checked("file hashes", _together(one.file for one in there), seen=f"{len(there)} of {len(reports)} shards"),
         checked("row hashes", _together(one.content for one in there), seen=f"{rows:,} rows"),
         checked("records", _together(one.records for one in there), seen=f"{rows:,} records, schema and rules"),
         checked("ids", (f"{identifier}: occurs more than once" for identifier in twice), seen="each once"),
@@ -130,10 +193,10 @@ def _together(parts: Iterable[Lines]) -> Lines:
     return whole
 
 
-def _drawn(looked: Sequence[Looked], count: int) -> dict[str, list[dict[str, Any]]]:
+def _drawn(reports: Sequence[ShardReport], count: int) -> dict[str, list[dict[str, Any]]]:
     """The records drawn of each source, out of those drawn of its shards."""
     sampler = Sampler(count)
-    for one in looked:
+    for one in reports:
         for row in one.drawn:
             sampler.offer(one.source, row["id"], row)
-    return {one.source: [drawn.record for drawn in sampler.drawn(one.source)] for one in looked}
+    return {one.source: [drawn.record for drawn in sampler.drawn(one.source)] for one in reports}
