@@ -63,11 +63,11 @@ def mutants(folder: Path, packages: tuple[str, ...]) -> list[Mutant]:
 
 
 def tests_of(path: str) -> str:
-    """The folder of tests that mirrors a file's: `mixtures/diff/x.py` is tested by `tests/mixtures/diff`."""
+    """The tests that mirror a file's folder: `mixtures/diff/x.py` is tested by `tests/mixtures/diff/test_*.py`."""
     mirrored = Path("tests") / Path(path).parent
     while not any((ROOT / mirrored).glob("test_*.py")):
         mirrored = mirrored.parent
-    return mirrored.as_posix()
+    return f"{mirrored.as_posix()}/test_*.py"
 
 
 def enter(copy: Path) -> None:
@@ -76,9 +76,9 @@ def enter(copy: Path) -> None:
     os.environ["PYTHONPATH"] = f"{copy / '.mypy'}{os.pathsep}{copy}"
 
 
-def test_command(folder: str) -> str:
-    """The command that runs a folder of tests until one fails."""
-    return f"{sys.executable} -m pytest -x -q -p no:cacheprovider {folder}"
+def test_command(files: str) -> str:
+    """The command that runs test files until one fails."""
+    return f"{sys.executable} -m pytest -x -q -p no:cacheprovider {files}"
 
 
 def judge(share: list[Mutant], copy: Path) -> list[Verdict]:
@@ -91,10 +91,10 @@ def judge(share: list[Mutant], copy: Path) -> list[Verdict]:
     from cosmic_ray.work_item import MutationSpec
 
     enter(copy)
-    for folder in sorted({tests_of(mutant.path) for mutant in share}):
-        done = subprocess.run(test_command(folder), shell=True, capture_output=True, text=True, check=False)
+    for files in sorted({tests_of(mutant.path) for mutant in share}):
+        done = subprocess.run(test_command(files), shell=True, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"{folder} fails without a mutant:\n{done.stdout[-3000:]}")
+            raise RuntimeError(f"{files} fails without a mutant:\n{done.stdout[-3000:]}")
     verdicts = []
     for one in share:
         spec = MutationSpec(Path(one.path), one.operator, one.occurrence, (one.line, 0), (one.line, 1))
