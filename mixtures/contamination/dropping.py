@@ -165,16 +165,18 @@ def _move(shards: list[Shard], work: Path, out: Path) -> list[Shard]:
 
 def _entry(entry: SourceEntry, lost: pl.DataFrame, shards: list[Shard]) -> SourceEntry:
     """The source with one more step in its funnel."""
-    told = lost.group_by("reason", maintain_order=True).agg(pl.len(), pl.col("pairs").sum(), pl.col("id"))
+    by_reason = lost.group_by("reason", maintain_order=True).agg(pl.len(), pl.col("pairs").sum(), pl.col("id"))
     conversations = Flow(
-        entry.conversations, entry.conversations - lost.height, {row["reason"]: -row["len"] for row in told.to_dicts()}
+        entry.conversations,
+        entry.conversations - lost.height,
+        {row["reason"]: -row["len"] for row in by_reason.to_dicts()},
     )
     pairs = Flow(
         entry.pairs,
         entry.pairs - int(lost["pairs"].sum()),
-        {row["reason"]: -row["pairs"] for row in told.to_dicts()},
+        {row["reason"]: -row["pairs"] for row in by_reason.to_dicts()},
     )
-    examples = {row["reason"]: row["id"][:MAX_EXAMPLES] for row in told.to_dicts()}
+    examples = {row["reason"]: row["id"][:MAX_EXAMPLES] for row in by_reason.to_dicts()}
     return msgspec.structs.replace(
         entry,
         funnel=[

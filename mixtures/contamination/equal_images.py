@@ -10,7 +10,7 @@ import polars as pl
 
 from mix665k.mixtures.contamination.content import PRELOAD, Content, Sought, contents_of, image_files
 from mix665k.mixtures.contamination.evaluation import EvaluationSet, named
-from mix665k.mixtures.contamination.findings import Pictures
+from mix665k.mixtures.contamination.findings import ImageFiles
 from mix665k.mixtures.contamination.image_keys import Aliases, image_key
 from mix665k.mixtures.parallel import map_in_processes
 from mix665k.mixtures.terminal import Bar
@@ -55,7 +55,7 @@ class Compared(NamedTuple):
 
     links: pl.DataFrame
     sets: list[EvaluationSet]
-    pictures: Pictures | None
+    pictures: ImageFiles | None
 
 
 def compare_image_files(
@@ -130,8 +130,8 @@ def _digest(found: Sequence[Content]) -> str:
     return hashlib.sha256(listed.encode()).hexdigest()
 
 
-def _pictures(theirs: Sequence[Content], ours: Sequence[Content], sought: Sought) -> Pictures:
+def _pictures(theirs: Sequence[Content], ours: Sequence[Content], sought: Sought) -> ImageFiles:
     missing = [content.path for content in ours if content.bytes is None]
     unreadable = [content.path for content in theirs if content.size is None]
     unreadable += [c.path for c in ours if c.size is None and c.bytes not in sought.bytes and c.bytes is not None]
-    return Pictures(images=len(ours), files=len(theirs), missing=missing, unreadable=unreadable)
+    return ImageFiles(images=len(ours), files=len(theirs), missing=missing, unreadable=unreadable)

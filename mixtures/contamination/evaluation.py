@@ -102,14 +102,14 @@ def read_set(asked: SetToRead, *, progress: Callable[[int], None]) -> Evaluation
             numbers and nothing says whose.
     """
     path = asked.path
-    told = detect_layout(path, asked.layout)
-    rows = _table_rows(path, told.separator) if told.at == "table" else _rows(path, told, progress)
-    collection = asked.ids_of or told.layout.collection
+    detected = detect_layout(path, asked.layout)
+    rows = _table_rows(path, detected.separator) if detected.at == "table" else _rows(path, detected, progress)
+    collection = asked.ids_of or detected.layout.collection
     frames = [pl.DataFrame(schema=ITEM)]
     left_out = 0
     with uncollected():
         while batch := list(islice(rows, _BATCH)):
-            kept = [items for record, items in batch if not (told.layout.splits and record.split == "train")]
+            kept = [items for record, items in batch if not (detected.layout.splits and record.split == "train")]
             left_out += len(batch) - len(kept)
             frames.append(_compared(path, [item for items in kept for item in items], collection))
     questions = pl.concat(frames)
@@ -118,7 +118,7 @@ def read_set(asked: SetToRead, *, progress: Callable[[int], None]) -> Evaluation
     return EvaluationSet(
         name=asked.name,
         path=path,
-        layout=told.layout.name,
+        layout=detected.layout.name,
         sha256=sha256_of(path),
         questions=questions,
         collection=collection,
@@ -133,11 +133,15 @@ def _compared(path: Path, items: list[Item], collection: ImageCollection | None)
     return frame.with_columns(image_key(pl.col("image"), collection).alias("image"), normalised(bare(frame["text"])))
 
 
-def _rows(path: Path, told: DetectedLayout, progress: Callable[[int], None]) -> Iterator[tuple[Any, list[Item]]]:
+def _rows(path: Path, detected: DetectedLayout, progress: Callable[[int], None]) -> Iterator[tuple[Any, list[Item]]]:
     """Each record with what it asks."""
-    layout = told.layout
+    layout = detected.layout
     file = RawFile(
-        role=layout.name, path=path.name, form=layout.form, at=told.at, id=layout.id if told.at != "{}" else None
+        role=layout.name,
+        path=path.name,
+        form=layout.form,
+        at=detected.at,
+        id=layout.id if detected.at != "{}" else None,
     )
     seen: set[str] = set()
     for place, identifier, found in read(file, path, progress):
@@ -148,12 +152,15 @@ def _rows(path: Path, told: DetectedLayout, progress: Callable[[int], None]) -> 
             if identifier in seen:
                 raise RawDataError(f"{path}: {where}: this {layout.id} occurs twice, expected once (id {identifier!r})")
             seen.add(identifier)
-        yield found, _items(path, told=told, identifier=identifier if layout.id else where, where=where, record=found)
+        yield (
+            found,
+            _items(path, detected=detected, identifier=identifier if layout.id else where, where=where, record=found),
+        )
 
 
 def _table_rows(path: Path, separator: str) -> Iterator[tuple[Any, list[Item]]]:
     """The rows of a CSV or TSV, as those of a list."""
-    told = DetectedLayout(LAYOUTS["list"], "table")
+    detected = DetectedLayout(LAYOUTS["list"], "table")
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = [column.strip('" \r\n') for column in file.readline().split(separator)]
@@ -165,12 +172,12 @@ def _table_rows(path: Path, separator: str) -> Iterator[tuple[Any, list[Item]]]:
         table = table.drop_nulls()  # blank lines
     for i, row in enumerate(table.iter_rows(named=True), start=1):
         record = msgspec.convert(row, Listed)
-        yield record, _items(path, told=told, identifier=f"row {i}", where=f"row {i}", record=record)
+        yield record, _items(path, detected=detected, identifier=f"row {i}", where=f"row {i}", record=record)
 
 
-def _items(path: Path, *, told: DetectedLayout, identifier: str, where: str, record: Any) -> list[Item]:
+def _items(path: Path, *, detected: DetectedLayout, identifier: str, where: str, record: Any) -> list[Item]:
     try:
-        return list(told.layout.items(identifier, record))
+        return list(detected.layout.items(identifier, record))
     except ValueError as error:
         raise RawDataError(f"{path}: {where}: {error}; mend the file") from None
 

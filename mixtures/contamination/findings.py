@@ -105,7 +105,7 @@ class Split(msgspec.Struct):
     records: int
 
 
-class Pictures(msgspec.Struct):
+class ImageFiles(msgspec.Struct):
     """How images were compared by content; the lists name what could not be."""
 
     images: int
@@ -135,7 +135,7 @@ class Contamination(msgspec.Struct):
     image_data: str | None
     sets: list[SetOverlap]
     splits: list[Split] = []
-    pictures: Pictures | None = None
+    pictures: ImageFiles | None = None
     dropped: Dropped | None = None
 
 

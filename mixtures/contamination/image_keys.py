@@ -57,8 +57,10 @@ def _matches(collection: ImageCollection, stem: pl.Expr) -> pl.Expr:
 
 def is_bare_number(name: pl.Expr) -> pl.Expr:
     """Whether an image id is a bare number that is of no collection's form: several collections use such."""
-    told = reduce(lambda found, one: found | _matches(one, _stem(name)), COLLECTIONS.values(), pl.lit(value=False))
-    return name.str.contains(r"^\d+(?:\.\w+)?$") & ~told
+    recognised = reduce(
+        lambda found, one: found | _matches(one, _stem(name)), COLLECTIONS.values(), pl.lit(value=False)
+    )
+    return name.str.contains(r"^\d+(?:\.\w+)?$") & ~recognised
 
 
 def _stem(name: pl.Expr) -> pl.Expr:

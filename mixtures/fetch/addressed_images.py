@@ -131,14 +131,14 @@ def fetch_images(order: ImagesWanted, context: FetchContext) -> ImagesReport:
 
 def summary_of(found: ImagesReport, covers: AddressedImages) -> Result:
     """The line that stands for all covers; those that are gone are no failure, they are listed."""
-    told = [f"{found.there:,} there before, {found.fetched:,} fetched"]
+    lines = [f"{found.there:,} there before, {found.fetched:,} fetched"]
     if found.gone:
         reasons = ", ".join(f"{count:,} {why}" for why, count in Counter(found.gone.values()).most_common())
-        told.append(f"{len(found.gone):,} gone ({reasons}), listed in {covers.gone}")
+        lines.append(f"{len(found.gone):,} gone ({reasons}), listed in {covers.gone}")
     if found.failed:
-        told.append(f"{len(found.failed):,} failed, such as {next(iter(found.failed.values()))}")
+        lines.append(f"{len(found.failed):,} failed, such as {next(iter(found.failed.values()))}")
     state: State = "failed" if found.failed else "fetched" if found.fetched else "there"
-    return Result(covers.folder, state, note="; ".join(told))
+    return Result(covers.folder, state, note="; ".join(lines))
 
 
 def _wanted(order: ImagesWanted) -> tuple[dict[str, str], list[str]]:

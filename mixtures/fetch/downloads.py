@@ -143,8 +143,10 @@ def _files_there(job: Job, *, record: FetchedRecord, hashed: bool, lenient: bool
     recorded = entry is not None and set(job.files.values()) <= entry.files.keys()
     for path in sorted(set(job.files.values())):
         if entry and path in entry.files:
-            told = entry.files[path]
-            _require_same(job.root / path, num_bytes=told.num_bytes, sha256=told.sha256, hashed=hashed, choice="")
+            known_file = entry.files[path]
+            _require_same(
+                job.root / path, num_bytes=known_file.num_bytes, sha256=known_file.sha256, hashed=hashed, choice=""
+            )
         elif not job.packed and not lenient:
             recorded = job.download.sha256 is not None
             known, choice = job.download, ", or keep your own with --accept-changed"

@@ -1,7 +1,7 @@
 """Where a file of the Hugging Face hub lies, and what the hub says it is.
 
-huggingface_hub gives the address, the token and the hash; the bytes come like all others, since its own download begins
-anew after each run that ended before.
+huggingface_hub gives the address, the token and the hash; the bytes come like all others, since its own download starts
+over after each run that was ended.
 """
 
 import re

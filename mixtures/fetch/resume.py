@@ -129,8 +129,8 @@ def _start(response: httpx2.Response, state: PartState | None, have: int) -> int
     """Where the body belongs: behind what is there, or at the start from a server that knows no ranges."""
     if response.status_code != httpx2.codes.PARTIAL_CONTENT:
         return 0
-    told = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if not told or int(told[1]) != have or not state or state.num_bytes not in (None, int(told[2])):
+    came = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if not came or int(came[1]) != have or not state or state.num_bytes not in (None, int(came[2])):
         raise RefusedError(f"{response.url}: another range than asked for", status=_NO_SUCH_RANGE)
     return have
 

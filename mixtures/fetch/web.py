@@ -16,7 +16,7 @@ from mix665k.schemas.errors import FetchError
 Answer = TypeVar("Answer")
 MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
 _PROGRESS_BYTES = 1 << 16
-"""So many bytes more than at the last failure, and the count of failures begins anew."""
+"""So many bytes more than at the last failure, and the count of failures starts over."""
 _CONNECT_S = 15.0
 _ERRNO = re.compile(r"^\[errno -?\d+\] ")
 
@@ -70,7 +70,7 @@ def open_client(patience: Patience, *, connections: int) -> httpx2.Client:
     except ImportError:
         raise FetchError("the environment names a SOCKS proxy, which needs `pip install 'httpx2[socks]'`") from None
     except (ValueError, httpx2.InvalidURL) as error:
-        raise FetchError(f"the environment names a proxy that cannot be used: {_told(error)}") from None
+        raise FetchError(f"the environment names a proxy that cannot be used: {_reason_of(error)}") from None
 
 
 @contextmanager
@@ -88,11 +88,11 @@ def response_to(client: httpx2.Client, url: str, headers: Mapping[str, str]) -> 
             _require_file(response)
             yield response
     except httpx2.InvalidURL as error:
-        raise RefusedError(f"{url}: no address: {_told(error)}") from None
+        raise RefusedError(f"{url}: no address: {_reason_of(error)}") from None
     except (httpx2.UnsupportedProtocol, httpx2.TooManyRedirects) as error:
-        raise RefusedError(f"{url}: {_told(error)}; only http and https are followed") from None
+        raise RefusedError(f"{url}: {_reason_of(error)}; only http and https are followed") from None
     except httpx2.TransportError as error:
-        raise TransientError(f"{url}: {_told(error)}") from None
+        raise TransientError(f"{url}: {_reason_of(error)}") from None
 
 
 def with_retries(
@@ -150,7 +150,7 @@ def _retry_after(text: str) -> float | None:
         return None
 
 
-def _told(error: Exception) -> str:
+def _reason_of(error: Exception) -> str:
     return _ERRNO.sub("", " ".join(str(error).split()).lower()) or type(error).__name__
 
 

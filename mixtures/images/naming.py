@@ -27,13 +27,13 @@ def named_images(target: Path, sources: tuple[str, ...], *, advance: Advance) ->
         RawDataError: for a file that is no JSON list.
     """
     mixture = Mixture.open(target)
-    frames, told = [], set()
+    frames, occurring_names = [], set()
     for batch in mixture.batches(sources=sources, advance=advance):
         frame = pl.DataFrame(batch.rows.select(["image"])).with_columns(source=batch.sources)
-        told |= set(frame["source"].unique())
+        occurring_names |= set(frame["source"].unique())
         frames.append(_counted(frame))
     names = mixture.sources if mixture.manifest else SOURCES
-    occurring = [name for name in names if name in (sources or names) and (mixture.manifest or name in told)]
+    occurring = [name for name in names if name in (sources or names) and (mixture.manifest or name in occurring_names)]
     return Named(occurring, _summed(frames))
 
 

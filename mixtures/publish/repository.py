@@ -158,9 +158,9 @@ def _files(
 
 def _described(manifest: Manifest) -> str:
     """The mixture in a sentence."""
-    told = load_recipe(manifest.recipe, where=MANIFEST).description.strip()
+    description = load_recipe(manifest.recipe, where=MANIFEST).description.strip()
     counts = f"{manifest.conversations:,} conversations with {manifest.pairs:,} question-answer pairs"
-    return f"{told} {counts}." if told else f"{counts}."
+    return f"{description} {counts}." if description else f"{counts}."
 
 
 def _published(
