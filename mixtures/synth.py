@@ -42,7 +42,9 @@ def synthesize(
         for name in given:
             if name not in WRITERS:
                 raise MixtureError(f"{option} {name}: no such source{did_you_mean(name, WRITERS)}")
-    names = [name for name in sources or WRITERS if name not in exclude]
+    names = [name for name in WRITERS if (not sources or name in sources) and name not in exclude]
+    if not names:
+        raise MixtureError("--exclude-source: no source is left, expected one or more")
     if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file() and not overwrite:
         raise MixtureError(
             f"{out}: not empty and not made up, it may hold real files; name another --out or --overwrite"

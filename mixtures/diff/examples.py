@@ -76,8 +76,8 @@ def _rows_of(folder: Path, manifest: Manifest, numbers: set[int]) -> dict[int, d
         wanted = {number for number in numbers if begin <= number < begin + shard.rows}
         end = begin
         for batch in read_shard(folder / shard.path) if wanted else ():
-            a = [number for number in wanted if end <= number < end + len(batch)]
-            found |= {number: to_dicts(batch.slice(number - end, 1))[0] for number in a}
+            inside = [number for number in wanted if end <= number < end + len(batch)]
+            found |= {number: to_dicts(batch.slice(number - end, 1))[0] for number in inside}
             end += len(batch)
             if not wanted - found.keys():
                 break

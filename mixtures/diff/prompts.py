@@ -41,9 +41,9 @@ def take_apart(questions: pl.Series, prompts: Sequence[str]) -> pl.DataFrame:
     return frame
 
 
-def _take(frame: pl.DataFrame, number: int, b: pl.Expr, rest: pl.Expr) -> pl.DataFrame:
-    """Take a prompt off where it is there and none has been taken yet."""
-    found = frame.select(found=b & (pl.col("prompt") == 0)).to_series()
+def _take(frame: pl.DataFrame, number: int, has_it: pl.Expr, rest: pl.Expr) -> pl.DataFrame:
+    """Take a prompt off where a question has it and none has been taken yet."""
+    found = frame.select(found=has_it & (pl.col("prompt") == 0)).to_series()
     if not found.any():
         return frame
     taken = pl.when(found).then(pl.lit(number, pl.UInt8)).otherwise(pl.col("prompt"))

@@ -1,0 +1,59 @@
+"""What `mix sources` and `mix steps` say of a raw file and of a parameter."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mix665k.builders.registry import SOURCES
+from mix665k.mixtures.catalogue import inspect_file
+from tests.mixtures.small import run
+
+GQA = SOURCES["gqa"].about.files[0]
+
+
+def looked_at(path: Path, content: str) -> tuple[str, bool]:
+    """What is said of a raw file of GQA with this content."""
+    path.write_text(content)
+    found = inspect_file(GQA, path)
+    assert found is not None
+    return found
+
+
+def test_a_raw_file_that_does_not_exist_is_no_finding(tmp_path: Path) -> None:
+    assert inspect_file(GQA, tmp_path / "none.json") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("", "empty file"),
+        ("[", "expected"),
+        ("{}", "holds no records"),
+        (json.dumps({"1": {"question": "q"}}), "bad record: $['1']"),
+    ],
+)
+def test_a_raw_file_that_cannot_be_used_is_told_with_the_reason(tmp_path: Path, content: str, text: str) -> None:
+    said, usable = looked_at(tmp_path / "gqa.json", content)
+    assert not usable
+    assert text in said
+    assert str(tmp_path) not in said
+
+
+def test_one_source_is_shown_alone_with_its_commercial_use(tmp_path: Path) -> None:
+    shown = run("sources", "okvqa").stdout
+    assert "okvqa" in shown
+    assert "commercial use: texts" in shown
+    assert "vqav2/" not in shown
+
+
+def test_a_folder_that_does_not_exist_is_one_line(tmp_path: Path) -> None:
+    shown = run("sources", "--raw", tmp_path / "none")
+    assert shown.stderr == f"error: --raw {tmp_path / 'none'}: no such folder\n"
+
+
+def test_a_step_is_shown_with_the_types_and_defaults_of_its_parameters() -> None:
+    shown = run("steps", "truncate").stdout
+    assert "    tokenizer: " in shown
+    assert "(default: the recipe's" in shown
+    assert "sources" not in shown
