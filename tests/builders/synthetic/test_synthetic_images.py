@@ -1,11 +1,13 @@
 """Drawing a picture for every image that the made-up raw files name."""
 
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from PIL import Image
 
 from mix665k.builders.synthetic import draw_images, write_raw
+from mix665k.builders.synthetic.images import GREY_ONE_IN, draw_picture
 from mix665k.builders.synthetic.pictures import Picture, named_pictures
 
 
@@ -66,3 +68,44 @@ def test_drawing_again_gives_the_same_bytes(raw: Path, drawn: Path, tmp_path: Pa
 def test_only_sources_that_are_there_are_drawn(tmp_path: Path) -> None:
     write_raw(tmp_path / "raw", scale=0.0001, seed=0, only=["okvqa"])
     assert draw_images(tmp_path / "raw", tmp_path / "images") == 4
+
+
+def _draw(path: Path, picture: Picture, *, long_side_px: int = 80) -> Image.Image:
+    draw_picture(path, picture, long_side_px=long_side_px, quality=95)
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+@pytest.mark.parametrize(
+    ("size", "drawn"),
+    [((640, 480), (80, 60)), ((480, 640), (60, 80)), ((10, 10), (80, 80)), ((10_000, 20), (80, 1))],
+)
+def test_a_picture_keeps_its_shape_with_the_long_side_given(
+    tmp_path: Path, size: tuple[int, int], drawn: tuple[int, int]
+) -> None:
+    assert _draw(tmp_path / "a.jpg", Picture("a.jpg", size)).size == drawn
+
+
+def test_a_box_is_outlined_where_it_is(tmp_path: Path) -> None:
+    name = next(f"{i}.jpg" for i in range(99) if crc32(f"{i}.jpg".encode()) % GREY_ONE_IN)
+    plain = _draw(tmp_path / "plain.jpg", Picture(name, (100, 100)), long_side_px=100)
+    boxed = _draw(tmp_path / "boxed.jpg", Picture(name, (100, 100), ((20, 30, 40, 50),)), long_side_px=100)
+
+    def pixel(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
+        found = image.getpixel((x, y))
+        assert isinstance(found, tuple)
+        return found
+
+    for x, y in ((20, 55), (60, 55), (40, 30), (40, 80)):  # on its four edges, red
+        red, green, blue = pixel(boxed, x, y)
+        assert red > max(green, blue) + 40, (x, y)
+    assert max(abs(a - b) for a, b in zip(pixel(boxed, 90, 5), pixel(plain, 90, 5), strict=True)) < 12
+
+
+def test_pictures_of_different_names_differ_and_one_in_forty_is_grey(tmp_path: Path) -> None:
+    images = [_draw(tmp_path / "a.jpg", Picture(f"{i}.jpg", (64, 64)), long_side_px=16) for i in range(200)]
+
+    grey = [i for i in range(200) if crc32(f"{i}.jpg".encode()) % GREY_ONE_IN == 0]
+    assert [i for i, image in enumerate(images) if image.mode == "L"] == grey
+    assert len({image.tobytes() for image in images}) > 190
