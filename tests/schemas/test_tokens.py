@@ -165,6 +165,20 @@ def test_an_answer_behind_an_image_is_shortened_by_its_own_characters(words: str
     assert TokenCounter(words, "v1").shorten(pairs, max_tokens=TOKENS_PER_IMAGE) == ""
 
 
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(answer=TEXT.filter(str.strip), room=st.integers(1, 30))
+def test_no_longer_beginning_of_an_answer_would_fit(answer: str, room: int) -> None:
+    counter = TokenCounter("tiny", "v1")
+    max_tokens = counter.ends([[("q", "")]])[0][0] + room
+
+    kept = counter.shorten([("q", answer)], max_tokens=max_tokens)
+
+    assert answer.startswith(kept)
+    longer = [answer[:end] for end in range(len(kept) + 1, len(answer) + 1) if answer[:end].strip()]
+    following = [text for text in longer if text == text.rstrip()][:1]
+    assert all(counter.ends([[("q", text)]])[0][0] > max_tokens for text in following)
+
+
 def test_a_counter_loads_its_tokenizer_when_it_first_counts(words: str) -> None:
     counter = TokenCounter(words, "v1")
     (Path(words) / "tokenizer.json").unlink()
