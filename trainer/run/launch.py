@@ -48,7 +48,7 @@ def launch(job: Job, *, nproc: int) -> int:
 
 
 def _only_run(folder: Path) -> AbstractContextManager[None]:
-    """Hold a run's folder: two runs that wrote into one mixed their checkpoints."""
+    """Hold a run's folder, so that a second run does not write into it."""
     busy = TrainingError(f"{folder}: another run is training here; wait for it, or name another --out")
     return held(folder / _LOCK, busy=busy)
 
