@@ -54,7 +54,7 @@ def synthesize(
         write_whole(
             out / MARKER, f"Raw files made up by `mix synth --scale {scale} --seed {seed}`; no word of them is real.\n"
         )
-        _write(out, names, scale, seed, jobs, console)
+        _write(out, names, scale=scale, seed=seed, jobs=jobs, console=console)
         if images:
             with console.status("drawing images"):
                 num_images = draw_images(out, out / IMAGES)
@@ -63,7 +63,7 @@ def synthesize(
         raise MixtureError(f"{error.filename or out}: {os_reason(error)}") from None
 
 
-def _write(out: Path, names: list[str], scale: float, seed: int, jobs: int, console: Console) -> None:
+def _write(out: Path, names: list[str], *, scale: float, seed: int, jobs: int, console: Console) -> None:
     columns = (TextColumn("{task.description:>15}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
     context = multiprocessing.get_context("spawn")
     with (

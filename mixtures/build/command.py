@@ -22,6 +22,7 @@ Overwrite = Annotated[
 
 def build(
     recipe: Recipe,
+    *,
     raw: Annotated[Path, typer.Option(help="Folder with the raw files.")],
     out: Annotated[Path, typer.Option(help="Where to write: a folder.", file_okay=False)],
     source: Source = None,

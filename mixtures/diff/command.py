@@ -12,6 +12,7 @@ from mix665k.mixtures.options import OutputFormat, Source
 def diff(
     a: Annotated[Path, typer.Argument(metavar="A", help="A mixture's folder, or a JSON file in LLaVA's own form.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="What to compare it with: another of these.")],
+    *,
     source: Source = None,
     examples: Annotated[
         int, typer.Option(min=0, help="Show the first N differences of each source, of different kinds if there are.")

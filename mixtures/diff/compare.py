@@ -105,7 +105,7 @@ def _compare_records(
     matches = match(a, b, keyed=keyed)
     a, b, matches = _guess_more(a, b, matches)
     found = with_outcomes(find_differences(a, b, matches, keyed=keyed), a.records["source"])
-    comparison = _summary(a, b, found, sources)
+    comparison = _summary(a, b, found, chosen=sources)
     only = [unmatched(side.records, found[name]) for name, side in (("a", a), ("b", b))]
     chosen = {source.name for source in comparison.sources}
     ones = [one for one in first_ones(found, *only, examples=examples) if one.source in chosen]
@@ -146,21 +146,28 @@ def _with_sources(file: DigestedMixture, told: pl.DataFrame) -> DigestedMixture:
     return file.with_records(records.with_columns(**columns))
 
 
-def _summary(a: DigestedMixture, b: DigestedMixture, matches: pl.DataFrame, chosen: Collection[str]) -> Comparison:
-    ours, theirs = a.records, b.records
+def _summary(a: DigestedMixture, b: DigestedMixture, matches: pl.DataFrame, *, chosen: Collection[str]) -> Comparison:
+    frames = {"a": a.records, "b": b.records, "matches": matches}
     names = [name for name in _names(a, b) if not chosen or name in chosen]
-    sources: list[SourceComparison] = []
-    for name in names:
-        own = (frame.filter(pl.col("source") == name) for frame in (ours, theirs, matches))
-        sources.append(summarise(name, *own))
-    of_these = [frame.filter(pl.col("source").is_in(names)) for frame in (ours, theirs, matches)]
+    sources = [
+        summarise(name, **{key: frame.filter(pl.col("source") == name) for key, frame in frames.items()})
+        for name in names
+    ]
+    of_these = {key: frame.filter(pl.col("source").is_in(names)) for key, frame in frames.items()}
     for contents in (a, b):
         if "by" in contents.records.columns:
             counts = contents.records.group_by("by").len().sort(["len", "by"], descending=[True, False])
             contents.side.source_evidence = dict(counts.rows())
-    in_order = of_these[2].sort("a")["b"].is_sorted()
+    in_order = of_these["matches"].sort("a")["b"].is_sorted()
     manifests = manifest_changes(a.manifest, b.manifest) if a.manifest and b.manifest else []
-    return Comparison(a.side, b.side, sources, total(sources, *of_these), in_order, manifests)
+    return Comparison(
+        a=a.side,
+        b=b.side,
+        sources=sources,
+        total=total(sources, **of_these),
+        same_order=in_order,
+        manifests=manifests,
+    )
 
 
 def _names(a: DigestedMixture, b: DigestedMixture) -> list[str]:

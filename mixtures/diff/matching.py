@@ -54,7 +54,7 @@ class _Matching:
         self.add(_pair_off(self._left_a, self._left_b, (*_SAME, "first", "ordered")))
         self.add(_pair_off(self._left_a, self._left_b, (*_SAME, "unordered")))
         for relation in _RELATED:
-            self.add(_most_alike(self._left_a, self._left_b, self._digests, relation))
+            self.add(_most_alike(self._left_a, self._left_b, digests=self._digests, relation=relation))
         self.add(_pair_off(self._left_a, self._left_b, ("image", *_CONTENT)))
         ours, theirs = _distinctive(self._left_a, self._all[0]), _distinctive(self._left_b, self._all[1])
         self.add(_pair_off(ours, theirs, _CONTENT))
@@ -85,7 +85,7 @@ def _distinctive(left: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
 
 
 def _most_alike(
-    a: pl.DataFrame, b: pl.DataFrame, digests: tuple[Digests, Digests], relation: tuple[str, ...]
+    a: pl.DataFrame, b: pl.DataFrame, *, digests: tuple[Digests, Digests], relation: tuple[str, ...]
 ) -> pl.DataFrame:
     """Records of one relation, those first that share most pairs, then most questions; no image relates none."""
     if relation == _SAME_IMAGE:

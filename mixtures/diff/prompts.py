@@ -35,13 +35,15 @@ def take_apart(questions: pl.Series, prompts: Sequence[str]) -> pl.DataFrame:
     bare = pl.col("bare")
     for number, prompt in enumerate(prompts, start=1):
         ends = bare.str.ends_with(f"\n{prompt}") | (bare == prompt)
-        frame = _take(frame, number, ends, bare.str.strip_suffix(prompt).str.strip_suffix("\n"))
+        frame = _take(frame, number, has_it=ends, rest=bare.str.strip_suffix(prompt).str.strip_suffix("\n"))
         if prompt == _CAPTION:
-            frame = _take(frame, number, bare.str.starts_with(f"{prompt}\n"), bare.str.strip_prefix(f"{prompt}\n"))
+            frame = _take(
+                frame, number, has_it=bare.str.starts_with(f"{prompt}\n"), rest=bare.str.strip_prefix(f"{prompt}\n")
+            )
     return frame
 
 
-def _take(frame: pl.DataFrame, number: int, has_it: pl.Expr, rest: pl.Expr) -> pl.DataFrame:
+def _take(frame: pl.DataFrame, number: int, *, has_it: pl.Expr, rest: pl.Expr) -> pl.DataFrame:
     """Take a prompt off where a question has it and none has been taken yet."""
     found = frame.select(found=has_it & (pl.col("prompt") == 0)).to_series()
     if not found.any():

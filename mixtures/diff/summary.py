@@ -30,7 +30,7 @@ def with_outcomes(matches: pl.DataFrame, sources: pl.Series) -> pl.DataFrame:
     return frame.with_columns(outcome.alias("outcome"), source=sources.gather(matches["a"]))
 
 
-def summarise(name: str, a: pl.DataFrame, b: pl.DataFrame, matches: pl.DataFrame) -> SourceComparison:
+def summarise(name: str, *, a: pl.DataFrame, b: pl.DataFrame, matches: pl.DataFrame) -> SourceComparison:
     """One source's numbers, of its records on both sides and of the matches among them."""
     only: dict[Outcome, int] = {"only_in_a": len(a) - len(matches), "only_in_b": len(b) - len(matches)}
     counts = {outcome: only.get(outcome, len(matches.filter(outcome=outcome))) for outcome in OUTCOMES}
@@ -58,10 +58,10 @@ def summarise(name: str, a: pl.DataFrame, b: pl.DataFrame, matches: pl.DataFrame
 
 
 def total(
-    sources: Sequence[SourceComparison], a: pl.DataFrame, b: pl.DataFrame, matches: pl.DataFrame
+    sources: Sequence[SourceComparison], *, a: pl.DataFrame, b: pl.DataFrame, matches: pl.DataFrame
 ) -> SourceComparison:
     """All sources together; a record counts as moved where it is in its own source."""
-    found = summarise(ALL, a, b, matches)
+    found = summarise(ALL, a=a, b=b, matches=matches)
     found.moved = sum(one.moved for one in sources)
     return found
 

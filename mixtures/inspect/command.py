@@ -24,6 +24,7 @@ Html = Annotated[
 
 def inspect(
     mixture: MixtureOrFile,
+    *,
     source: Source = None,
     sample: Annotated[
         int, typer.Option(min=0, help="Records of each source: print so many, the same ones each time.")

@@ -14,6 +14,7 @@ def trace(
     identifier: Annotated[
         str, typer.Argument(metavar="ID", help="A record's id, or its reference id where only one record has it.")
     ],
+    *,
     raw: Annotated[Path | None, typer.Option(help="Folder with the raw files: show the raw records too.")] = None,
     output: OutputFormat = "table",
 ) -> None:

@@ -33,6 +33,7 @@ IdsFrom = Annotated[
 
 def verify(
     mixture: MixtureFolder,
+    *,
     raw: Raw = None,
     against: Against = None,
     source: Source = None,
