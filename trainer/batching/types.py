@@ -119,8 +119,9 @@ def costliest_first(steps: Integers, examples: Examples, *, mode: Mode, purpose:
     shuffled = np.argsort(random_keys(len(steps), purpose=purpose), kind="stable")
     if not len(steps):
         return shuffled
-    tokens = tokens_at(steps, examples.lengths).reshape(len(steps), -1)
-    with_image = examples.has_image[steps[:, 0, 0, 0]]
+    batches = steps.reshape(len(steps), -1)
+    tokens = tokens_at(batches, examples.lengths)
+    with_image = ((batches != EMPTY) & examples.has_image[batches]).any(axis=1)
     first = np.lexsort((tokens.sum(axis=1), with_image, load_of(tokens, mode=mode)))[-1:]
     return np.concatenate([first, shuffled[shuffled != first]])
 
