@@ -1,7 +1,9 @@
 """Real outputs of the commands, run on made-up data while the site is built.
 
-All commands of all pages share one folder, in which the demo's raw files and its mixture lie. What trains a model takes
-too long for that: `python -m docs.generator.record` runs it, and its outputs are kept in `docs/recorded/`.
+Outputs that were typed in go stale without anybody seeing it, so each is made by its command, and a command that ends
+with another exit code breaks the build. All commands of all pages share one folder with the demo's raw files and its
+mixture. What trains a model takes too long for that: `python -m docs.generator.record` runs it, and its outputs are
+kept in `docs/recorded/`.
 """
 
 import atexit

@@ -1,7 +1,7 @@
 """Records as numbers: enough to tell what is equal and what is not, without keeping a text.
 
 All digests are 64 bits and hold within one run only. Two different texts among the ten million of a comparison get one
-digest with a chance of about one in 400,000.
+digest with a chance of about one in 400,000. Texts are read again only for the examples that are shown, not kept.
 """
 
 from collections.abc import Sequence

@@ -46,6 +46,7 @@ class Check(msgspec.Struct):
     @property
     def passed(self) -> bool:
         """Whether nothing is wrong as far as this check goes."""
+        # What could not be checked does not pass, or its silence would be taken for a proof.
         return self.outcome not in ("failed", "not checked")
 
 
