@@ -107,7 +107,7 @@ def _write(rows: list[Row], wholes: dict[str, Cost]) -> None:
     ]
     for name, cost in wholes.items():
         goal = f"≤ {GOALS[name]}"
-        lines.append(f"| {name} | {read_s:.1f} {_cells(cost, read_s, num_bytes, goal)}")
+        lines.append(f"| {name} | {read_s:.1f} {_cells(cost, read_s, num_bytes, goal=goal)}")
     lines += [
         "",
         f"Memory is summed over all processes (PSS); the limit is {MEMORY_LIMIT_GB} GB.",
@@ -131,7 +131,7 @@ _BOUND = {
 }
 
 
-def _cells(cost: Cost, read_s: float, num_bytes: int, goal: str | None = None) -> str:
+def _cells(cost: Cost, read_s: float, num_bytes: int, *, goal: str | None = None) -> str:
     cells = [f"{cost.seconds:.1f}", f"{cost.seconds / read_s:.2f}", *([goal] if goal else [])]
     cells += [f"{num_bytes / 1e6 / cost.seconds:,.0f}", f"{cost.peak_bytes / 1e9:.2f}"]
     return f"| {' | '.join(cells)} |"

@@ -57,7 +57,7 @@ def main() -> None:
         _require_found(name, report.get("against") or report, made)
         print(f"{name}: {costs[name].seconds:.1f} s, all alterations found and no other", file=sys.stderr)
     rival = run([sys.executable, "-c", _RIVAL, str(EXPORT), str(REFERENCE)])
-    _write(made, costs, rival, load)
+    _write(made, costs, rival=rival, load=load)
 
 
 def _make() -> None:
@@ -92,7 +92,7 @@ def _require_found(name: str, report: dict[str, Any], made: Altered) -> None:
         raise SystemExit(f"{name}: found and altered are not the same: {wrong}, {others}, faults {faults}")
 
 
-def _write(made: Altered, costs: dict[str, Cost], rival: Cost, load: float) -> None:
+def _write(made: Altered, costs: dict[str, Cost], *, rival: Cost, load: float) -> None:
     counts = sum(made.expected.values(), Counter())
     lines = [
         (__doc__ or "").partition("\n\n")[2].strip(),

@@ -84,7 +84,7 @@ def _equal(a: Mixture, b: Mixture, sources: Collection[str]) -> Comparison:
 
 
 def _side(mixture: Mixture, manifest: Manifest) -> Side:
-    return Side(str(mixture.path), "mixture", mixture.name, len(mixture), manifest.row_hash)
+    return Side(str(mixture.path), kind="mixture", name=mixture.name, records=len(mixture), row_hash=manifest.row_hash)
 
 
 def _identical(name: str, records: int, pairs: int) -> SourceComparison:

@@ -86,14 +86,26 @@ def _rows_of(folder: Path, manifest: Manifest, numbers: set[int]) -> dict[int, d
 
 
 def _of_file(record: LlavaRecord, place: int) -> Text:
-    return Text(f"$[{place}]", record.id, record.image, [turn.value for turn in record.conversations], [], [])
+    return Text(
+        f"$[{place}]",
+        id=record.id,
+        image=record.image,
+        turns=[turn.value for turn in record.conversations],
+        origins=[],
+        steps=[],
+    )
 
 
 def _of_mixture(row: dict[str, Any], *, integer: bool) -> Text:
     identifier = row["reference_id"]
     turns = [turn["value"] for turn in row["conversations"]]
     return Text(
-        row["id"], int(identifier) if integer else identifier, row["image"], turns, row["origins"], row["steps"]
+        row["id"],
+        id=int(identifier) if integer else identifier,
+        image=row["image"],
+        turns=turns,
+        origins=row["origins"],
+        steps=row["steps"],
     )
 
 
@@ -114,7 +126,7 @@ def show(
 def _example(found: Found, a: Text | None, b: Text | None, *, prompts: Sequence[str], keyed: bool) -> Example:
     either = a or b
     assert either is not None, found
-    example = Example(found.outcome, str(either.id), a and a.where, b and b.where)
+    example = Example(found.outcome, id=str(either.id), a=a and a.where, b=b and b.where)
     if a and b:
         parts = _taken_apart(a, b, prompts)
         values = [_values(text, one, keyed=keyed) for text, one in zip((a, b), parts, strict=True)]

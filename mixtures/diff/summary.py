@@ -81,7 +81,7 @@ def first_ones(
     frame = frame.sort("number", "common", descending=[False, True], maintain_order=True)
     chosen = frame.filter(pl.int_range(pl.len()).over("source") < examples).select(*columns)
     return [
-        Found(source, outcome, a, b, tuple(differs.split(SEPARATOR)) if differs else ())
+        Found(source, outcome=outcome, a=a, b=b, differs=tuple(differs.split(SEPARATOR)) if differs else ())
         for source, outcome, a, b, differs in chosen.rows()
     ]
 

@@ -167,19 +167,30 @@ def _traced(
     pairs = [
         TracedPair(
             question,
-            answer,
-            origin,
-            [_raw_record(one, by_role) for one in traces[origin] if one.lookup.role in by_role],
+            answer=answer,
+            origin=origin,
+            raw=[_raw_record(one, by_role) for one in traces[origin] if one.lookup.role in by_role],
         )
         for question, answer, origin in zip(texts[::2], texts[1::2], row["origins"], strict=True)
     ]
     steps = [StepTaken(done, in_words(done)) for done in row["steps"]]
-    return TracedRecord(row["id"], row["source"], row["image"], row["reference_id"], steps, pairs, files, faults)
+    return TracedRecord(
+        row["id"],
+        source=row["source"],
+        image=row["image"],
+        reference_id=row["reference_id"],
+        steps=steps,
+        pairs=pairs,
+        files=files,
+        faults=faults,
+    )
 
 
 def _raw_record(one: Trace, files: Mapping[str, InputFile]) -> RawRecord:
     file, found = files[one.lookup.role], one.found
-    told = RawRecord(file.role, file.path, file.sha256, one.id_name, one.key, one.lookup.optional)
+    told = RawRecord(
+        file.role, path=file.path, sha256=file.sha256, id_name=one.id_name, id=one.key, optional=one.lookup.optional
+    )
     if found is not None:
         told.where, told.items, told.record = found.where, found.items, found.record
     return told

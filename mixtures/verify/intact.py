@@ -80,7 +80,17 @@ def examine_shard(request: ShardRequest, report: Report) -> ShardReport:
     except OSError as error:
         content.add(f"{shard.path}: {os_reason(error)}")
     drawn = [one.record for one in sampler.drawn(entry.name)]
-    return ShardReport(entry.name, there, file, content, records, found.rows, pairs, ids, drawn)
+    return ShardReport(
+        entry.name,
+        there=there,
+        file=file,
+        content=content,
+        records=records,
+        rows=found.rows,
+        pairs=pairs,
+        ids=ids,
+        drawn=drawn,
+    )
 
 
 _NEED_MANIFEST = ("files", "file hashes", "row hashes", "records", "ids", "funnel", "recipe's counts", "paper's counts")
@@ -115,7 +125,7 @@ def examine(folder: Path, *, sample: int, jobs: int, advance: Advance) -> Examin
     except MixtureError as error:
         checks = [checked("manifest", [str(error)])]
         checks += [Check(name, "not checked", "needs the manifest") for name in _NEED_MANIFEST]
-        return Examined(Verification(str(folder), None, None, checks), None, {})
+        return Examined(Verification(str(folder), name=None, row_hash=None, checks=checks), None, {})
     reports = _examine_shards(folder, manifest, sample=sample, jobs=jobs, advance=advance)
     counts = {entry.name: _count(one for one in reports if one.source == entry.name) for entry in manifest.sources}
     checks = [
@@ -126,7 +136,9 @@ def examine(folder: Path, *, sample: int, jobs: int, advance: Advance) -> Examin
         check_recipe(manifest, counts),
         check_paper(counts),
     ]
-    found = Verification(str(folder), manifest.name, manifest.row_hash, checks, manifest.overrides)
+    found = Verification(
+        str(folder), name=manifest.name, row_hash=manifest.row_hash, checks=checks, overrides=manifest.overrides
+    )
     return Examined(found, manifest, _drawn(reports, sample))
 
 
@@ -134,7 +146,9 @@ def _examine_shards(folder: Path, manifest: Manifest, *, sample: int, jobs: int,
     """What was found in each shard, in the order of the manifest."""
     shards = [(entry, shard) for entry in manifest.sources for shard in entry.shards]
     tasks = {
-        shard.path: Task(shard.path, partial(examine_shard, ShardRequest(folder, entry, shard, sample)), folder)
+        shard.path: Task(
+            shard.path, partial(examine_shard, ShardRequest(folder, entry=entry, shard=shard, sample=sample)), folder
+        )
         for entry, shard in sorted(shards, key=lambda one: one[1].bytes, reverse=True)
     }
     whole = max(manifest.conversations, 1)

@@ -120,9 +120,9 @@ def _rebuild(
         try:
             bound = _bound(manifest, entry, options)
         except RecipeError as error:
-            rebuilt[entry.name] = Rebuilt([], None, [], str(error))
+            rebuilt[entry.name] = Rebuilt([], entry=None, drawn=[], why_not=str(error))
             continue
-        work = partial(rebuild_source, RebuildRequest(entry, bound, options, request.sample))
+        work = partial(rebuild_source, RebuildRequest(entry, bound=bound, options=options, sample=request.sample))
         tasks.append(Task(entry.name, work, request.raw))
     whole = max(sum(_cost(entry)[1] for entry in entries), 1)
 

@@ -45,12 +45,17 @@ def rebuild_source(request: RebuildRequest, report: Report) -> Rebuilt:
         faults += _input_faults(request)
         if request.entry.funnel[-1].step == CONTAMINATION:
             why = "written by `mix contamination`, which drops records; verify the mixture that it was made of"
-            return Rebuilt(faults, None, [], why)
+            return Rebuilt(faults, entry=None, drawn=[], why_not=why)
         return _rebuild(request, report, faults)
     except UserError as error:
-        return Rebuilt(faults, None, [], str(error))
+        return Rebuilt(faults, entry=None, drawn=[], why_not=str(error))
     except OSError as error:
-        return Rebuilt(faults, None, [], f"{error.filename or request.options.raw}: {(error.strerror or '').lower()}")
+        return Rebuilt(
+            faults,
+            entry=None,
+            drawn=[],
+            why_not=f"{error.filename or request.options.raw}: {(error.strerror or '').lower()}",
+        )
 
 
 def _rebuild(request: RebuildRequest, report: Report, faults: list[str]) -> Rebuilt:
@@ -68,7 +73,10 @@ def _rebuild(request: RebuildRequest, report: Report, faults: list[str]) -> Rebu
     if not shards[0].rows:
         shards[0].add(to_rows(entry.name, []))
     names = [f"data/{shard_name(entry.name, i, len(shards))}" for i in range(len(shards))]
-    made = [Shard(name, shard.rows, 0, "", shard.row_hash) for name, shard in zip(names, shards, strict=True)]
+    made = [
+        Shard(name, rows=shard.rows, bytes=0, sha256="", row_hash=shard.row_hash)
+        for name, shard in zip(names, shards, strict=True)
+    ]
     again = make_entry(bound, run.funnel(), made, key="", inputs=[])
     return Rebuilt(faults, again, [one.record for one in sampler.drawn(entry.name)])
 

@@ -75,7 +75,7 @@ def checked(name: str, lines: Iterable[str] | Lines, *, seen: str = "", otherwis
         told, lines = lines, Lines()
         for line in told:
             lines.add(line)
-    return Check(name, otherwise if lines.count else "ok", seen, lines)
+    return Check(name, otherwise if lines.count else "ok", seen=seen, lines=lines)
 
 
 def require_passed(found: Verification) -> None:
