@@ -217,3 +217,19 @@ def test_a_whole_number_comes_back_as_the_text_it_was(value: int | str) -> None:
     else:
         assert not text or text[0] in "-0" or len(text) > 18
     assert published_id(text, integer=False) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("0", True),
+        ("9" * 18, True),
+        ("1" + "0" * 18, False),
+        ("9" * 19, False),
+        ("07", False),
+        ("1\n", False),
+        ("", False),
+    ],
+)
+def test_a_text_is_a_whole_number_if_64_bits_hold_it_and_give_it_back(text: str, whole: bool) -> None:
+    assert bool(WHOLE_NUMBER.match(text)) is whole
