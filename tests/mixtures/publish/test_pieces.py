@@ -33,7 +33,13 @@ def entry(source: str, *, name: str = "", conversations: int = 3, **about: Any) 
     shard = Shard(
         f"data/{name}-00000-of-00001.parquet", rows=conversations, bytes=700, sha256="a" * 64, row_hash="b" * 64
     )
-    given = {"inputs": [], "params": {}, "steps": [], "funnel": [FunnelStep("read", flow, flow)], "shards": [shard]}
+    given: dict[str, Any] = {
+        "inputs": [],
+        "params": {},
+        "steps": [],
+        "funnel": [FunnelStep("read", flow, flow)],
+        "shards": [shard],
+    }
     given |= {"name": name, "source": source, "key": "", "conversations": conversations, "pairs": conversations}
     return SourceEntry(**given | about)
 
