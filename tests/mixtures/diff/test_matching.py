@@ -127,6 +127,12 @@ def test_records_belong_together_by_the_nearest_relation(a: Rows, b: Rows, expec
             id="a second one that has been matched counts too",
         ),
         pytest.param(
+            [Row(), Row(id=2, image=2)],
+            [Row(pairs=(SAME_QUESTION,)), Row(id=3, image=3)],
+            [(0, 0)],
+            id="a second one that has been matched to other content counts too",
+        ),
+        pytest.param(
             [Row(), Row(id=5, image=5, source="mine")],
             [Row(id=2, image=2)],
             [(0, 0)],
