@@ -7,6 +7,7 @@ file's folder against each, and prints the survivors: changes that no test notic
 import argparse
 import os
 import random
+import shlex
 import shutil
 import subprocess
 import sys
@@ -63,11 +64,11 @@ def mutants(folder: Path, packages: tuple[str, ...]) -> list[Mutant]:
 
 
 def tests_of(path: str) -> str:
-    """The tests that mirror a file's folder: `mixtures/diff/x.py` is tested by `tests/mixtures/diff/test_*.py`."""
+    """The test files that mirror a file's folder: `mixtures/diff/x.py` is tested by `tests/mixtures/diff/test_*.py`."""
     mirrored = Path("tests") / Path(path).parent
-    while not any((ROOT / mirrored).glob("test_*.py")):
+    while not (files := sorted((ROOT / mirrored).glob("test_*.py"))):
         mirrored = mirrored.parent
-    return f"{mirrored.as_posix()}/test_*.py"
+    return " ".join(str(file.relative_to(ROOT)) for file in files)
 
 
 def enter(copy: Path) -> None:
@@ -91,14 +92,17 @@ def judge(share: list[Mutant], copy: Path) -> list[Verdict]:
     from cosmic_ray.work_item import MutationSpec
 
     enter(copy)
-    for files in sorted({tests_of(mutant.path) for mutant in share}):
-        done = subprocess.run(test_command(files), shell=True, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{files} fails without a mutant:\n{done.stdout[-3000:]}")
-    verdicts = []
+    verdicts: list[Verdict] = []
+    passed: set[str] = set()
     for one in share:
+        command = test_command(tests_of(one.path))
+        if command not in passed:
+            done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"{command} fails without a mutant:\n{done.stdout[-3000:]}")
+            passed.add(command)
         spec = MutationSpec(Path(one.path), one.operator, one.occurrence, (one.line, 0), (one.line, 1))
-        result = mutate_and_test([spec], test_command(tests_of(one.path)), TIMEOUT_S)
+        result = mutate_and_test([spec], command, TIMEOUT_S)
         verdicts.append(Verdict(one, getattr(result.test_outcome, "value", "none"), result.diff or ""))
         print(f"{verdicts[-1].outcome}: {one.path}:{one.line} {one.operator}", file=sys.stderr, flush=True)
     return verdicts
