@@ -104,8 +104,12 @@ def test_hits_are_the_same_however_rows_are_batched(
         assert frame.sort(pl.all()).equals(other.sort(pl.all()))
 
 
+NOT_TEXT = (Kind.IMAGES, Kind.PAIRS, Kind.CONTENT)
+"""A text counts only where its question is no shared pair, so dropping the pair can bring the text up."""
+
+
 @settings(deadline=None, max_examples=20)
-@given(QUESTIONS, QUESTIONS, RECORDS, st.sampled_from([(Kind.IMAGES,), (Kind.PAIRS,), tuple(Kind)]))
+@given(QUESTIONS, QUESTIONS, RECORDS, st.sampled_from([(Kind.IMAGES,), (Kind.PAIRS,), NOT_TEXT]))
 def test_nothing_is_found_once_it_is_dropped(
     questions: list[ASKED], more: list[ASKED], records: list[RECORD], by: tuple[Kind, ...]
 ) -> None:
