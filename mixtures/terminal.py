@@ -44,13 +44,11 @@ def with_total(sources: Sequence[T], total: T) -> list[T]:
 def changed_options(overrides: Mapping[str, Any]) -> str:
     """The options that changed a recipe; of what is longer than a value or a few names, where it stands."""
     return ", ".join(
-        f"{key} (see manifest.json)" if any(isinstance(part, dict) for part in _parts(value)) else f"{key} {value}"
+        f"{key} (see manifest.json)"
+        if any(isinstance(part, dict) for part in (value if isinstance(value, list) else [value]))
+        else f"{key} {value}"
         for key, value in overrides.items()
     )
-
-
-def _parts(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def printable(text: str) -> str:

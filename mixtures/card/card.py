@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from mix665k.builders.licences import LLAVA_1_5, Paper
+from mix665k.builders.licences import LLAVA_1_5
 from mix665k.builders.registry import About
 from mix665k.mixtures.card.front_matter import Place, Size, about_of, front_matter, has_images
 from mix665k.mixtures.card.limits import limits, partial
@@ -14,7 +14,7 @@ from mix665k.mixtures.card.sizes import source_size
 from mix665k.mixtures.storage.recipes import load_recipe
 from mix665k.schemas.files import write_whole
 from mix665k.schemas.hub import MAIN
-from mix665k.schemas.manifest import MANIFEST, InputFile, Manifest, SourceEntry, left_out
+from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry, left_out
 
 CARD = "README.md"
 _HERE = "path/to/this/folder"
@@ -31,6 +31,7 @@ def card(manifest: Manifest, sizes: dict[str, Size], place: Place | None = None)
     sources = [(entry, about_of(entry)) for entry in manifest.sources]
     revision = f', revision="{place.revision}"' if place and place.revision != MAIN else ""
     pictured = bool(place and place.pictured)
+    papers = [LLAVA_1_5, *(paper for _, about in sources for paper in about.papers)]
     return (
         _template("card.md.jinja").render(
             front=yaml.safe_dump(front_matter(manifest, sizes, place), sort_keys=False, allow_unicode=True),
@@ -47,11 +48,11 @@ def card(manifest: Manifest, sizes: dict[str, Size], place: Place | None = None)
             images=list(dict.fromkeys(_image_places(about for _, about in sources))),
             licences=licence_table(manifest),
             uses=_reasons(manifest.sources),
-            inputs=_inputs(manifest.sources),
+            inputs=list({file.path: file for entry in manifest.sources for file in entry.inputs}.values()),
             left_out=[(entry.name, row) for entry in manifest.sources for row in left_out(entry)],
             limits=limits(manifest, with_images=pictured),
             personal=[(entry.name, about.personal_data) for entry, about in sources if about.personal_data],
-            papers="\n\n".join(dict.fromkeys(p.bibtex() for p in _papers(manifest.sources))),
+            papers="\n\n".join(dict.fromkeys(paper.bibtex() for paper in papers)),
         )
         + "\n"
     )
@@ -86,15 +87,6 @@ def _image_places(abouts: Iterable[About]) -> Iterable[tuple[str, str]]:
         yield from ((images.folder, download.place) for images, download in about.archives)
         if has_images(about) and not about.archives and about.files and about.files[0].download:
             yield about.image_paths, f"one by one, see {about.files[0].download.place}"
-
-
-def _papers(entries: Iterable[SourceEntry]) -> Iterable[Paper]:
-    return [LLAVA_1_5, *(paper for entry in entries for paper in about_of(entry).papers)]
-
-
-def _inputs(entries: Iterable[SourceEntry]) -> list[InputFile]:
-    """The raw files, each once."""
-    return list({file.path: file for entry in entries for file in entry.inputs}.values())
 
 
 def _cell(text: str) -> str:

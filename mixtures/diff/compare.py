@@ -42,7 +42,8 @@ def compare(
     manifests = a.manifest, b.manifest
     _require_known(sources, manifests)
     prompts = known_prompts(manifest for manifest in manifests if manifest)
-    if a.manifest and b.manifest and _same_rows(a.manifest, b.manifest):
+    same_rows = a.manifest and b.manifest and a.manifest.row_hash == b.manifest.row_hash
+    if a.manifest and b.manifest and same_rows and set(a.manifest.integer_ids) == set(b.manifest.integer_ids):
         for mixture in (a, b):
             for _ in mixture.batches(advance=lambda share: advance(share / 2)):
                 pass
@@ -62,10 +63,6 @@ def _require_known(names: Collection[str], manifests: Collection[Manifest | None
             raise MixtureError(
                 f"--source {name}: neither side has such a source{did_you_mean(name, dict.fromkeys(known))}"
             )
-
-
-def _same_rows(a: Manifest, b: Manifest) -> bool:
-    return a.row_hash == b.row_hash and set(a.integer_ids) == set(b.integer_ids)
 
 
 def _equal(a: Mixture, b: Mixture, sources: Collection[str]) -> Comparison:

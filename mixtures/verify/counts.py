@@ -9,7 +9,7 @@ from mix665k.mixtures.storage.published_counts import ALL_RECORDS, Audit, audit_
 from mix665k.mixtures.storage.recipes import load_recipe
 from mix665k.mixtures.verify.verification import Check, checked
 from mix665k.schemas.errors import RecipeError
-from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry
+from mix665k.schemas.manifest import MANIFEST, Manifest
 
 
 class Count(NamedTuple):
@@ -72,12 +72,8 @@ def _misses(manifest: Manifest, counts: Mapping[str, Count], *, held: bool) -> I
     for entry in manifest.sources:
         rows = counts[entry.name].rows
         if entry.expect and rows != entry.expect.count and is_held(entry, manifest.overrides) == held:
-            yield f"{entry.name}: {rows:,} records, the recipe expects {entry.expect.count:,}{_why(entry)}"
-
-
-def _why(entry: SourceEntry) -> str:
-    assert entry.expect is not None, entry.name
-    return f" ({entry.expect.because})"
+            expected = f"{entry.expect.count:,} ({entry.expect.because})"
+            yield f"{entry.name}: {rows:,} records, the recipe expects {expected}"
 
 
 def check_paper(counts: Mapping[str, Count]) -> Check:

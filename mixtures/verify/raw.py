@@ -105,7 +105,11 @@ def check_raw(examined: Examined, request: RawRequest, *, jobs: int, advance: Ad
     return [
         *checks,
         checked(_NAMES[3], _row_faults(made), seen=f"{rows:,} rows by their hashes, and the funnel"),
-        checked(_NAMES[4], _sample_faults(made, request.sample), seen=f"{sampled:,} records, field by field"),
+        checked(
+            _NAMES[4],
+            (line for one in made for line in sample_faults(one.drawn, one.rebuilt.drawn, request.sample)),
+            seen=f"{sampled:,} records, field by field",
+        ),
     ]
 
 
@@ -204,8 +208,3 @@ def _facts(entry: SourceEntry) -> dict[str, Any]:
     }
     facts |= {"records": entry.conversations, "pairs": entry.pairs, "not found": entry.not_found}
     return facts | {"funnel": msgspec.to_builtins(entry.funnel)}
-
-
-def _sample_faults(made: Sequence[_Compared], count: int) -> Iterator[str]:
-    for one in made:
-        yield from sample_faults(one.drawn, one.rebuilt.drawn, count)

@@ -20,14 +20,13 @@ class Difference(NamedTuple):
     def in_words(self) -> str:
         """The difference in words; of long texts the part where they part."""
         start = 0
-        if isinstance(self.found, str) and isinstance(self.expected, str) and self._is_long():
-            both = zip(self.found, self.expected, strict=False)
-            equal = next((i for i, (a, b) in enumerate(both) if a != b), min(len(self.found), len(self.expected)))
-            start = max(equal - _BEFORE, 0)
+        if isinstance(self.found, str) and isinstance(self.expected, str):
+            lengths = len(self.found), len(self.expected)
+            if max(lengths) > _MAX_CHARS:
+                both = zip(self.found, self.expected, strict=False)
+                equal = next((i for i, (a, b) in enumerate(both) if a != b), min(lengths))
+                start = max(equal - _BEFORE, 0)
         return f"{self.at}: {_shown(self.found, start)}, rebuilt {_shown(self.expected, start)}"
-
-    def _is_long(self) -> bool:
-        return max(len(self.found), len(self.expected)) > _MAX_CHARS
 
 
 def differences(found: Any, expected: Any, *, at: str = "") -> Iterator[Difference]:
