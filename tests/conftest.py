@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mix665k.builders.synthetic import write_raw
 from mix665k.mixtures.build.plan import Options, make_plan
@@ -14,6 +15,9 @@ from tests.loopback_hub import Hub, serve, turn_to
 
 SCALE = 0.0005
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, here and in all that tests start, under nohup
+
+settings.register_profile("no deadline", deadline=None)  # a test that fails because the machine is busy says nothing
+settings.load_profile("no deadline")
 
 
 class SilentWatcher:
