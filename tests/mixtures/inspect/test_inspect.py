@@ -1,11 +1,14 @@
 """Inspecting: the numbers are right, the sample stays the same, and no damage goes unseen."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from mix665k.mixtures.inspect.findings import Spread
+from mix665k.mixtures.inspect.report import _print_conversation
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, RECORDS, audit_source
 from mix665k.schemas.errors import MixtureError, TokenizerError
@@ -154,3 +157,15 @@ def test_a_file_is_not_called_a_missing_folder(tmp_path: Path, command: tuple[st
     shown = run(command[0], path, *command[1:])
     assert shown.exit_code == 1
     assert shown.stderr == f"error: {path}: is a file, expected the folder of a mixture\n"
+
+
+@pytest.mark.parametrize(
+    ("num_pairs", "shown"), [(5, "0, 1, 2, 3, 4"), (6, "0, 1, 2, 3, 4, … 1 more"), (9, "0, 1, 2, 3, 4, … 4 more")]
+)
+def test_five_origins_of_a_sampled_record_are_shown_and_the_rest_counted(num_pairs: int, shown: str) -> None:
+    origins = [str(number) for number in range(num_pairs)]
+    sampled = {"id": "gqa/7", "image": None, "steps": [], "conversations": [], "origins": origins}
+    printed = io.StringIO()
+    _print_conversation(Console(file=printed, width=80), "gqa", sampled)
+    [line] = [line for line in printed.getvalue().splitlines() if line.startswith("origins")]
+    assert line.split(maxsplit=1)[1].rstrip() == shown
