@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from mix665k.mixtures.verify.tables import print_verification
+from mix665k.mixtures.verify.verification import MAX_SHOWN, Check, Lines, Verification
 from tests.mixtures.small import run
 from tests.mixtures.verify.damaging import NAMES, add_file_beside, break_rule, change_funnel, edit_row, swap_shards
 
@@ -52,3 +55,15 @@ def test_options_of_the_rebuild_need_the_raw_files(small: Path) -> None:
     shown = run("verify", small, "--source", "gqa")
     assert shown.exit_code == 2
     assert "goes with --raw" in shown.stderr
+
+
+def test_what_is_not_listed_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    for number in range(MAX_SHOWN + 7):
+        lines.add(f"fault {number:,}")
+    shown = Verification(
+        path="small", name="small", row_hash=None, checks=[Check("ids", "failed", seen="", lines=lines)]
+    )
+    print_verification(Console(width=80), shown)
+    *_, last, more, _ = capsys.readouterr().out.splitlines()
+    assert (last.strip(), more.strip()) == (f"fault {MAX_SHOWN - 1:,}", "… and 7 more")
