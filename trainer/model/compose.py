@@ -11,6 +11,7 @@ from mix665k.schemas.template import TEMPLATES
 from mix665k.schemas.tokenizer import tokenizer_place
 from mix665k.trainer.data.chat import jinja_of
 from mix665k.trainer.data.images import load_processor
+from mix665k.trainer.model.layout import projector_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +25,6 @@ PARTS = {
     "vision_tower": "model.vision_tower.",
 }
 """The parts that a stage can train and the prefix of their parameters' names; the head goes with the language model."""
-_LLAVA_LAYERS = {"0": "linear_1", "2": "linear_2"}
-"""LLaVA's `mm_projector.bin` is a Sequential of Linear, GELU, Linear; llava-hf names its layers."""
 
 
 def compose(llm: str, vision: str, out: Path, *, projector: Path | None, template: str, seed: int) -> None:
@@ -182,9 +181,4 @@ def _read_projector(path: Path) -> "dict[str, Tensor]":
         raise ModelError(f"projector {path}: no file of weights, expected .safetensors or a .bin of tensors") from None
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise ModelError(f"projector {path}: expected tensors by name, as torch.save or safetensors writes them")
-    found = {}
-    for name, value in weights.items():
-        layer, _, kind = name.rpartition(".")
-        last = layer.rsplit(".", 1)[-1]
-        found[f"{_LLAVA_LAYERS.get(last, last)}.{kind}"] = value
-    return found
+    return {projector_name(name): value for name, value in weights.items()}
