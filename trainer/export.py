@@ -9,7 +9,7 @@ import yaml
 
 from mix665k.schemas.errors import TrainingError
 from mix665k.schemas.files import write_whole
-from mix665k.trainer.model.compose import load
+from mix665k.trainer.model.loading import load
 from mix665k.trainer.run.checkpoint import Complete, find_checkpoint
 from mix665k.trainer.run.job import Job, job_of
 from mix665k.trainer.run.weights import load_trained

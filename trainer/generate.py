@@ -7,7 +7,7 @@ from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import ModelError, one_line
 from mix665k.trainer.data.images import open_rgb
 from mix665k.trainer.data.pixels import pad_to_square
-from mix665k.trainer.model.compose import load, load_weights
+from mix665k.trainer.model.loading import load, load_weights
 from mix665k.trainer.run.job import JOB
 
 

@@ -1,7 +1,5 @@
 """A LLaVA model composed of a bare language model and a CLIP vision tower, in the llava-hf form."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +9,9 @@ from mix665k.schemas.template import TEMPLATES
 from mix665k.schemas.tokenizer import tokenizer_place
 from mix665k.trainer.data.chat import jinja_of
 from mix665k.trainer.data.images import load_processor
+from mix665k.trainer.model.language import language_of, load_language
 from mix665k.trainer.model.layout import projector_name
+from mix665k.trainer.model.loading import load, load_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,10 +38,10 @@ def compose(llm: str, vision: str, out: Path, *, projector: Path | None, templat
         OSError: when the folder cannot be written.
     """
     import torch
-    from transformers import AutoModelForCausalLM, CLIPVisionModel, LlavaForConditionalGeneration
+    from transformers import CLIPVisionModel, LlavaForConditionalGeneration
 
     processor, config = describe(llm, vision, template)
-    language = load_weights(AutoModelForCausalLM, llm, "a causal language model")
+    language = load_language(llm)
     tower = load_weights(CLIPVisionModel, vision, "a CLIP vision tower")
     with torch.random.fork_rng(devices=[]):  # the embeddings of new tokens are drawn
         torch.manual_seed(seed)
@@ -49,8 +49,8 @@ def compose(llm: str, vision: str, out: Path, *, projector: Path | None, templat
     with torch.device("meta"):  # weights are assigned, not copied: a 7B model is in memory once
         model = LlavaForConditionalGeneration(config)
     model.model.vision_tower.load_state_dict(tower.state_dict(), assign=True)
-    model.model.language_model.load_state_dict(language.model.state_dict(), assign=True)
-    model.lm_head.load_state_dict(language.lm_head.state_dict(), assign=True)
+    model.model.language_model.load_state_dict(language.get_decoder().state_dict(), assign=True)
+    model.lm_head.load_state_dict(language.get_output_embeddings().state_dict(), assign=True)
     weights = _read_projector(projector) if projector else _draw_projector(config, seed)
     fitting = {name: tuple(value.shape) for name, value in model.model.multi_modal_projector.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
@@ -72,7 +72,7 @@ def describe(llm: str, vision: str, template: str) -> tuple[Any, Any]:
     """
     from transformers import AutoConfig, LlavaConfig
 
-    text_config = load(AutoConfig.from_pretrained, llm, "a language model's configuration")
+    text_config = language_of(llm).config
     clip_config = load(AutoConfig.from_pretrained, vision, "a vision tower's configuration")
     vision_config = getattr(clip_config, "vision_config", clip_config)
     if vision_config.model_type != "clip_vision_model":
@@ -94,27 +94,6 @@ def describe(llm: str, vision: str, template: str) -> tuple[Any, Any]:
     )
     config.pad_token_id = tokenizer.pad_token_id
     return processor, config
-
-
-def load_weights(kind: Any, name: str, what: str) -> Any:
-    """A model in the dtype its weights were saved in; `kind` is a class of transformers.
-
-    Raises:
-        ModelError: when `name` cannot be loaded as `what`.
-    """
-    return load(partial(kind.from_pretrained, dtype="auto"), name, what)
-
-
-def load(read: Callable[[str], Any], name: str, what: str) -> Any:
-    """`read(name)`, where `read` is a `from_pretrained`.
-
-    Raises:
-        ModelError: when `name` cannot be loaded as `what`.
-    """
-    try:
-        return read(name)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise ModelError(f"{name}: cannot be loaded as {what}: {one_line(error)[:300]}") from None
 
 
 def _processor(llm: str, vision: str, *, template: str, patch_size: int) -> Any:

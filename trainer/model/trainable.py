@@ -8,7 +8,8 @@ from typing import Any
 from mix665k.schemas.stage import Stage
 from mix665k.trainer.model.activation_checkpointing import recompute
 from mix665k.trainer.model.adapters import add_adapters
-from mix665k.trainer.model.compose import PARTS, load
+from mix665k.trainer.model.compose import PARTS
+from mix665k.trainer.model.loading import load
 
 
 def load_model(start: Path, stage: Stage) -> Any:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mix665k.schemas.errors import TrainingError, one_line
 from mix665k.schemas.files import replacing
 from mix665k.trainer.model.adapters import add_adapters, merge_adapters
-from mix665k.trainer.model.compose import PARTS, load
+from mix665k.trainer.model.compose import PARTS
+from mix665k.trainer.model.loading import load
 from mix665k.trainer.run.checkpoint import checkpoints, find_checkpoint
 from mix665k.trainer.run.job import Job, job_of
 

@@ -1,0 +1,89 @@
+"""The language model of a LLaVA: what it is made of, found on one without weights, and whether LLaVA can hold it."""
+
+from typing import Any, NamedTuple
+
+from mix665k.schemas.errors import ModelError, one_line
+from mix665k.trainer.model.loading import load, load_weights
+from mix665k.trainer.model.proof import require_same_logits
+
+WORKING = "Llama, Mistral, Mixtral, Qwen2, Qwen3, Gemma 1 and 3, Phi-3, Phi-4, SmolLM or OLMo"
+"""Families that are known to work: a refusal names them."""
+_DROPOUTS = ("attention_dropout", "attn_pdrop")
+_UNFIT = (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError, ImportError, AssertionError)
+"""What transformers raises where a model does not have the form that LLaVA expects of its language model."""
+
+
+class Language(NamedTuple):
+    """A language model, known from its configuration."""
+
+    config: Any
+    """Its text configuration, also where a checkpoint holds more than a language model; attention dropout is off."""
+    tied: bool
+    """Whether the head is the embedding."""
+    dropout: float
+    """The attention dropout of its own configuration, which is not used."""
+    end_ids: tuple[int, ...]
+    """The tokens at which its own generation ends."""
+
+
+def language_of(name: str) -> Language:
+    """Look at a language model by Hub name or folder; no weight is read.
+
+    Raises:
+        ModelError: when there is none, or LLaVA cannot hold it: its logits would be others.
+    """
+    from transformers import AutoConfig
+
+    whole = load(AutoConfig.from_pretrained, name, "a language model's configuration")
+    config = whole.get_text_config(decoder=True)
+    config.tie_word_embeddings = tied = bool(whole.tie_word_embeddings)
+    # LLaVA trains without dropout in attention, and so do the published configurations of nearly all families. Fused
+    # kernels for rows of several conversations have none.
+    dropout = max((getattr(config, field, None) or 0.0 for field in _DROPOUTS), default=0.0)
+    for field in _DROPOUTS:
+        if getattr(config, field, None):
+            setattr(config, field, 0.0)
+    try:
+        require_same_logits(config)
+    except _UNFIT as error:
+        raise _refusal(name, config, why=f"transformers cannot put it there ({one_line(error)[:120]})") from None
+    except ModelError as error:
+        raise _refusal(name, config, why=str(error)) from None
+    return Language(
+        config=config,
+        tied=tied,
+        dropout=float(dropout),
+        end_ids=_end_ids(name, whole),
+    )
+
+
+def load_language(name: str) -> Any:
+    """A checkpoint with its weights, in the dtype they were saved in: its decoder is the language model.
+
+    Raises:
+        ModelError: when it cannot be loaded.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    config = load(AutoConfig.from_pretrained, name, "a language model's configuration")
+    multimodal = config.get_text_config(decoder=True) is not config
+    kind = AutoModelForImageTextToText if multimodal else AutoModelForCausalLM
+    return load_weights(kind, name, "a causal language model")
+
+
+def _end_ids(name: str, config: Any) -> tuple[int, ...]:
+    from transformers import GenerationConfig
+
+    try:
+        found = GenerationConfig.from_pretrained(name).eos_token_id
+    except (OSError, ValueError):  # no such file: older checkpoints have theirs in config.json
+        found = None
+    found = config.get_text_config(decoder=True).eos_token_id if found is None else found
+    return tuple(found) if isinstance(found, list) else () if found is None else (int(found),)
+
+
+def _refusal(name: str, config: Any, *, why: str) -> ModelError:
+    made = (config.architectures or [config.model_type])[0]
+    return ModelError(
+        f"{name}: a {made} cannot be the language model of a LLaVA: {why}; expected one built like {WORKING}"
+    )
