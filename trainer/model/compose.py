@@ -9,6 +9,7 @@ from mix665k.schemas.template import TEMPLATES
 from mix665k.schemas.tokenizer import tokenizer_place
 from mix665k.trainer.data.chat import jinja_of
 from mix665k.trainer.data.images import load_processor
+from mix665k.trainer.model.files import write_model
 from mix665k.trainer.model.language import language_of, load_language
 from mix665k.trainer.model.layout import projector_name
 from mix665k.trainer.model.loading import load, load_weights
@@ -60,7 +61,10 @@ def compose(llm: str, vision: str, out: Path, *, projector: Path | None, templat
         )
     weights = {name: value.to(language.dtype) for name, value in weights.items()}
     model.model.multi_modal_projector.load_state_dict(weights, assign=True)
-    model.save_pretrained(out)
+    # Its own generation settings, not those that its configuration implies: end tokens of turns are in them alone.
+    model.generation_config = language.generation_config
+    model.generation_config.pad_token_id = config.pad_token_id
+    write_model(model, out)
     processor.save_pretrained(out)
 
 
