@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from mix665k.schemas.errors import ModelError, one_line
-from mix665k.trainer.model.loading import load, load_weights
+from mix665k.trainer.model.loading import load, load_weights, require_model
 from mix665k.trainer.model.proof import require_same_logits
 
 WORKING = "Llama, Mistral, Mixtral, Qwen2, Qwen3, Gemma 1 and 3, Phi-3, Phi-4, SmolLM or OLMo"
@@ -34,6 +34,7 @@ def language_of(name: str) -> Language:
     """
     from transformers import AutoConfig
 
+    require_model(name)
     whole = load(AutoConfig.from_pretrained, name, "a language model's configuration")
     config = whole.get_text_config(decoder=True)
     config.tie_word_embeddings = tied = bool(whole.tie_word_embeddings)
