@@ -12,7 +12,7 @@ from transformers import LlavaForConditionalGeneration as Llava
 from mix665k.schemas.errors import ModelError, TrainingError
 from mix665k.schemas.stage import Lora
 from mix665k.schemas.template import TEMPLATES, render
-from mix665k.trainer.data.chat import jinja_of
+from mix665k.trainer.data.jinja import jinja_of
 from mix665k.trainer.export import export
 from mix665k.trainer.model.adapters import add_adapters, merge_adapters
 from mix665k.trainer.model.compose import compose, describe
