@@ -16,7 +16,7 @@ from tests.trainer.run.test_callbacks import LOGGED, state
 from tests.trainer.run.test_loop import LABELS, batches, expected_losses, make, saved
 
 __all__ = ["make", "saved"]
-TINY = {
+TINY: dict[str, Any] = {
     "hidden_size": 8,
     "intermediate_size": 8,
     "num_hidden_layers": 1,
@@ -60,7 +60,7 @@ def llava_step(trainer: Any, *groups: list[int]) -> tuple[float, float]:
     for batch in batches(trainer, *groups):
         logits = trainer.model(**{name: batch[name] for name in ("input_ids", "pixel_values")}, use_cache=False).logits
         total = total + cross_entropy(logits[:, :-1].flatten(0, 1), batch["labels"][:, 1:].flatten()) / len(groups)
-    total.backward()
+    torch.autograd.backward(total)
     squares = [float(p.grad.square().sum()) for p in trainer.model.parameters() if p.grad is not None]
     return float(total.detach()), sum(squares) ** 0.5
 
