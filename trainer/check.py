@@ -12,11 +12,12 @@ from mix665k.trainer.batching.epoch import plan_epoch
 from mix665k.trainer.batching.types import Examples, Integers, Layout, Plan, load_of, measure, tokens_at
 from mix665k.trainer.data.lengths import Lengths, lengths
 from mix665k.trainer.data.mixture import Mixture
-from mix665k.trainer.model.compose import describe
 from mix665k.trainer.model.cost import estimate
+from mix665k.trainer.model.trainable import outline
 from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.launch import require_attention
 from mix665k.trainer.run.stage_files import layout_of
+from mix665k.trainer.run.start_model import describe_start, parts_of
 from mix665k.trainer.run.training_data import make_encoder, order_of, split_rows
 
 Rows = list[tuple[str, str]]
@@ -32,7 +33,7 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     stage = job.stage
     require_attention(stage)
     layout = layout_of(stage, ranks=ranks)
-    processor, config = describe(job.llm, job.vision, stage.template)
+    processor, config = describe_start(job)
     mixture = Mixture(job.mixture_folder)
     found = lengths(mixture, make_encoder(processor.tokenizer, config, job), jobs=os.cpu_count() or 1)
     train, held_out = split_rows(found, job, mixture=mixture)
@@ -41,9 +42,9 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     plan = plan_epoch(examples, layout=layout, order=order_of(stage), epoch=0)
     loads = load_of(tokens_at(plan.steps, tokens), mode=stage.batching)
     labels = tokens_at(plan.steps, found.supervised[train]).sum(axis=-1)
-    memory = estimate(config, stage, ranks=ranks, tokens=int(loads.max()), labels=int(labels.max()))
+    memory = estimate(outline(config, stage), stage, ranks=ranks, tokens=int(loads.max()), labels=int(labels.max()))
     parts = ", ".join(f"{name} {value / 1e9:,.1f}" for name, value in memory._asdict().items())
-    rows = _data_rows(mixture, found, job)
+    rows = [("starts from", parts_of(job)), *_data_rows(mixture, found, job)]
     rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]
     rows += _plan_rows(plan, tokens, job=job, layout=layout)
     rows += [("memory of a rank", f"about {memory.total / 1e9:,.1f} GB ({parts})")]

@@ -7,22 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from mix665k.trainer.run.start_from import CLIP, VICUNA, StartFrom, of_parts, of_projector, start_from
+
 if TYPE_CHECKING:
     from mix665k.schemas.stage import Stage
     from mix665k.trainer.run.job import Job
 
-VICUNA, CLIP = "lmsys/vicuna-7b-v1.5", "openai/clip-vit-large-patch14-336"
 Out = Annotated[Path, typer.Option(help="Where to write: a folder.", file_okay=False)]
 Mixture = Annotated[Path, typer.Option(help="A mixture's folder: train on it, as `mix build` wrote it.")]
 Images = Annotated[Path, typer.Option(help="Folder with the images: those that the mixture names.")]
 Llm = Annotated[str, typer.Option(help="Language model, by Hub name or folder: a bare one.")]
 Vision = Annotated[str, typer.Option(help="CLIP vision tower, by Hub name or folder.")]
-OtherLlm = Annotated[
-    str | None, typer.Option(help="With --projector: language model, by Hub name or folder.", show_default=VICUNA)
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", help="What to start from: a run, a checkpoint, a model's folder or Hub name, a projector file."
+    ),
 ]
-OtherVision = Annotated[
-    str | None, typer.Option(help="With --projector: CLIP vision tower, by Hub name or folder.", show_default=CLIP)
+Projector = Annotated[
+    Path | None, typer.Option(help="A projector file to start from; LLaVA's mm_projector.bin too.", dir_okay=False)
 ]
+OtherLlm = Annotated[str | None, typer.Option(help="Language model, by Hub name or folder.", show_default=VICUNA)]
+OtherVision = Annotated[str | None, typer.Option(help="CLIP vision tower, by Hub name or folder.", show_default=CLIP)]
 StageFile = Annotated[str | None, typer.Option("--stage", help="Stage, a YAML file: your own instead of the paper's.")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Override a value, such as lr=1e-3 or lora.r=64; repeat.")
@@ -70,8 +76,7 @@ def pretrain(
         mixture=mixture,
         images=images,
         out=out,
-        llm=llm,
-        vision=vision,
+        start=of_parts(llm, vision),
         resume=resume,
         report_to=report_to,
         on_bad_image=on_bad_image,
@@ -84,10 +89,8 @@ def finetune(
     mixture: Mixture,
     images: Images,
     out: Out,
-    from_: Annotated[Path | None, typer.Option("--from", help="The folder of stage 1's run.")] = None,
-    projector: Annotated[
-        Path | None, typer.Option(help="A projector file instead; LLaVA's mm_projector.bin too.", dir_okay=False)
-    ] = None,
+    from_: From = None,
+    projector: Projector = None,
     llm: OtherLlm = None,
     vision: OtherVision = None,
     stage: StageFile = None,
@@ -100,21 +103,16 @@ def finetune(
     on_bad_image: BadImage = "fail",
     dry_run: DryRun = False,
 ) -> None:
-    """Stage 2: train projector and language model on instructions, from stage 1's projector."""
+    """Stage 2: train projector and language model on instructions, from stage 1's projector or a finished model."""
     if (from_ is None) == (projector is None):
-        raise typer.BadParameter("give either --from, the folder of stage 1's run, or --projector, a file")
-    if from_ is not None and (llm or vision):
-        raise typer.BadParameter("go with --projector; --from takes stage 1's models", param_hint="--llm, --vision")
+        raise typer.BadParameter("give either --from, a run or a model, or --projector, a file")
     chosen = _stage(stage or "finetune", sets=sets, seed=seed, max_steps=max_steps)
-    of_llm, of_vision = (llm or VICUNA, vision or CLIP) if from_ is None else _models_of(from_)
     job = _job(
         chosen,
         mixture=mixture,
         images=images,
         out=out,
-        llm=of_llm,
-        vision=of_vision,
-        projector=projector or from_,
+        start=_start(from_, projector=projector, llm=llm, vision=vision),
         resume=resume,
         report_to=report_to,
         on_bad_image=on_bad_image,
@@ -127,14 +125,17 @@ def check_run(
     mixture: Mixture,
     images: Images,
     stage: Annotated[str, typer.Option(help="Stage, a YAML file: or pretrain or finetune, the paper's.")] = "finetune",
-    llm: Llm = VICUNA,
-    vision: Vision = CLIP,
+    from_: From = None,
+    projector: Projector = None,
+    llm: OtherLlm = None,
+    vision: OtherVision = None,
     sets: Sets = None,
     ranks: Annotated[int, typer.Option(min=1, help="Ranks on all machines.")] = 1,
 ) -> None:
     """Say what can be known about a run without a GPU: labels, lengths, images, batches, memory."""
     chosen = _stage(stage, sets=sets)
-    _check(_job(chosen, mixture=mixture, images=images, out=Path(), llm=llm, vision=vision), ranks=ranks)
+    start = _start(from_, projector=projector, llm=llm, vision=vision)
+    _check(_job(chosen, mixture=mixture, images=images, out=Path(), start=start), ranks=ranks)
 
 
 def plan(
@@ -237,13 +238,17 @@ def _quieten() -> None:
     quieten()
 
 
-def _models_of(run: Path) -> tuple[str, str]:
-    """The language model and the vision tower of stage 1."""
-    from mix665k.trainer.run.checkpoint import find_checkpoint
-    from mix665k.trainer.run.job import job_of
-
-    job = job_of(find_checkpoint(run)[0])
-    return job.llm, job.vision
+def _start(from_: str | None, *, projector: Path | None, llm: str | None, vision: str | None) -> StartFrom:
+    """What the options say a run starts from."""
+    if from_ is not None and projector is not None:
+        raise typer.BadParameter("--from and --projector both say what to start from; give one")
+    if from_ is not None:
+        start = start_from(from_, llm=llm, vision=vision)
+        has_models = start.model or (start.projector and Path(start.projector).is_dir())
+        if has_models and (llm or (vision and start.llm)):  # LLaVA's own checkpoints name a tower that may be elsewhere
+            raise typer.BadParameter(f"go with a projector file; {from_} has its own", param_hint="--llm, --vision")
+        return start
+    return of_parts(llm, vision) if projector is None else of_projector(projector, llm=llm, vision=vision)
 
 
 def _stage(name: str, *, sets: list[str] | None, seed: int | None = None, max_steps: int | None = None) -> "Stage":
@@ -260,9 +265,7 @@ def _job(
     mixture: Path,
     images: Path,
     out: Path,
-    llm: str,
-    vision: str,
-    projector: Path | None = None,
+    start: StartFrom,
     resume: str = "no",
     report_to: Literal["none", "tensorboard", "wandb", "trackio"] = "none",
     on_bad_image: Literal["fail", "blank", "drop"] = "fail",
@@ -271,15 +274,12 @@ def _job(
     from mix665k.trainer.run.job import Job
 
     mixture, images, out = (path.resolve() for path in (mixture, images, out))
-    llm, vision = (str(Path(name).resolve()) if Path(name).is_dir() else name for name in (llm, vision))
     return Job(
         stage=stage,
         mixture=str(mixture),
         images=str(images),
-        llm=llm,
-        vision=vision,
         out=str(out),
-        projector=str(projector.resolve()) if projector else None,
+        **start._asdict(),
         resume=resume,
         report_to=report_to,
         on_bad_image=on_bad_image,
@@ -300,10 +300,6 @@ def _train(job: "Job", *, nproc: int, dry_run: bool) -> None:
 
 
 def _check(job: "Job", *, ranks: int) -> None:
-    from mix665k.trainer.model.loading import require_model
-
-    for name in (job.llm, job.vision):
-        require_model(name)  # before the libraries are imported that take longer than this answer
     from mix665k.trainer.check import check
 
     _quieten()

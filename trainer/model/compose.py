@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import ModelError, one_line, os_reason
-from mix665k.schemas.template import Template
+from mix665k.schemas.template import TEMPLATES
 from mix665k.schemas.tokenizer import tokenizer_place
-from mix665k.trainer.data.chat import exported_chat_template
+from mix665k.trainer.data.chat import jinja_of
 from mix665k.trainer.data.images import load_processor
-from mix665k.trainer.model.files import write_model
 from mix665k.trainer.model.language import language_of, load_language
 from mix665k.trainer.model.layout import projector_name
 from mix665k.trainer.model.loading import load, load_weights
@@ -28,7 +27,7 @@ PARTS = {
 """The parts that a stage can train and the prefix of their parameters' names; the head goes with the language model."""
 
 
-def compose(llm: str, vision: str, out: Path, *, projector: Path | None, template: str | Template, seed: int) -> None:
+def compose(llm: str, vision: str, out: Path, *, projector: Path | None, template: str, seed: int) -> None:
     """Write a model and its processor to a folder that `LlavaForConditionalGeneration.from_pretrained` reads.
 
     The projector is two linear layers with a GELU between (`mlp2x_gelu`), drawn from `seed` or read from a file. Image
@@ -52,23 +51,14 @@ def compose(llm: str, vision: str, out: Path, *, projector: Path | None, templat
     model.model.vision_tower.load_state_dict(tower.state_dict(), assign=True)
     model.model.language_model.load_state_dict(language.get_decoder().state_dict(), assign=True)
     model.lm_head.load_state_dict(language.get_output_embeddings().state_dict(), assign=True)
-    weights = _read_projector(projector) if projector else _draw_projector(config, seed)
-    fitting = {name: tuple(value.shape) for name, value in model.model.multi_modal_projector.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    if fitting != found:
-        raise ModelError(
-            f"projector {projector}: layers {found}, expected {fitting}; was it trained with other models?"
-        )
+    weights = read_projector(projector, config) if projector else _draw_projector(config, seed)
     weights = {name: value.to(language.dtype) for name, value in weights.items()}
     model.model.multi_modal_projector.load_state_dict(weights, assign=True)
-    # Its own generation settings, not those that its configuration implies: end tokens of turns are in them alone.
-    model.generation_config = language.generation_config
-    model.generation_config.pad_token_id = config.pad_token_id
-    write_model(model, out)
+    model.save_pretrained(out)
     processor.save_pretrained(out)
 
 
-def describe(llm: str, vision: str, template: str | Template) -> tuple[Any, Any]:
+def describe(llm: str, vision: str, template: str) -> tuple[Any, Any]:
     """The processor and the configuration of a model composed of these parts; no weight is read.
 
     Raises:
@@ -100,7 +90,7 @@ def describe(llm: str, vision: str, template: str | Template) -> tuple[Any, Any]
     return processor, config
 
 
-def _processor(llm: str, vision: str, *, template: str | Template, patch_size: int) -> Any:
+def _processor(llm: str, vision: str, *, template: str, patch_size: int) -> Any:
     """The tokenizer with image and padding tokens, the image processor and the chat template."""
     from transformers import AutoTokenizer, LlavaProcessor
 
@@ -117,7 +107,7 @@ def _processor(llm: str, vision: str, *, template: str | Template, patch_size: i
         vision_feature_select_strategy="default",
         image_token=IMAGE_TOKEN,
         num_additional_image_tokens=1,  # CLIP's class token, which the strategy drops
-        chat_template=exported_chat_template(template, tokenizer),
+        chat_template=jinja_of(TEMPLATES[template]) if template in TEMPLATES else tokenizer.chat_template,
     )
 
 
@@ -148,8 +138,25 @@ def _draw_projector(config: Any, seed: int) -> "dict[str, Tensor]":
         return dict(LlavaMultiModalProjector(config).state_dict())
 
 
-def _read_projector(path: Path) -> "dict[str, Tensor]":
-    """The projector of a file: ours, llava-hf's names with any prefix, or LLaVA's `mm_projector.bin`."""
+def read_projector(path: Path, config: Any) -> "dict[str, Tensor]":
+    """The projector of a file: ours, llava-hf's names with any prefix, or LLaVA's `mm_projector.bin`.
+
+    Raises:
+        ModelError: when it cannot be read, or does not fit between the parts of a model.
+    """
+    import torch
+    from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
+
+    weights = _read_tensors(path)
+    with torch.device("meta"):
+        expected = LlavaMultiModalProjector(config).state_dict()
+    fitting, found = ({name: tuple(value.shape) for name, value in one.items()} for one in (expected, weights))
+    if fitting != found:
+        raise ModelError(f"projector {path}: layers {found}, expected {fitting}; was it trained with other models?")
+    return weights
+
+
+def _read_tensors(path: Path) -> "dict[str, Tensor]":
     import pickle
 
     import torch

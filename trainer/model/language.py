@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 
 from mix665k.schemas.errors import ModelError, one_line
-from mix665k.trainer.model.loading import load, load_weights, require_model
+from mix665k.trainer.model.configuration import read_config
+from mix665k.trainer.model.loading import load_weights
 from mix665k.trainer.model.proof import require_same_logits
 
 WORKING = "Llama, Mistral, Mixtral, Qwen2, Qwen3, Gemma 1 and 3, Phi-3, Phi-4, SmolLM or OLMo"
@@ -32,10 +33,7 @@ def language_of(name: str) -> Language:
     Raises:
         ModelError: when there is none, or LLaVA cannot hold it: its logits would be others.
     """
-    from transformers import AutoConfig
-
-    require_model(name)
-    whole = load(AutoConfig.from_pretrained, name, "a language model's configuration")
+    whole = read_config(name, "a language model's configuration")
     config = whole.get_text_config(decoder=True)
     config.tie_word_embeddings = tied = bool(whole.tie_word_embeddings)
     # LLaVA trains without dropout in attention, and so do the published configurations of nearly all families. Fused
@@ -64,9 +62,9 @@ def load_language(name: str) -> Any:
     Raises:
         ModelError: when it cannot be loaded.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-    config = load(AutoConfig.from_pretrained, name, "a language model's configuration")
+    config = read_config(name, "a language model's configuration")
     multimodal = config.get_text_config(decoder=True) is not config
     kind = AutoModelForImageTextToText if multimodal else AutoModelForCausalLM
     return load_weights(kind, name, "a causal language model")

@@ -27,6 +27,12 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     out: str
     projector: str | None = None
     """A file, or the folder of stage 1's run."""
+    model: str | None = None
+    """A finished model to start from instead of parts: a run or checkpoint of ours, a folder, a name on the Hub.
+
+    `llm` and `vision` then say what it was composed of, as far as it is known; `vision` may replace the vision tower
+    that one of LLaVA's own checkpoints names.
+    """
     resume: str = "auto"
     """`auto`, `no` or the path of a checkpoint."""
     report_to: Reporter = "tensorboard"

@@ -1,23 +1,29 @@
-"""The model that a run starts from, and what it was composed of."""
+"""The model that a run starts from, and what it was made of."""
 
 import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from mix665k.schemas.errors import TrainingError, os_reason
 from mix665k.schemas.files import sha256_of, write_whole
-from mix665k.trainer.model.compose import compose
-from mix665k.trainer.run.checkpoint import checkpoints, find_checkpoint
-from mix665k.trainer.run.job import Job
-from mix665k.trainer.run.weights import write_projector
+from mix665k.trainer.model.compose import compose, describe, read_projector
+from mix665k.trainer.model.finished import Finished, holds_tower, load_finished, look_at_finished
+from mix665k.trainer.model.shards import weight_files
+from mix665k.trainer.run.checkpoint import Complete, checkpoints, find_checkpoint, read_complete
+from mix665k.trainer.run.job import JOB, Job, job_of
+from mix665k.trainer.run.weights import load_trained, write_projector
 
 _ORIGIN = "start.json"
 _PROJECTOR = "projector.safetensors"
 
 
 class Origin(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What a start model was composed of; written when it is complete."""
+    """What a start model was made of; written when it is complete."""
 
     llm: str
     vision: str
@@ -25,10 +31,12 @@ class Origin(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     seed: int
     projector: str | None
     """A checkpoint of stage 1, or the SHA-256 of a file."""
+    model: str | None = None
+    """A checkpoint of a run, a folder with a SHA-256 of its weights, or a Hub name."""
 
 
 def make_start(job: Job) -> None:
-    """Compose the start model of a run into `OUT/start`, unless it is already there.
+    """Make the start model of a run in `OUT/start`, unless it is already there; say on stderr what it is made of.
 
     Raises:
         ModelError: when a part cannot be loaded, or parts do not fit together.
@@ -47,30 +55,115 @@ def make_start(job: Job) -> None:
         raise TrainingError(f"{known[-1][0]}: {changed}; use the original value or a new --out")
     (job.folder / _ORIGIN).unlink(missing_ok=True)
     shutil.rmtree(job.start, ignore_errors=True)
-    projector = Path(job.projector) if job.projector else None
-    if projector and projector.is_dir():
-        projector = write_projector(projector, job.folder / _PROJECTOR)
-    stage = job.stage
-    compose(job.llm, job.vision, job.start, projector=projector, template=stage.template, seed=stage.seed)
+    if job.model is not None:
+        _continue(job)
+    else:
+        projector = Path(job.projector) if job.projector else None
+        if projector and projector.is_dir():
+            projector = write_projector(projector, job.folder / _PROJECTOR)
+        stage = job.stage
+        compose(job.llm, job.vision, job.start, projector=projector, template=stage.template, seed=stage.seed)
+    print(f"starting from {parts_of(job)}", file=sys.stderr)
     write_whole(job.folder / _ORIGIN, msgspec.json.encode(wanted))
 
 
+def describe_start(job: Job) -> tuple[Any, Any]:
+    """The processor and the configuration of the model that a job would start from; no weight is read.
+
+    Names and shapes are checked of a projector's file, and of a finished model's weights where it is a folder.
+
+    Raises:
+        ModelError: when it cannot be loaded, or parts do not fit together.
+        TrainingError: when a run that it is to continue has no complete checkpoint.
+    """
+    if job.model is None:
+        processor, config = describe(job.llm, job.vision, job.stage.template)
+        if job.projector and not Path(job.projector).is_dir():
+            read_projector(Path(job.projector), config)
+        return processor, config
+    found = _look_at(job)
+    if _checkpoint_of(job.model) is None and Path(job.model).is_dir():  # one on the Hub would be downloaded
+        load_finished(found, seed=job.stage.seed, on_meta=True)
+    return found.processor, found.config
+
+
+def parts_of(job: Job) -> str:
+    """What a job takes from where, in words."""
+    if job.model is None:
+        composed = f"language model {job.llm}, vision tower {job.vision}"
+        return f"{job.projector}: projector; {composed}" if job.projector else f"{composed}; a new projector"
+    if checkpoint := _checkpoint_of(job.model):
+        return f"{checkpoint[0]}: language model, projector, vision tower"
+    found = _look_at(job)
+    if holds_tower(found):
+        return f"{job.model}: language model, projector, vision tower"
+    return f"{job.model}: language model, projector; vision tower {found.tower}"
+
+
+def _continue(job: Job) -> None:
+    """Write a finished model as the start of a run."""
+    import torch
+
+    found = _look_at(job)
+    if checkpoint := _checkpoint_of(job.model or ""):
+        model = load_trained(checkpoint[0])
+        # As its export has them: a continued run and a continued export are the same.
+        model.to(torch.bfloat16 if job_of(checkpoint[0]).stage.bf16 else torch.float32)
+    else:
+        model = load_finished(found, seed=job.stage.seed)
+    model.save_pretrained(job.start)
+    found.processor.save_pretrained(job.start)
+
+
+def _look_at(job: Job) -> Finished:
+    assert job.model is not None, job
+    checkpoint = _checkpoint_of(job.model)
+    if checkpoint is None:
+        return look_at_finished(job.model, job.stage.template, vision=job.vision)
+    return look_at_finished(str(job_of(checkpoint[0]).start), job.stage.template)
+
+
+def _checkpoint_of(model: str) -> tuple[Path, Complete] | None:
+    """The checkpoint of a run of ours; none where it is a model's folder or a name on the Hub."""
+    path = Path(model)
+    return find_checkpoint(path) if (path / JOB).is_file() or read_complete(path) else None
+
+
 def _origin(job: Job) -> Origin:
-    projector = None
+    projector = model = None
     if job.projector and Path(job.projector).is_dir():
-        checkpoint, done = find_checkpoint(Path(job.projector))
-        projector = f"{checkpoint} of mixture {done.mixture[:16]}"
+        projector = _named(*find_checkpoint(Path(job.projector)))
     elif job.projector:
         try:
             projector = f"sha256 {sha256_of(Path(job.projector))}"
         except OSError as error:
             raise TrainingError(f"--projector {job.projector}: {os_reason(error)}") from None
+    if job.model is not None:
+        checkpoint = _checkpoint_of(job.model)
+        model = _named(*checkpoint) if checkpoint else _fingerprinted(job.model)
     stage = job.stage
-    return Origin(llm=job.llm, vision=job.vision, template=stage.template, seed=stage.seed, projector=projector)
+    return Origin(
+        llm=job.llm, vision=job.vision, template=stage.template, seed=stage.seed, projector=projector, model=model
+    )
+
+
+def _named(checkpoint: Path, done: Complete) -> str:
+    return f"{checkpoint} of mixture {done.mixture[:16]}"
+
+
+def _fingerprinted(model: str) -> str:
+    """A folder's name with a digest of its weights; a Hub name as it is, like that of a part."""
+    if not Path(model).is_dir():
+        return model
+    digest = sha256()
+    with ThreadPoolExecutor() as pool:  # a 13B model has 26 GB
+        for file in pool.map(sha256_of, weight_files(Path(model))):
+            digest.update(file.encode())
+    return f"{model} of weights {digest.hexdigest()[:16]}"
 
 
 def _read_origin(path: Path) -> Origin | None:
-    """What the start in this folder was composed of; None when there is none, or it is not complete."""
+    """What the start in this folder was made of; None when there is none, or it is not complete."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Origin)
     except (OSError, msgspec.DecodeError):

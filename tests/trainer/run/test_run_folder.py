@@ -151,7 +151,7 @@ def test_stage_1s_own_models_are_gone_on_with(inputs: Inputs, first_stage: Path,
     given: list[str | Path] = [*inputs.options(), "--from", first_stage, "--out", tmp_path / "run"]
     done = run("finetune", *given, "--llm", inputs.llm, sets=SMALL)
     assert done.returncode == 2
-    assert "go with --projector" in done.stderr
+    assert "go with a projector file" in done.stderr
     assert run("finetune", *given, "--dry-run", sets=SMALL).returncode == 0
     assert run("finetune", *given, sets=(*SMALL, "lrr=1")).returncode == 1
     assert not (tmp_path / "run").exists()
