@@ -16,10 +16,6 @@ class Lora(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     r: Positive = 128
     alpha: Positive = 256
     dropout: Share = 0.05
-    targets: Annotated[
-        list[str] | None,
-        msgspec.Meta(description="ends of layers' names, or regular expressions of them; all linear layers without it"),
-    ] = None
 
 
 class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -42,11 +38,25 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = "exact"
     projector_lr: Rate | None = None
     vision_tower_lr: Rate | None = None
+    loss: Annotated[
+        Literal["token_mean", "batch_mean"],
+        msgspec.Meta(
+            description="mean over the labels of the global batch; or the mean of the micro-batches' and ranks' means, "
+            "as LLaVA"
+        ),
+    ] = "token_mean"
     epochs: Annotated[float, msgspec.Meta(gt=0, le=10_000)] = 1.0
     max_steps: Positive | None = None
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: Share = 0.03
     weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    decay_groups: Annotated[
+        Literal["by_name", "by_class"],
+        msgspec.Meta(
+            description="what does not decay besides biases: whatever is named a norm, or only `nn.LayerNorm` and "
+            "Llama's norm, as LLaVA"
+        ),
+    ] = "by_name"
     max_grad_norm: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     max_tokens: Positive = 2048
     bf16: bool = True

@@ -7,6 +7,8 @@ all of them with what that code renders.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from mix665k.schemas.conversation import IMAGE_TOKEN
 
 _CURIOUS = "A chat between a curious {who} and an artificial intelligence assistant. "
@@ -30,21 +32,37 @@ _LLAVA_LLAMA_2 = (
 _MPT = "A conversation between a user and an LLM-based AI assistant. The assistant gives helpful and honest answers."
 
 
-class Template(NamedTuple):
-    """What stands around questions and answers.
+CHAT = "chat"
+"""The name of the tokenizer's own chat template."""
+AUTO = "auto"
+"""The name of `chat` for a tokenizer that has a chat template, and of `v1` for another."""
+SYSTEM = "{system}"
+"""Where the system text is in a template's `start`."""
+
+
+class Template(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What stands around questions and answers; a stage file may bring its own.
 
     start question reply lead answer end, then for each later pair: human question reply lead answer end. An empty
-    answer, as in a prompt to be answered, drops `lead` and `end`. Where `keeps_question` is off, only the image token
-    of a question is rendered. `image` is what `place_image` writes for an image.
+    answer, as in a prompt to be answered, drops `lead` and `end`. `{system}` in `start` is replaced by `system`, in the
+    form `system_form` where it is not empty. Where `keeps_question` is off, only the image token of a question is
+    rendered. `image` is what `place_image` writes for an image.
     """
 
     start: str
     human: str
     reply: str
-    lead: str
+    lead: str = ""
     end: str
+    system: str = ""
+    system_form: str = SYSTEM
     keeps_question: bool = True
     image: str = IMAGE_TOKEN
+
+    def opening(self, system: str | None = None) -> str:
+        """What stands before the first question, with another system text if one is given."""
+        text = self.system if system is None else system
+        return self.start.replace(SYSTEM, self.system_form.replace(SYSTEM, text) if text else "")
 
 
 class Span(NamedTuple):
@@ -61,38 +79,47 @@ class Rendered(NamedTuple):
     answers: list[Span]
 
 
-def _words(system: str, *, human: str = "USER") -> Template:
-    return Template(start=f"{system} {human}: ", human=f"{human}: ", reply=" ASSISTANT:", lead=" ", end="</s>")
+def _words(system: str) -> Template:
+    return Template(start=f"{SYSTEM} USER: ", human="USER: ", reply=" ASSISTANT:", lead=" ", end="</s>", system=system)
 
 
 def _hashes(system: str) -> Template:
-    return Template(start=f"{system}###Human: ", human="Human: ", reply="###Assistant:", lead=" ", end="###")
+    return Template(
+        start=f"{SYSTEM}###Human: ", human="Human: ", reply="###Assistant:", lead=" ", end="###", system=system
+    )
 
 
 def _tagged(template: Template) -> Template:
-    return template._replace(image=f"<Image>{IMAGE_TOKEN}</Image>")
+    return msgspec.structs.replace(template, image=f"<Image>{IMAGE_TOKEN}</Image>")
 
 
 def _chatml(system: str) -> Template:
     human = "<|im_start|>user\n"
     return Template(
-        start=f"<|im_start|>system\n{system}<|im_end|>{human}",
+        start=f"<|im_start|>system\n{SYSTEM}<|im_end|>{human}",
         human=human,
         reply="<|im_end|><|im_start|>assistant\n",
-        lead="",
         end="<|im_end|>",
+        system=system,
     )
 
 
 def _instruct(system: str = "", *, bos: str = "") -> Template:
-    preface = f"<<SYS>>\n{system}\n<</SYS>>\n\n" if system else ""
-    return Template(start=f"[INST] {preface}", human=f"{bos}[INST] ", reply=" [/INST]", lead=" ", end=" </s>")
+    return Template(
+        start=f"[INST] {SYSTEM}",
+        human=f"{bos}[INST] ",
+        reply=" [/INST]",
+        lead=" ",
+        end=" </s>",
+        system=system,
+        system_form=f"<<SYS>>\n{SYSTEM}\n<</SYS>>\n\n",
+    )
 
 
 _V0 = _hashes((_CURIOUS + _POLITE).format(who="human"))
 _V1 = _words((_CURIOUS + _POLITE).format(who="user"))
 _DIRECT = _chatml("Answer the questions.")
-_PLAIN = Template(start="", human="", reply="", lead="", end="\n", keeps_question=False)
+_PLAIN = Template(start="", human="", reply="", end="\n", keeps_question=False)
 
 TEMPLATES: dict[str, Template] = {
     "default": _V0,
@@ -114,12 +141,13 @@ TEMPLATES: dict[str, Template] = {
 }
 
 
-def render(template: Template, pairs: Iterable[tuple[str, str]]) -> Rendered:
+def render(template: Template, pairs: Iterable[tuple[str, str]], *, system: str | None = None) -> Rendered:
     """The text a model is trained on, without the tokenizer's own first token.
 
     `pairs` are (question, answer) texts as they are in the mixture. The image of a question comes first, see
-    `place_image`; nothing else is stripped or moved.
+    `place_image`; nothing else is stripped or moved. `system` replaces the template's own system text.
     """
+    opening = template.opening(system)
     parts: list[str] = []
     answers: list[Span] = []
     length = 0
@@ -128,13 +156,18 @@ def render(template: Template, pairs: Iterable[tuple[str, str]]) -> Rendered:
             asked = place_image(question, image=template.image)
         else:
             asked = IMAGE_TOKEN * question.count(IMAGE_TOKEN)
-        head = f"{template.start if i == 0 else template.human}{asked}{template.reply}"
+        head = f"{template.human if i else opening}{asked}{template.reply}"
         tail = f"{template.lead}{answer}{template.end}" if answer else ""
         start = length + len(head)
         length = start + len(tail)
         parts += (head, tail)
         answers.append(Span(start, length))
     return Rendered("".join(parts), answers)
+
+
+def is_jinja(template: str) -> bool:
+    """Whether this is the text of a Jinja template, and not the name of a template."""
+    return "{{" in template or "{%" in template
 
 
 def place_image(text: str, *, image: str = IMAGE_TOKEN) -> str:

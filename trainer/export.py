@@ -9,6 +9,7 @@ import yaml
 
 from mix665k.schemas.errors import TrainingError
 from mix665k.schemas.files import write_whole
+from mix665k.trainer.model.files import write_model
 from mix665k.trainer.model.loading import load
 from mix665k.trainer.run.checkpoint import Complete, find_checkpoint
 from mix665k.trainer.run.job import Job, job_of
@@ -45,7 +46,7 @@ def export(path: Path, out: Path) -> Path:
     for part in (model.config.text_config, model.config.vision_config):
         if Path(part._name_or_path).is_absolute():  # a folder of this machine, of no use elsewhere
             part._name_or_path = ""
-    model.save_pretrained(out)
+    write_model(model, out)
     load(AutoProcessor.from_pretrained, str(job.start), "a processor").save_pretrained(out)
     write_whole(out / CARD, card)
     return checkpoint

@@ -49,7 +49,7 @@ def _lines() -> list[str]:
     rng = Random("tiny tokenizer")
     makers = (sentence, scene_sentence, scene_question, caption, phrase)
     lines = [makers[i % len(makers)](rng) for i in range(NUM_LINES)]
-    return [*lines, *(template.start + template.reply for template in TEMPLATES.values() for _ in range(100))]
+    return [*lines, *(template.opening() + template.reply for template in TEMPLATES.values() for _ in range(100))]
 
 
 if __name__ == "__main__":

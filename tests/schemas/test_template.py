@@ -95,7 +95,7 @@ def test_the_image_of_a_question_comes_first_wherever_the_mixture_has_it(name: s
 
     text, [answer] = render(template, [(question, "Odo.")])
 
-    assert text == f"{template.start}{placed}{template.reply}{template.lead}Odo.{template.end}"
+    assert text == f"{template.opening()}{placed}{template.reply}{template.lead}Odo.{template.end}"
     assert text[answer.start : answer.stop] == f"{template.lead}Odo.{template.end}"
 
 

@@ -1,132 +1,187 @@
-"""The tokenizer's own chat template and where its answers are, and ours as the Jinja that processors render."""
+"""Templates in Jinja, most often the tokenizer's own, and where their answers are."""
 
-import json
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import TokenizerError, one_line
-from mix665k.schemas.template import Rendered, Span, Template, place_image
+from mix665k.schemas.template import AUTO, CHAT, TEMPLATES, Rendered, Span, Template, place_image
+from mix665k.trainer.data.jinja import FIXED, flattened, jinja_of, unflattened
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     Messages = list[dict[str, str]]
 
-_TODAY = "{% macro strftime_now(format) %}26 Jul 2024{% endmacro %}"
-"""For templates that write today's date: a text must not change overnight. The date is Llama 3.2's fallback."""
-_PROBE = [("question zero?", "answer zero."), ("question one?", "answer one.")]
-_JINJA = """{%- for message in messages -%}
-{%- if message.role == 'user' -%}
-{{- START if loop.first else HUMAN -}}
-{%- if message.content is string -%}{{- message.content -}}
-{%- else -%}
-{%- for part in message.content if part.type == 'image' -%}{{- '<image>\\n' -}}{%- endfor -%}
-{%- for part in message.content if part.type == 'text' -%}{{- part.text -}}{%- endfor -%}
-{%- endif -%}
-{{- REPLY -}}
-{%- else -%}
-{{- LEAD -}}
-{%- if message.content is string -%}{{- message.content -}}
-{%- else -%}
-{%- for part in message.content if part.type == 'text' -%}{{- part.text -}}{%- endfor -%}
-{%- endif -%}
-{{- END -}}
-{%- endif -%}
-{%- endfor -%}"""
+_PROBE = [("question zero?", "answer zero."), ("question one?", "answer one."), ("question two?", "answer two.")]
+
+
+class _Marks(NamedTuple):
+    """What a template writes around an answer: `dropped` is what it takes back of the generation prompt."""
+
+    dropped: str
+    lead: str
+    end: str
 
 
 class ChatTemplate:
-    """Renders as the chat template does; each answer's span is from the end of its generation prompt to its end mark.
+    """Renders as a chat template does; each answer's span is from the end of its generation prompt to its end token.
 
-    What the template writes before and after an answer is found once, on a made-up conversation, and then required of
-    each answer: a span is right, or an error.
+    `source` is the template, by default the tokenizer's own. What it writes before and after an answer is found once,
+    on a made-up conversation, and then required of each answer: a span is right, or an error.
 
     Raises:
         TokenizerError: when there is no chat template, or one whose answers cannot be found.
     """
 
-    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
-        if not tokenizer.chat_template:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", source: str | None = None) -> None:
+        if source is None and not tokenizer.chat_template:
             raise TokenizerError(f"{tokenizer.name_or_path}: has no chat template; name another template in the stage")
         self._tokenizer = tokenizer
-        self.source = _TODAY + tokenizer.get_chat_template()
-        """The Jinja text that renders."""
-        text, starts = self._text_and_starts(_PROBE)
-        self._leads, tails = [], []
-        for start, stop, (_, answer) in zip(starts, [*starts[1:], len(text)], _PROBE, strict=True):
-            lead, found, tail = text[start:stop].partition(answer)
-            if not found:
-                raise self._refusal("does not write an answer after its generation prompt")
-            self._leads.append(lead)
-            tails.append(tail)
-        self._end = tails[-1].rstrip() or tails[-1]
-        if not self._end:
-            raise self._refusal("ends an answer with nothing: a model would never learn to stop")
-        if not tails[0].startswith(self._end):
-            raise self._refusal(f"ends the last answer with {self._end!r}, but not the others")
+        self._named = "the stage's template" if source else "its chat template"
+        self.source = FIXED + unflattened(source or tokenizer.get_chat_template()).removeprefix(FIXED)
+        """The Jinja text that renders, without what takes lists of parts."""
+        self._marks = self._find_marks()
 
-    def render(self, pairs: Sequence[tuple[str, str]]) -> Rendered:
+    @property
+    def ends(self) -> list[str]:
+        """The end of all answers but the last, and that of the last: most often the same."""
+        return [self._marks[False].end, self._marks[True].end]
+
+    def render(self, pairs: Sequence[tuple[str, str]], *, system: str | None = None) -> Rendered:
         """The text of a conversation and the spans of its answers, each with the marks that a model must write itself.
 
-        The image of a question comes first, as `schemas.template.render` has it.
+        The image of a question comes first, as `schemas.template.render` has it. `system` is a message of that role in
+        front.
 
         Raises:
             TokenizerError: when the template changes an answer, or loses an image token.
         """
         pairs = [(place_image(question), answer) for question, answer in pairs]
-        text, starts = self._text_and_starts(pairs)
+        text, prompts = self._text_and_prompts(pairs, system=system)
         answers = []
-        for i, (start, (_, answer)) in enumerate(zip(starts, pairs, strict=True)):
-            lead = self._leads[i + 1 == len(pairs)]
-            forms = (f"{lead}{form}{self._end}" for form in (answer, answer.strip()))
-            stop = next((start + len(form) for form in forms if text.startswith(form, start)), None)
+        for i, (prompt, (_, answer)) in enumerate(zip(prompts, pairs, strict=True)):
+            marks = self._marks[i + 1 == len(pairs)]
+            prompt = prompt.removesuffix(marks.dropped)
+            if not text.startswith(prompt):
+                raise self._refusal("changes the beginning of a conversation as it gets longer")
+            forms = (f"{marks.lead}{form}{marks.end}" for form in (answer, answer.strip()))
+            stop = next((len(prompt) + len(form) for form in forms if text.startswith(form, len(prompt))), None)
             if stop is None:
                 raise self._refusal(f"changes the answer {answer[:60]!r}")
-            answers.append(Span(start, stop))
+            answers.append(Span(len(prompt), stop))
         if text.count(IMAGE_TOKEN) != sum(question.count(IMAGE_TOKEN) for question, _ in pairs):
             raise self._refusal(f"loses the {IMAGE_TOKEN} of a question")
         return Rendered(text, answers)
 
-    def _text_and_starts(self, pairs: Sequence[tuple[str, str]]) -> tuple[str, list[int]]:
-        """The text of the conversation, and where each answer's generation prompt ends."""
-        messages = [
-            {"role": role, "content": text}
-            for pair in pairs
-            for role, text in zip(("user", "assistant"), pair, strict=True)
-        ]
-        full = self._apply(messages)
-        starts = []
-        for i in range(len(pairs)):
-            prompt = self._apply(messages[: 2 * i + 1])
-            if not full.startswith(prompt):
-                raise self._refusal("changes the beginning of a conversation as it gets longer")
-            starts.append(len(prompt))
-        return full, starts
+    def _find_marks(self) -> dict[bool, _Marks]:
+        """The marks of an answer, by whether it is the last."""
+        text, prompts = self._text_and_prompts(_PROBE)
+        bare = self._apply(_messages(_PROBE[:1])[:1], prompt=False)
+        starts = [len(_shared_beginning([text, prompt])) for prompt in prompts]
+        if starts[0] < len(_shared_beginning([bare, prompts[0]])) or starts != sorted(starts):
+            raise self._refusal("changes the beginning of a conversation as it gets longer")
+        found = []
+        stops = [*starts[1:], len(text)]
+        for prompt, start, stop, (_, answer) in zip(prompts, starts, stops, _PROBE, strict=True):
+            lead, written, tail = text[start:stop].partition(answer)
+            if not written:
+                raise self._refusal("does not write an answer after its generation prompt")
+            found.append((prompt[start:], lead, tail))
+        *others, last = found
+        if last[0]:
+            raise self._refusal(f"begins the last answer otherwise than its generation prompt, without {last[0]!r}")
+        ends = self._find_ends([tail for *_, tail in found])
+        return {
+            False: _Marks(dropped=others[0][0], lead=others[0][1], end=ends[0]),
+            True: _Marks(dropped="", lead=last[1], end=ends[-1]),
+        }
 
-    def _apply(self, messages: "Messages") -> str:
+    def _find_ends(self, tails: Sequence[str]) -> list[str]:
+        """How each answer ends, given what follows it: with a special token, else with what follows all of them."""
+        # Phi-3 writes its eos once, after the last answer's `<|end|>`; gpt-oss ends the last answer with another token
+        # than the others.
+        tokens = sorted(special_tokens(self._tokenizer), key=len, reverse=True)
+        begins_with_token = re.compile(rf"\s*(?:{'|'.join(map(re.escape, tokens))})")
+        ends = [found[0] if (found := begins_with_token.match(tail)) else "" for tail in tails]
+        if all(ends):
+            return ends
+        shared = _shared_beginning(tails)
+        end = shared.rstrip() or shared
+        if end and not any(ends):
+            return [end for _ in tails]
+        raise self._refusal(
+            f"ends the last answer with {tails[-1]!r}, but not the others"
+            if tails[-1].strip()
+            else "ends an answer with nothing: a model would never learn to stop"
+        )
+
+    def _text_and_prompts(
+        self, pairs: Sequence[tuple[str, str]], *, system: str | None = None
+    ) -> tuple[str, list[str]]:
+        """The text of the conversation, and for each answer the text that asks for it."""
+        messages = _messages(pairs, system=system)
+        last_of_prompts = range(len(messages) - 2 * len(pairs) + 1, len(messages), 2)
+        return self._apply(messages, prompt=False), [self._apply(messages[:n], prompt=True) for n in last_of_prompts]
+
+    def _apply(self, messages: "Messages", *, prompt: bool) -> str:
         from jinja2 import TemplateError
 
-        awaits_answer = messages[-1]["role"] == "user"
         try:
             text = self._tokenizer.apply_chat_template(
-                messages, chat_template=self.source, tokenize=False, add_generation_prompt=awaits_answer
+                messages, chat_template=self.source, tokenize=False, add_generation_prompt=prompt
             )
-        except TemplateError as error:
+        except (TemplateError, TypeError) as error:
             raise self._refusal(f"fails: {one_line(error)}") from None
         assert isinstance(text, str), type(text)
         return text
 
     def _refusal(self, why: str) -> TokenizerError:
         return TokenizerError(
-            f"{self._tokenizer.name_or_path}: its chat template {why}; name another template in the stage"
+            f"{self._tokenizer.name_or_path}: {self._named} {why}; name another template in the stage"
         )
 
 
-def jinja_of(template: Template) -> str:
-    """Jinja that renders `messages` as `schemas.template.render` renders pairs; images come first in their turn."""
-    text = _JINJA
-    pieces = {"START": template.start, "HUMAN": template.human, "REPLY": template.reply, "LEAD": template.lead}
-    for name, value in (pieces | {"END": template.end}).items():
-        text = text.replace(name, json.dumps(value))
-    return text
+def resolve_template(template: str | Template, tokenizer: "PreTrainedTokenizerBase") -> str | Template:
+    """What `auto` means for a language model's tokenizer: its chat template where it has one, else LLaVA's `v1`.
+
+    Anything else is what it is. To be resolved once: a model that was trained has a chat template in any case.
+    """
+    # Vicuna, which LLaVA-1.5 starts from, has no chat template, so the paper's `v1` is what its reproducer gets.
+    if template != AUTO:
+        return template
+    return CHAT if tokenizer.chat_template else "v1"
+
+
+def exported_chat_template(template: str | Template, tokenizer: "PreTrainedTokenizerBase") -> str:
+    """The Jinja text to save with a processor: it renders messages as the template trains them.
+
+    Contents may be strings or lists of parts, images come first in their turn, a system message is the system text,
+    `add_generation_prompt` is heeded. `template` is resolved, see `resolve_template`.
+
+    Raises:
+        TokenizerError: for `chat`, when the tokenizer has no usable chat template.
+    """
+    if isinstance(template, Template):
+        return jinja_of(template)
+    if template in TEMPLATES:
+        return jinja_of(TEMPLATES[template])
+    return flattened(ChatTemplate(tokenizer, None if template == CHAT else template).source)
+
+
+def special_tokens(tokenizer: Any) -> list[str]:
+    """The texts that a tokenizer reads as control tokens wherever they are, without the image's."""
+    added = tokenizer.backend_tokenizer.get_added_tokens_decoder().values()
+    return [token.content for token in added if token.special and token.content != IMAGE_TOKEN]
+
+
+def _shared_beginning(texts: Sequence[str]) -> str:
+    return "".join(chars[0] for chars in takewhile(lambda chars: len(set(chars)) == 1, zip(*texts, strict=False)))
+
+
+def _messages(pairs: Sequence[tuple[str, str]], *, system: str | None = None) -> "Messages":
+    turns = [(role, text) for pair in pairs for role, text in zip(("user", "assistant"), pair, strict=True)]
+    first = [] if system is None else [("system", system)]
+    return [{"role": role, "content": text} for role, text in (*first, *turns)]

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import StageError, TokenizerError, UserError
-from mix665k.schemas.template import TEMPLATES, Rendered, Span, render
+from mix665k.schemas.template import CHAT, TEMPLATES, Rendered, Span, Template, is_jinja, render
 from mix665k.schemas.tokens import TOKENS_PER_IMAGE, TextEncoder
-from mix665k.trainer.data.chat import ChatTemplate
+from mix665k.trainer.data.chat import ChatTemplate, special_tokens
+from mix665k.trainer.data.jinja import is_of_template
 from mix665k.trainer.data.mixture import Row
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """The label of a token that is not learned."""
-CHAT = "chat"
-"""The name of the tokenizer's own chat template."""
 
 Ids = NDArray[np.int64]
 
@@ -47,21 +46,32 @@ class Encoded(NamedTuple):
         return int(np.count_nonzero(self.labels[1:] != IGNORED))
 
 
+class End(NamedTuple):
+    """What an answer ends with, and its tokens; whether the last of them is a special token and nothing else."""
+
+    text: str
+    ids: list[int]
+    is_special_token: bool
+
+
+_PROBE = [("Question?", "Answer."), ("Question?", "Answer.")]
+
+
 class Encoder:
     """Encodes rows with one tokenizer and one template; can be pickled.
 
-    `template` is a name of `schemas.template.TEMPLATES` or `chat`. The tokenizer is copied: a later change of its
-    padding or truncation has no effect here.
+    `template` is a name of `schemas.template.TEMPLATES`, `chat`, the text of a Jinja template, or a template. The
+    tokenizer is copied: a later change of its padding or truncation has no effect here.
 
     Raises:
-        TokenizerError: when the tokenizer has no fast form, or for `chat` no usable template.
+        TokenizerError: when the tokenizer has no fast form, or for a Jinja template that cannot be used.
         StageError: when there is no such template.
     """
 
     def __init__(
         self,
         tokenizer: "PreTrainedTokenizerBase",
-        template: str,
+        template: str | Template,
         *,
         image_token_id: int,
         tokens_per_image: int = TOKENS_PER_IMAGE,
@@ -71,13 +81,15 @@ class Encoder:
         if backend is None:
             raise TokenizerError(f"{tokenizer.name_or_path}: a slow tokenizer, expected one with a tokenizer.json")
         self._text_encoder = TextEncoder(backend)
-        self._render, about = _renderer(tokenizer, template)
-        self._prefix = [] if template == CHAT else self._text_encoder.prefix  # a chat template writes its own
+        self.template = template
+        renderer = _renderer(tokenizer, template)
+        self._render = renderer.render
+        self._prefix = [] if renderer.writes_bos else self._text_encoder.prefix
         self._image = np.full(tokens_per_image, image_token_id, dtype=np.int64)
         self.max_tokens = max_tokens
         facts = [
             self._text_encoder.tokenizer.to_str(),
-            about,
+            renderer.about,
             self._prefix,
             image_token_id,
             tokens_per_image,
@@ -85,6 +97,65 @@ class Encoder:
         ]
         self.fingerprint = hashlib.sha256("\0".join(map(str, facts)).encode()).hexdigest()
         """Identifies everything that an encoding depends on, except the row."""
+        self._tokenizer_name, self._eos = tokenizer.name_or_path, getattr(tokenizer, "eos_token", None)
+        self._has_chat_template = bool(getattr(tokenizer, "chat_template", None))
+        special = set(special_tokens(tokenizer))
+        self.ends = [self._end(text, i, special=special) for i, text in enumerate(renderer.ends)]
+        """How answers end: all but the last, and the last."""
+
+    @property
+    def template_name(self) -> str:
+        """The template as a stage names it, `own` where it brings its own."""
+        is_name = isinstance(self.template, str) and self.template in (*TEMPLATES, CHAT)
+        return str(self.template) if is_name else "own"
+
+    @property
+    def end_tokens(self) -> dict[str, int]:
+        """The special tokens that are learned as the end of an answer, and their ids; empty where there is none."""
+        return {end.text.strip(): end.ids[-1] for end in self.ends if end.is_special_token}
+
+    def require_end_tokens(self) -> None:
+        """Refuse a template with which a language model would not learn to stop.
+
+        Raises:
+            StageError: when an answer's last token is not one special token; with what to do.
+        """
+        for end in self.ends:
+            if end.is_special_token:
+                continue
+            advice = f"a template of your own whose end is {self._eos!r}" if self._eos else "another template"
+            if self._has_chat_template and self.template != CHAT:
+                advice = "the tokenizer's own, --set template=chat"
+            raise StageError(
+                f"template {self.template_name}: ends answers with {end.text!r}, {len(end.ids)} token(s) of "
+                f"{self._tokenizer_name} and not one special token, so a model would not learn to stop; its own end of "
+                f"text is {self._eos!r}; use {advice}"
+            )
+
+    def prompt_ids(self, row: Row, *, answer: int = -1) -> Ids:
+        """int64 [T]: the tokens of a row up to one of its answers, by default the last, which is not empty.
+
+        What a processor has to give for the same messages, images as their placeholders.
+        """
+        rendered = self._render(row.pairs)
+        ids, starts, stops, _ = self._tokens(rendered.text)
+        number = range(len(row.pairs))[answer]
+        return ids[: int(np.argmax(_answers_of(starts, stops, rendered.answers) == number))]
+
+    def prompt_text(self, row: Row, *, answer: int = -1) -> str:
+        """The same as text, without the tokenizer's own first token."""
+        rendered = self._render(row.pairs)
+        return rendered.text[: rendered.answers[answer].start]
+
+    def _end(self, text: str, number: int, *, special: set[str]) -> "End":
+        """The tokens of the end of a made-up conversation's answer."""
+        rendered = self._render(_PROBE)
+        ids, starts, stops, _ = self._tokens(rendered.text)
+        stop = rendered.answers[number].stop
+        own = ids[(starts < stop) & (stops > stop - len(text))].tolist()
+        token = text.strip()
+        is_special = token in special and self._text_encoder.tokenizer.id_to_token(own[-1]) == token
+        return End(text=text, ids=own, is_special_token=is_special)
 
     def encode(self, row: Row) -> Encoded:
         """The tokens of a row.
@@ -151,13 +222,23 @@ def _answers_of(starts: Ids, stops: Ids, answers: Sequence[Span]) -> Ids:
     return np.where(begins < stops, following, -1)
 
 
-def _renderer(
-    tokenizer: "PreTrainedTokenizerBase", name: str
-) -> tuple[Callable[[Sequence[tuple[str, str]]], Rendered], str]:
-    """The function that renders pairs, and what identifies it."""
-    if name == CHAT:
-        chat = ChatTemplate(tokenizer)
-        return chat.render, chat.source
-    if name not in TEMPLATES:
-        raise StageError(f"template {name!r}: no such template, expected {CHAT} or one of {', '.join(TEMPLATES)}")
-    return partial(render, TEMPLATES[name]), repr(TEMPLATES[name])
+class _Renderer(NamedTuple):
+    """`render` with what identifies it, the ends of all answers but the last and of the last, and who writes the bos.
+
+    A chat template writes the tokenizer's own first token where it wants one; the others leave it to the tokenizer.
+    """
+
+    render: Callable[[Sequence[tuple[str, str]]], Rendered]
+    about: str
+    ends: list[str]
+    writes_bos: bool
+
+
+def _renderer(tokenizer: "PreTrainedTokenizerBase", template: str | Template) -> _Renderer:
+    if isinstance(template, str) and (template == CHAT or is_jinja(template)):
+        chat = ChatTemplate(tokenizer, None if template == CHAT else template)
+        return _Renderer(chat.render, about=chat.source, ends=chat.ends, writes_bos=not is_of_template(chat.source))
+    if isinstance(template, str) and template not in TEMPLATES:
+        raise StageError(f"template {template!r}: no such template, expected {CHAT} or one of {', '.join(TEMPLATES)}")
+    fixed = TEMPLATES[template] if isinstance(template, str) else template
+    return _Renderer(partial(render, fixed), about=repr(fixed), ends=[fixed.end, fixed.end], writes_bos=False)

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import ModelError, one_line, os_reason
-from mix665k.schemas.template import TEMPLATES
+from mix665k.schemas.template import Template
 from mix665k.schemas.tokenizer import tokenizer_place
-from mix665k.trainer.data.chat import jinja_of
+from mix665k.trainer.data.chat import exported_chat_template
 from mix665k.trainer.data.images import load_processor
+from mix665k.trainer.model.files import write_model
 from mix665k.trainer.model.language import language_of, load_language
 from mix665k.trainer.model.layout import projector_name
 from mix665k.trainer.model.loading import load, load_weights
@@ -27,7 +28,7 @@ PARTS = {
 """The parts that a stage can train and the prefix of their parameters' names; the head goes with the language model."""
 
 
-def compose(llm: str, vision: str, out: Path, *, projector: Path | None, template: str, seed: int) -> None:
+def compose(llm: str, vision: str, out: Path, *, projector: Path | None, template: str | Template, seed: int) -> None:
     """Write a model and its processor to a folder that `LlavaForConditionalGeneration.from_pretrained` reads.
 
     The projector is two linear layers with a GELU between (`mlp2x_gelu`), drawn from `seed` or read from a file. Image
@@ -54,11 +55,14 @@ def compose(llm: str, vision: str, out: Path, *, projector: Path | None, templat
     weights = read_projector(projector, config) if projector else _draw_projector(config, seed)
     weights = {name: value.to(language.dtype) for name, value in weights.items()}
     model.model.multi_modal_projector.load_state_dict(weights, assign=True)
-    model.save_pretrained(out)
+    # Its own generation settings, not those that its configuration implies: end tokens of turns are in them alone.
+    model.generation_config = language.generation_config
+    model.generation_config.pad_token_id = config.pad_token_id
+    write_model(model, out)
     processor.save_pretrained(out)
 
 
-def describe(llm: str, vision: str, template: str) -> tuple[Any, Any]:
+def describe(llm: str, vision: str, template: str | Template) -> tuple[Any, Any]:
     """The processor and the configuration of a model composed of these parts; no weight is read.
 
     Raises:
@@ -90,7 +94,7 @@ def describe(llm: str, vision: str, template: str) -> tuple[Any, Any]:
     return processor, config
 
 
-def _processor(llm: str, vision: str, *, template: str, patch_size: int) -> Any:
+def _processor(llm: str, vision: str, *, template: str | Template, patch_size: int) -> Any:
     """The tokenizer with image and padding tokens, the image processor and the chat template."""
     from transformers import AutoTokenizer, LlavaProcessor
 
@@ -107,7 +111,7 @@ def _processor(llm: str, vision: str, *, template: str, patch_size: int) -> Any:
         vision_feature_select_strategy="default",
         image_token=IMAGE_TOKEN,
         num_additional_image_tokens=1,  # CLIP's class token, which the strategy drops
-        chat_template=jinja_of(TEMPLATES[template]) if template in TEMPLATES else tokenizer.chat_template,
+        chat_template=exported_chat_template(template, tokenizer),
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from mix665k.schemas.errors import ModelError
-from mix665k.trainer.model.loading import load
+from mix665k.trainer.model.loading import load, require_model
 
 LLAVAS_OWN = {"llava": "llama", "llava_llama": "llama", "llava_mistral": "mistral"}
 """The model types of LLaVA's own checkpoints, which transformers does not know, and the language model of each."""
@@ -26,6 +26,7 @@ def read_fields(name: str, what: str) -> dict[str, Any]:
     """
     from transformers import PreTrainedConfig
 
+    require_model(name)
     fields: dict[str, Any] = load(PreTrainedConfig.get_config_dict, name, what)[0]
     return fields
 

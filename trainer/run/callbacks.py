@@ -150,7 +150,9 @@ def _bad_images(logs: dict[str, Any]) -> str:
 def _numbers(logs: dict[str, Any]) -> str:
     if "eval_loss" in logs:
         return f"held-out loss {logs['eval_loss']:.4f}"
-    numbers = [f"loss {logs['loss']:.4f}", f"lr {logs['learning_rate']:.1e}", f"{logs['tokens_per_s']:,.0f} tokens/s"]
+    of_parts = [(key.partition("/")[2], rate) for key, rate in logs.items() if key.startswith("learning_rate/")]
+    rates = [f"lr {logs['learning_rate']:.1e}", *(f"{part} {rate:.1e}" for part, rate in of_parts)]
+    numbers = [f"loss {logs['loss']:.4f}", ", ".join(rates), f"{logs['tokens_per_s']:,.0f} tokens/s"]
     numbers += [f"{logs['samples_per_s']:.1f} samples/s"]
     numbers += [f"padding {logs['padding']:.0%}", f"loading {logs['loading']:.0%}"]
     return "  ".join(numbers + ([f"MFU {logs['mfu']:.0%}"] if "mfu" in logs else []))

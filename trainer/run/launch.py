@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LOCK = ".lock"
 _WEIGHTS = ("zero", "lora", "trains", "bf16")
 _ORDER = ("seed", "global_batch", "batching", "window", "remainder", "eval_fraction", "template", "max_tokens")
-_OPTIMIZER = ("lr", "projector_lr", "vision_tower_lr", "weight_decay")
+_OPTIMIZER = ("lr", "projector_lr", "vision_tower_lr", "weight_decay", "decay_groups", "loss")
 _SAME = (*_WEIGHTS, *_ORDER, *_OPTIMIZER)
 """Fields of a stage that determine which weights a checkpoint holds, which examples a step takes, what AdamW keeps."""
 

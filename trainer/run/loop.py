@@ -14,10 +14,10 @@ from transformers import PrinterCallback, Trainer
 from mix665k.schemas.stage import Stage
 from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.model.attention import MASKED, SEGMENT_NAMES, block_mask
-from mix665k.trainer.model.compose import PARTS
 from mix665k.trainer.model.hooks import ImageFeatures, LabelledHead
 from mix665k.trainer.run.checkpoint import Complete, mark_complete, mark_incomplete, remove_older
 from mix665k.trainer.run.metrics import Metrics
+from mix665k.trainer.run.parameter_groups import parameter_groups
 from mix665k.trainer.run.weights import WEIGHTS
 
 FOR_MODEL = ("input_ids", "attention_mask", "position_ids", *SEGMENT_NAMES)
@@ -58,6 +58,8 @@ class StageTrainer(Trainer):
         self._mixture_hash = mixture_hash
         self._head = LabelledHead(model)
         self._images = ImageFeatures(model)
+        self._group_of: dict[str, int] = {}
+        self._rates: dict[str, float] = {}
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The batches of this rank; not prepared by accelerate, which would shard them once more."""
@@ -85,7 +87,11 @@ class StageTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """The mean over the labelled tokens of the global batch, whatever ranks and micro-batches they are on."""
+        """The mean over the labelled tokens of the global batch, whatever ranks and micro-batches they are on.
+
+        With `loss: batch_mean` the mean over those of the micro-batch, divided by the number of micro-batches of the
+        step; the ranks' gradients are averaged. One without any label, whose mean LLaVA takes as NaN, counts as 0.
+        """
         # LLaVA averages the means of ranks and micro-batches, which weights the labels of short answers on one rank
         # more than those of long ones on another, and makes the loss depend on the layout.
         losses = self._losses(model, inputs)
@@ -93,6 +99,9 @@ class StageTrainer(Trainer):
             self.metrics.add(losses, inputs)
         if num_items_in_batch is None:
             loss = losses.sum() / max(len(losses), 1)
+        elif self.stage.loss == "batch_mean":
+            # Trainer does not divide by the accumulation: it takes what `num_items_in_batch` is given to for scaled.
+            loss = losses.sum() / max(len(losses), 1) / self.args.gradient_accumulation_steps
         else:
             labels = torch.as_tensor(num_items_in_batch).clamp(min=1)  # a step of nothing but bad images has none
             loss = losses.sum() / labels * self.accelerator.num_processes  # as the ranks' gradients will be averaged
@@ -123,13 +132,22 @@ class StageTrainer(Trainer):
         """AdamW with the stage's learning rate for each part; no decay of biases and norms."""
         if self.optimizer is None:
             chosen: Any = self.model if model is None else model
-            groups = _parameter_groups(chosen, self.stage)
+            groups, self._group_of = parameter_groups(chosen, self.stage)
             self.optimizer = torch.optim.AdamW(groups, lr=self.stage.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
         return self.optimizer
 
+    def _get_learning_rate(self) -> float:
+        """The language model's, or that of whatever else learns; Trainer gives the first group's, the projector's."""
+        scheduler: Any = self.lr_scheduler
+        rates = scheduler.get_last_lr()
+        self._rates = {part: float(rates[group]) for part, group in self._group_of.items()}
+        return self._rates.get("language_model", float(rates[0]))
+
     def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
-        """Add what was counted since the last line of training."""
+        """Add what was counted since the last line of training, and the rates of parts that have their own."""
         if "loss" in logs:
+            own = {part: rate for part, rate in self._rates.items() if getattr(self.stage, f"{part}_lr", None)}
+            logs |= {f"learning_rate/{part}": rate for part, rate in own.items()}
             logs |= self.metrics.drain(_gather)
         super().log(logs, start_time)
 
@@ -188,18 +206,6 @@ class StageTrainer(Trainer):
 def _wait_for_all() -> None:
     if dist.is_initialized():
         dist.barrier()
-
-
-def _parameter_groups(model: nn.Module, stage: Stage) -> list[dict[str, Any]]:
-    rates = {"projector": stage.projector_lr, "vision_tower": stage.vision_tower_lr}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            part = next((part for part, prefix in PARTS.items() if prefix in f".{name}"), "language_model")
-            decays = not (name.endswith("bias") or "norm" in name)
-            key = (rates.get(part) or stage.lr, stage.weight_decay if decays else 0.0)
-            groups.setdefault(key, []).append(parameter)
-    return [{"params": params, "lr": lr, "weight_decay": decay} for (lr, decay), params in groups.items()]
 
 
 def _gather(mine: Any) -> list[Any]:

@@ -196,7 +196,7 @@ def _made_up(backend: Tokenizer, template: str) -> Encoder:
 def test_a_space_is_learned_with_its_answer_only_where_a_tokenizer_leaves_spaces_out_of_its_offsets(
     monkeypatch: pytest.MonkeyPatch, reply: str, lead: str
 ) -> None:
-    monkeypatch.setitem(TEMPLATES, "spaced", Template("", "", reply, lead, "\n"))
+    monkeypatch.setitem(TEMPLATES, "spaced", Template(start="", human="", reply=reply, lead=lead, end="\n"))
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     backend = Tokenizer(models.BPE({piece: i for i, piece in enumerate(alphabet)}, []))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -12,7 +12,7 @@ from transformers import LlavaForConditionalGeneration as Llava
 from mix665k.schemas.errors import ModelError, TrainingError
 from mix665k.schemas.stage import Lora
 from mix665k.schemas.template import TEMPLATES, render
-from mix665k.trainer.data.chat import jinja_of
+from mix665k.trainer.data.jinja import jinja_of
 from mix665k.trainer.export import export
 from mix665k.trainer.model.adapters import add_adapters, merge_adapters
 from mix665k.trainer.model.compose import compose, describe
@@ -97,7 +97,7 @@ def test_a_projector_that_is_no_file_of_weights_is_refused(inputs: Inputs, tmp_p
 
 
 def test_a_part_that_is_not_there_is_an_error(inputs: Inputs, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="none: cannot be loaded as a language model's configuration"):
+    with pytest.raises(ModelError, match="none: no such folder, and not the form of a Hub name"):
         describe(str(tmp_path / "none"), str(inputs.vision), "v1")
     with pytest.raises(ModelError, match="expected a CLIP vision tower"):
         describe(str(inputs.llm), str(inputs.llm), "v1")

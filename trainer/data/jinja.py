@@ -1,0 +1,117 @@
+"""Templates as the Jinja text that processors render: the same text as training, for whatever messages come in."""
+
+import json
+import re
+
+from mix665k.schemas.conversation import IMAGE_TOKEN
+from mix665k.schemas.template import SYSTEM, Template
+
+FIXED = (
+    "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}"
+    "{%- if enable_thinking is not defined -%}{%- set enable_thinking = false -%}{%- endif -%}"
+)
+"""Goes before a tokenizer's own chat template: what it renders must not change overnight, nor ask for thoughts that
+were not trained. The date is Llama 3.2's fallback; `enable_thinking` is the switch of Qwen3, SmolLM3 and GLM 4.5."""
+
+# `found` is the text of a message and its images. A content is a string or a list of parts, and its images come first,
+# each on a line of its own: see `place_image`. The loop is over `message.content` itself, not in a macro, as vLLM looks
+# for it there to tell which of the two a template takes.
+_FOUND = """{%- set found = namespace(text='', images='') -%}
+{%- if message.content is string -%}
+{%- set found.text = message.content -%}
+{%- elif message.content -%}
+{%- for part in message.content -%}
+{%- if part.type == 'text' -%}
+{%- set found.text = found.text + part.text -%}
+{%- elif part.type == 'image' or part.type == 'image_url' -%}
+{%- set found.images = found.images + IMAGE_LINE -%}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- if message.role == 'user' and (found.images or IMAGE_TOKEN in found.text) -%}
+{%- set found.images = found.images or IMAGE_LINE -%}
+{%- set found.text = (found.images + (found.text | replace(IMAGE_TOKEN, '') | trim)) | trim -%}
+{%- endif -%}
+"""
+
+_FLATTEN = """{%- set flat = namespace(messages=[]) -%}
+{%- for message in messages -%}
+FOUND{%- set flat.messages = flat.messages + [dict(message, content=found.text)] -%}
+{%- endfor -%}
+{%- set messages = flat.messages -%}
+"""
+"""Goes before a tokenizer's own chat template, most of which take strings only. Qwen3's takes a list for an empty text,
+Llama-3's writes it as Python shows it."""
+
+# `{% generation %}` is written without minus signs, the one form that TGI takes out again.
+_SHIPPED = """{%- set talk = namespace(system=SYSTEM_TEXT, begun=false) -%}
+{%- for message in messages -%}
+FOUND{%- if message.role == 'system' and loop.first -%}
+SET_SYSTEM
+{%- elif message.role == 'user' -%}
+{%- if talk.begun -%}{{- HUMAN -}}{%- else -%}{{- OPENING -}}{%- endif -%}
+{%- set talk.begun = true -%}
+{{- QUESTION -}}
+{%- elif message.role == 'assistant' -%}
+{{- REPLY -}}
+{%- if found.text -%}{% generation %}{{- LEAD + found.text + END -}}{% endgeneration %}{%- endif -%}
+{%- else -%}
+{{- raise_exception('expected a system message first, if any, then user and assistant, got ' + message.role) -}}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- REPLY -}}{%- endif -%}"""
+
+
+def jinja_of(template: Template) -> str:
+    """Jinja that renders `messages` as `schemas.template.render` renders pairs.
+
+    A system message replaces the template's system text; `add_generation_prompt` is heeded; `{% generation %}` marks
+    what is learned. A template without a place for a system text refuses one.
+    """
+    before, place, after = template.start.partition(SYSTEM)
+    leading, _, following = template.system_form.partition(SYSTEM)
+    system = f"({_text(leading)} + talk.system + {_text(following)} if talk.system else '')"
+    asks = template.keeps_question
+    pieces = {
+        "FOUND": _found(f"{template.image}\n" if asks else IMAGE_TOKEN),
+        "SYSTEM_TEXT": _text(template.system),
+        "SET_SYSTEM": "{%- set talk.system = found.text -%}"
+        if place
+        else "{{- raise_exception('this template has no place for a system message') -}}",
+        "OPENING": f"{_text(before)} + {system} + {_text(after)}" if place else _text(before),
+        "HUMAN": _text(template.human),
+        "QUESTION": "found.text" if asks else "found.images",
+        "REPLY": _text(template.reply),
+        "LEAD": _text(template.lead),
+        "END": _text(template.end),
+    }
+    return _filled(_SHIPPED, pieces)
+
+
+def is_of_template(source: str) -> bool:
+    """Whether `jinja_of` made it, as when a model goes on to be trained: it leaves the bos token to the tokenizer."""
+    return source.removeprefix(FIXED).startswith(_SHIPPED.partition("SYSTEM_TEXT")[0])
+
+
+def flattened(source: str) -> str:
+    """A tokenizer's own chat template that takes contents as strings and as lists, images as their tokens in front."""
+    return _filled(_FLATTEN, {"FOUND": _found(f"{IMAGE_TOKEN}\n")}) + source
+
+
+def unflattened(source: str) -> str:
+    """The same without what `flattened` puts before it."""
+    return source.removeprefix(flattened(""))
+
+
+def _found(image_line: str) -> str:
+    return _filled(_FOUND, {"IMAGE_TOKEN": _text(IMAGE_TOKEN), "IMAGE_LINE": _text(image_line)})
+
+
+def _filled(text: str, pieces: dict[str, str]) -> str:
+    # In one go: a template's own texts may hold the name of another piece.
+    return re.sub(rf"\b({'|'.join(pieces)})\b", lambda found: pieces[found[0]], text)
+
+
+def _text(value: str) -> str:
+    # Not escaped to ASCII: Jinja reads JSON's two halves of a character above U+FFFF as two characters.
+    return json.dumps(value, ensure_ascii=False)
