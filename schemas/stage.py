@@ -45,6 +45,9 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             "as LLaVA"
         ),
     ] = "token_mean"
+    router_loss: Annotated[
+        float, msgspec.Meta(ge=0, le=10, description="weight of the loss that spreads tokens over experts")
+    ] = 0.0
     epochs: Annotated[float, msgspec.Meta(gt=0, le=10_000)] = 1.0
     max_steps: Positive | None = None
     schedule: Literal["cosine", "linear", "constant"] = "cosine"

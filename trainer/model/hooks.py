@@ -6,6 +6,7 @@ adapters apply as for any model. A forward method of our own would not be the on
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -74,3 +75,58 @@ class ImageFeatures:
         pixel_values, positions = self._images
         features = torch.cat(list(self._features(pixel_values=pixel_values, return_dict=True).pooler_output))
         return embedded.flatten(0, 1).index_copy(0, positions, features.to(embedded.dtype)).view_as(embedded)
+
+
+class Routers:
+    """Keeps what the routers of a mixture of experts give, for the loss that spreads tokens over experts.
+
+    `LlavaForConditionalGeneration` drops the router logits that its language model can return.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        llava: Any = model
+        self._passed: int = llava.config.text_config.num_experts_per_tok
+        self._logits: list[torch.Tensor] = []
+        self._is_recording = False
+        for router, index in routers_of(llava.model.language_model):
+            router.register_forward_hook(partial(self._keep, index=index))
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Within this context the routers' logits are kept; a backward pass outside recomputes layers unseen."""
+        self._logits = []
+        self._is_recording = True
+        try:
+            yield
+        finally:
+            self._is_recording = False
+
+    def loss(self, attention_mask: torch.Tensor | None) -> torch.Tensor:
+        """How unevenly the last pass spread tokens over experts; at its least, the number of experts that a token has.
+
+        Experts times the sum over them of their share of tokens and their mean probability (Fedus et al. 2021,
+        equations 4 to 6), over all layers together as transformers has it.
+
+        attention_mask  [B, T], 0 at padding, which is not counted
+        """
+        from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
+
+        num_experts = self._logits[0].shape[-1]
+        balance: Any = load_balancing_loss_func
+        found: torch.Tensor = balance(
+            tuple(self._logits), num_experts, top_k=self._passed, attention_mask=attention_mask
+        )
+        return found
+
+    def _keep(self, router: nn.Module, inputs: Any, output: Any, *, index: int) -> None:
+        if self._is_recording:
+            self._logits.append(output[index] if isinstance(output, tuple) else output)
+
+
+def routers_of(language_model: nn.Module) -> list[tuple[nn.Module, int]]:
+    """The routers of a language model's experts and where their logits are in what they give; none of a dense one."""
+    recorder = (getattr(language_model, "_can_record_outputs", None) or {}).get("router_logits")
+    if recorder is None:
+        return []
+    routers = [module for module in language_model.modules() if isinstance(module, recorder.target_class)]
+    return [(router, recorder.index) for router in routers]

@@ -1,5 +1,6 @@
 """Hugging Face's Trainer with our batches, loss and logs; it brings DeepSpeed, accumulation and resuming."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from transformers import PrinterCallback, Trainer
 from mix665k.schemas.stage import Stage
 from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.model.attention import MASKED, SEGMENT_NAMES, block_mask
-from mix665k.trainer.model.hooks import ImageFeatures, LabelledHead
+from mix665k.trainer.model.hooks import ImageFeatures, LabelledHead, Routers
 from mix665k.trainer.run.checkpoint import Complete, mark_complete, mark_incomplete, remove_older
 from mix665k.trainer.run.metrics import Metrics
 from mix665k.trainer.run.parameter_groups import parameter_groups
@@ -58,6 +59,7 @@ class StageTrainer(Trainer):
         self._mixture_hash = mixture_hash
         self._head = LabelledHead(model)
         self._images = ImageFeatures(model)
+        self._routers = Routers(model) if stage.router_loss else None
         self._group_of: dict[str, int] = {}
         self._rates: dict[str, float] = {}
 
@@ -97,14 +99,18 @@ class StageTrainer(Trainer):
         losses = self._losses(model, inputs)
         if model.training:
             self.metrics.add(losses, inputs)
+        total = losses.sum()
+        if self._routers is not None and model.training:
+            # Weighted as its micro-batch is in the loss, by labels: over a global batch the weights sum to 1.
+            total = total + self.stage.router_loss * len(losses) * self._routers.loss(inputs.get("attention_mask"))
         if num_items_in_batch is None:
-            loss = losses.sum() / max(len(losses), 1)
+            loss = total / max(len(losses), 1)
         elif self.stage.loss == "batch_mean":
             # Trainer does not divide by the accumulation: it takes what `num_items_in_batch` is given to for scaled.
-            loss = losses.sum() / max(len(losses), 1) / self.args.gradient_accumulation_steps
+            loss = total / max(len(losses), 1) / self.args.gradient_accumulation_steps
         else:
             labels = torch.as_tensor(num_items_in_batch).clamp(min=1)  # a step of nothing but bad images has none
-            loss = losses.sum() / labels * self.accelerator.num_processes  # as the ranks' gradients will be averaged
+            loss = total / labels * self.accelerator.num_processes  # as the ranks' gradients will be averaged
         return (loss, {"losses": losses}) if return_outputs else loss
 
     def _losses(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
@@ -118,7 +124,8 @@ class StageTrainer(Trainer):
             length = given["input_ids"].shape[1]
             given["attention_mask"] = block_mask(given["cu_seq_lens_q"], length=length, dtype=trained.dtype)
         images = self._images.at(inputs["pixel_values"], inputs["image_positions"])
-        with self._head.at(inputs["label_positions"]), images:
+        routers = nullcontext() if self._routers is None else self._routers.recording()
+        with self._head.at(inputs["label_positions"]), images, routers:
             logits = model(**given).logits
         return functional.cross_entropy(logits.float(), inputs["targets"], reduction="none")
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
+from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration, MixtralConfig
 
 from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.batching.types import Examples, Layout, Order
@@ -32,7 +33,7 @@ def make(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes a trainer of four examples."""
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
 
-    def trainer(*sets: str, ranks: int = 1) -> Any:
+    def trainer(*sets: str, ranks: int = 1, model: Any = None) -> Any:
         given = ("zero=0", "bf16=false", "workers=0", "attention=segments", "gradient_checkpointing=false", *sets)
         stage = load_stage("finetune", given)
         job = Job(stage=stage, mixture="/m", images="/i", llm="/l", vision="/v", out=str(tmp_path), report_to="none")
@@ -49,7 +50,7 @@ def make(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             batches=MicroBatches(Examples(lengths=lengths, has_image=has_image), layout=layout, order=order, rank=0),
             metrics=Metrics(["made"], flops=Flops(token=1.0, label=1.0)),
             mixture_hash="a" * 64,
-            model=make_trainable(load(saved, "segments").float(), stage),
+            model=make_trainable(model or load(saved, "segments").float(), stage),
             args=training_arguments(job, layout, universal=False),
             train_dataset=rows,
             eval_dataset=rows,
@@ -86,6 +87,39 @@ def test_the_loss_is_the_mean_over_the_labels_of_the_global_batch_however_they_a
     single = [expected_losses(trainer, batch) for batch in batches(trainer, [0], [1], [2], [3])]
     assert [len(one) for one in single] == list(LABELS.values())
     assert sums[0] == pytest.approx(float(torch.cat(single).mean()), rel=1e-5)
+
+
+def of_experts() -> Any:
+    """A LLaVA with four experts in each of two layers."""
+    sizes: Any = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    vision = CLIPVisionConfig(image_size=IMAGE_PX, patch_size=14, **sizes)
+    text = MixtralConfig(vocab_size=IMAGE_TOKEN_ID + 1, num_key_value_heads=1, num_local_experts=4, **sizes)
+    config: Any = LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN_ID)
+    config._attn_implementation = {"text_config": "segments", "vision_config": "sdpa"}
+    torch.manual_seed(0)
+    return LlavaForConditionalGeneration(config)
+
+
+@pytest.mark.parametrize("recomputing", ["false", "true"])
+def test_the_router_loss_is_weighted_as_its_micro_batch_is(make: Any, recomputing: str) -> None:
+    sets = ("batching=grouped", "router_loss=0.5", f"gradient_checkpointing={recomputing}")
+    trainer = make(*sets, model=of_experts())
+    plain = make("batching=grouped", model=of_experts())
+    labels = torch.tensor(sum(LABELS.values()))
+    found = expected = 0.0
+    for batch in batches(trainer, [0, 1], [2, 3]):
+        loss = trainer.compute_loss(trainer.model, batch, num_items_in_batch=labels)
+        loss.backward()
+        without = plain.compute_loss(plain.model, batch, num_items_in_batch=labels)
+        given = {name: batch[name] for name in ("input_ids", "attention_mask", "pixel_values")}
+        with torch.no_grad(), trainer._routers.recording():
+            trainer.model(**given, use_cache=False)
+        uneven = trainer._routers.loss(batch["attention_mask"])
+        found += float((loss - without).detach())
+        expected += 0.5 * float(uneven) * len(batch["targets"]) / float(labels)
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert expected > 0.9 * 0.5 * 2  # two experts of a token, nearly evenly taken
+    assert all(layer.mlp.gate.weight.grad.abs().sum() > 0 for layer in trainer.model.model.language_model.layers)
 
 
 def test_a_global_batch_without_labels_has_no_loss(make: Any) -> None:
