@@ -13,7 +13,7 @@ from mix665k.mixtures.inspect.measure import measure_tokens
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation
 from mix665k.schemas.template import TEMPLATES
 from mix665k.schemas.tokenizer import TINY
-from mix665k.schemas.tokens import TokenCounter
+from mix665k.schemas.tokens import TOKENS_PER_IMAGE, TokenCounter
 from mix665k.trainer.data.encode import Encoder
 from mix665k.trainer.data.mixture import Mixture, Row
 from tests.builders.building import run_step, talk
@@ -42,7 +42,13 @@ def _encoder(template: str) -> Encoder:
     tokenizer: Any = AutoTokenizer.from_pretrained(TINY)
     tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE_TOKEN]})
     tokenizer.add_special_tokens({"pad_token": "<pad>"})
-    return Encoder(tokenizer, template, image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN), max_tokens=MANY)
+    return Encoder(
+        tokenizer,
+        template,
+        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        tokens_per_image=TOKENS_PER_IMAGE,
+        max_tokens=MANY,
+    )
 
 
 def _row(conversation: Conversation) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from mix665k.schemas.tokens import TOKENS_PER_IMAGE
 from mix665k.trainer.run.start_from import CLIP, VICUNA, StartFrom, of_parts, of_projector, start_from
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ Out = Annotated[Path, typer.Option(help="Where to write: a folder.", file_okay=F
 Mixture = Annotated[Path, typer.Option(help="A mixture's folder: train on it, as `mix build` wrote it.")]
 Images = Annotated[Path, typer.Option(help="Folder with the images: those that the mixture names.")]
 Llm = Annotated[str, typer.Option(help="Language model, by Hub name or folder: a bare one.")]
-Vision = Annotated[str, typer.Option(help="CLIP vision tower, by Hub name or folder.")]
+Vision = Annotated[str, typer.Option(help="Vision tower, by Hub name or folder: one with a token for each patch.")]
 From = Annotated[
     str | None,
     typer.Option(
@@ -28,7 +29,7 @@ Projector = Annotated[
     Path | None, typer.Option(help="A projector file to start from; LLaVA's mm_projector.bin too.", dir_okay=False)
 ]
 OtherLlm = Annotated[str | None, typer.Option(help="Language model, by Hub name or folder.", show_default=VICUNA)]
-OtherVision = Annotated[str | None, typer.Option(help="CLIP vision tower, by Hub name or folder.", show_default=CLIP)]
+OtherVision = Annotated[str | None, typer.Option(help="Vision tower, by Hub name or folder.", show_default=CLIP)]
 StageFile = Annotated[str | None, typer.Option("--stage", help="Stage, a YAML file: your own instead of the paper's.")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Override a value, such as lr=1e-3 or lora.r=64; repeat.")
@@ -150,6 +151,9 @@ def plan(
     template: Annotated[str, typer.Option(help="As a stage names it.")] = "v1",
     max_tokens: Annotated[int, typer.Option(min=1, help="Longer examples are cut.")] = 2048,
     window: Annotated[int, typer.Option(min=1, help="Global batches among which `grouped` sorts.")] = 50,
+    tokens_per_image: Annotated[
+        int, typer.Option(min=1, help="Tokens of an image: `train check` says how many a vision tower gives.")
+    ] = TOKENS_PER_IMAGE,
     seed: Annotated[int, typer.Option(help="Seed of the draws: it gives the orders.")] = 42,
     png: Annotated[Path | None, typer.Option(help="Draw it into this file too.", dir_okay=False)] = None,
     output: OutputFormat = "table",
@@ -168,7 +172,13 @@ def plan(
         planning.require_drawable(png)
     layout = planning.split_batch(batch, ranks=ranks, per_device_batch=per_device_batch)
     counting = load_tokenizer(AutoTokenizer, tokenizer)
-    encoder = Encoder(counting, template, image_token_id=len(counting), max_tokens=max_tokens)
+    encoder = Encoder(
+        counting,
+        template,
+        image_token_id=len(counting),
+        tokens_per_image=tokens_per_image,
+        max_tokens=max_tokens,
+    )
     found = epoch_costs(planning.setting_of(Rows(mixture), encoder, layout=layout, seed=seed, window=window))
     if output == "json":
         typer.echo(planning.to_json(found))

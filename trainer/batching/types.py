@@ -23,7 +23,7 @@ class Examples(NamedTuple):
     """What batching must know of the E examples of a mixture, by their row in it."""
 
     lengths: Integers
-    """[E], tokens after truncation, with each image as its placeholders: 576 of them for CLIP at 336 pixels."""
+    """[E], tokens after truncation, with each image as its placeholders."""
     has_image: Flags
     """[E]"""
 

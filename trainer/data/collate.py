@@ -17,9 +17,9 @@ class Placeholders(NamedTuple):
     pad_id: int
     image_token_id: int
     tokens_per_image: int
-    """576 for CLIP at 336 pixels."""
+    """The features of one image; 576 for LLaVA-1.5's vision tower."""
     image_px: int
-    """The side of an image as the vision tower takes it: 336."""
+    """The side of an image as the vision tower takes it; 336 for LLaVA-1.5's."""
 
 
 class Batch(TypedDict):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import StageError, TokenizerError, UserError
 from mix665k.schemas.template import CHAT, TEMPLATES, Rendered, Span, Template, is_jinja, render
-from mix665k.schemas.tokens import TOKENS_PER_IMAGE, TextEncoder
+from mix665k.schemas.tokens import TextEncoder
 from mix665k.trainer.data.chat import ChatTemplate, special_tokens
 from mix665k.trainer.data.jinja import is_of_template
 from mix665k.trainer.data.mixture import Row
@@ -74,7 +74,7 @@ class Encoder:
         template: str | Template,
         *,
         image_token_id: int,
-        tokens_per_image: int = TOKENS_PER_IMAGE,
+        tokens_per_image: int,
         max_tokens: int,
     ) -> None:
         backend = getattr(tokenizer, "backend_tokenizer", None)

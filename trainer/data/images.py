@@ -1,4 +1,4 @@
-"""From an image file to what CLIP takes."""
+"""From an image file to what a vision tower takes."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,28 +33,32 @@ class Loaded(NamedTuple):
 
 
 def load_processor(name: str) -> Any:
-    """The image processor of a CLIP vision tower, in the form that works with Pillow.
+    """The image processor of a vision tower, in the form that works with Pillow.
+
+    Whether it pads is left to the stage: that of an exported model is loaded as one that does not.
 
     Raises:
         ModelError: when it cannot be loaded.
     """
-    # Not `AutoImageProcessor`: it takes the form that is built on torchvision where that is installed, which resizes
-    # differently, and in transformers 5.17 fails where it is not.
-    from transformers import CLIPImageProcessorPil
+    # `pil`: the default is the form that is built on torchvision where that is installed, which resizes differently,
+    # and in transformers 5.17 fails where it is not.
+    from transformers import AutoImageProcessor
 
-    load: Any = CLIPImageProcessorPil.from_pretrained
+    load: Any = AutoImageProcessor.from_pretrained
     try:
-        return load(name)
-    except (OSError, ValueError) as error:
+        processor = load(name, backend="pil")
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"{name}: cannot be loaded as an image processor: {one_line(error)[:300]}") from None
+    processor.do_pad = None
+    return processor
 
 
 class ImageLoader:
     """Loads the images of records from a folder; can be pickled.
 
     `pad` pads to a square with the processor's mean colour, as LLaVA's `image_aspect_ratio: pad` does; `crop` leaves
-    the image as it is, and the processor takes its middle. `on_bad` is what a missing or broken file gives: an error,
-    an image of the mean colour, or nothing; never another record's image. `speed` is that of `Pixels`.
+    the image to the processor, of which CLIP's takes the middle. `on_bad` is what a missing or broken file gives: an
+    error, an image of the mean colour, or nothing; never another record's image. `speed` is that of `Pixels`.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class ImageLoader:
     ) -> None:
         self.folder = folder
         self._pixels = Pixels(processor, speed=speed)
+        self.image_px = self._pixels.image_px
         self._process = self._pixels.padded if mode == "pad" else self._pixels.cropped
         self._by_values = mode == "pad" and self._pixels.takes_values
         self._on_bad = on_bad

@@ -1,4 +1,4 @@
-"""A LLaVA model composed of a bare language model and a CLIP vision tower, in the llava-hf form."""
+"""A LLaVA model composed of a bare language model and a vision tower, in the llava-hf form."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,11 +8,10 @@ from mix665k.schemas.errors import ModelError, one_line, os_reason
 from mix665k.schemas.template import Template
 from mix665k.schemas.tokenizer import tokenizer_place
 from mix665k.trainer.data.chat import exported_chat_template
-from mix665k.trainer.data.images import load_processor
 from mix665k.trainer.model.files import write_model
 from mix665k.trainer.model.language import language_of, load_language
 from mix665k.trainer.model.layout import projector_name
-from mix665k.trainer.model.loading import load, load_weights
+from mix665k.trainer.model.tower import FEATURE_LAYER, Tower, load_tower, tower_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,22 +27,31 @@ PARTS = {
 """The parts that a stage can train and the prefix of their parameters' names; the head goes with the language model."""
 
 
-def compose(llm: str, vision: str, out: Path, *, projector: Path | None, template: str | Template, seed: int) -> None:
+def compose(
+    llm: str,
+    vision: str,
+    out: Path,
+    *,
+    projector: Path | None,
+    template: str | Template,
+    seed: int,
+    vision_layer: int = FEATURE_LAYER,
+) -> None:
     """Write a model and its processor to a folder that `LlavaForConditionalGeneration.from_pretrained` reads.
 
     The projector is two linear layers with a GELU between (`mlp2x_gelu`), drawn from `seed` or read from a file. Image
-    features are those of the second-last layer without the class token.
+    features are the output of the tower's `vision_layer` without the class token, where it has one.
 
     Raises:
         ModelError: when a part cannot be loaded, or parts do not fit together.
         OSError: when the folder cannot be written.
     """
     import torch
-    from transformers import CLIPVisionModel, LlavaForConditionalGeneration
+    from transformers import LlavaForConditionalGeneration
 
-    processor, config = describe(llm, vision, template)
+    processor, config = describe(llm, vision, template, vision_layer=vision_layer)
     language = load_language(llm)
-    tower = load_weights(CLIPVisionModel, vision, "a CLIP vision tower")
+    tower = load_tower(vision, config.vision_config)
     with torch.random.fork_rng(devices=[]):  # the embeddings of new tokens are drawn
         torch.manual_seed(seed)
         language.resize_token_embeddings(config.text_config.vocab_size)
@@ -62,39 +70,36 @@ def compose(llm: str, vision: str, out: Path, *, projector: Path | None, templat
     processor.save_pretrained(out)
 
 
-def describe(llm: str, vision: str, template: str | Template) -> tuple[Any, Any]:
+def describe(llm: str, vision: str, template: str | Template, *, vision_layer: int = FEATURE_LAYER) -> tuple[Any, Any]:
     """The processor and the configuration of a model composed of these parts; no weight is read.
 
     Raises:
         ModelError: when a part cannot be loaded, or is of another kind.
     """
-    from transformers import AutoConfig, LlavaConfig
+    from transformers import LlavaConfig
 
     text_config = language_of(llm).config
-    clip_config = load(AutoConfig.from_pretrained, vision, "a vision tower's configuration")
-    vision_config = getattr(clip_config, "vision_config", clip_config)
-    if vision_config.model_type != "clip_vision_model":
-        raise ModelError(f"{vision}: a {vision_config.model_type}, expected a CLIP vision tower")
-    processor = _processor(llm, vision, template=template, patch_size=vision_config.patch_size)
+    tower = tower_of(vision, layer=vision_layer)
+    processor = _processor(llm, tower, template=template)
     tokenizer = processor.tokenizer
     size = max(len(tokenizer), text_config.vocab_size)
     text_config.vocab_size = -(-size // EMBEDDING_MULTIPLE) * EMBEDDING_MULTIPLE
     text_config.pad_token_id = tokenizer.pad_token_id
     config = LlavaConfig(
-        vision_config=vision_config,
+        vision_config=tower.config,
         text_config=text_config,
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
-        image_seq_length=(vision_config.image_size // vision_config.patch_size) ** 2,
+        image_seq_length=tower.tokens_per_image,
         projector_hidden_act="gelu",
-        vision_feature_select_strategy="default",
-        vision_feature_layer=-2,
+        vision_feature_select_strategy=tower.strategy,
+        vision_feature_layer=tower.layer,
         tie_word_embeddings=text_config.tie_word_embeddings,
     )
     config.pad_token_id = tokenizer.pad_token_id
     return processor, config
 
 
-def _processor(llm: str, vision: str, *, template: str | Template, patch_size: int) -> Any:
+def _processor(llm: str, tower: Tower, *, template: str | Template) -> Any:
     """The tokenizer with image and padding tokens, the image processor and the chat template."""
     from transformers import AutoTokenizer, LlavaProcessor
 
@@ -105,12 +110,12 @@ def _processor(llm: str, vision: str, *, template: str | Template, patch_size: i
     tokenizer.padding_side = "right"
     kind: Any = LlavaProcessor
     return kind(
-        image_processor=load_processor(vision),
+        image_processor=tower.processor,
         tokenizer=tokenizer,
-        patch_size=patch_size,
-        vision_feature_select_strategy="default",
+        patch_size=tower.patch_px,
+        vision_feature_select_strategy=tower.strategy,
         image_token=IMAGE_TOKEN,
-        num_additional_image_tokens=1,  # CLIP's class token, which the strategy drops
+        num_additional_image_tokens=tower.extra_tokens,  # which the strategy drops
         chat_template=exported_chat_template(template, tokenizer),
     )
 

@@ -1,6 +1,5 @@
 """A model as a stage trains it: which parts learn, in which precision, and what is kept for the backward pass."""
 
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from mix665k.trainer.model.activation_checkpointing import recompute
 from mix665k.trainer.model.adapters import add_adapters
 from mix665k.trainer.model.compose import PARTS
 from mix665k.trainer.model.loading import load
+from mix665k.trainer.model.tower import without_gradient
 
 
 def load_model(start: Path, stage: Stage) -> Any:
@@ -56,23 +56,15 @@ def make_trainable(model: Any, stage: Stage) -> Any:
 def freeze(model: Any, stage: Stage) -> None:
     """Unfreeze the parts that the stage trains, and freeze the others.
 
-    Of the vision tower only the layers up to the one that features are taken from are unfrozen: the later ones get no
-    gradient, which DDP reports as an error.
+    Of the vision tower only what features come through is unfrozen: the rest gets no gradient, which DDP reports as an
+    error.
     """
     prefixes = tuple(PARTS[part] for part in stage.trains)
     if "language_model" in stage.trains:
         prefixes += ("lm_head.",)
-    unused = _unused_layers(model.config)
+    unused = set()
+    if "vision_tower" in stage.trains:
+        names = without_gradient(model.config.vision_config, model.config.vision_feature_layer)
+        unused = {PARTS["vision_tower"] + name for name in names}
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(prefixes) and not unused.search(name))
-
-
-def _unused_layers(config: Any) -> re.Pattern[str]:
-    """The parameter names of the vision tower's layers after the one that features are taken from."""
-    num_layers = config.vision_config.num_hidden_layers
-    chosen = config.vision_feature_layer
-    states = range(num_layers + 1)  # what goes into each layer, and what comes out of the last
-    last = max(states[index] for index in ([chosen] if isinstance(chosen, int) else chosen))
-    layers = "|".join(str(layer) for layer in range(last, num_layers))
-    later = rf"|encoder\.layers\.({layers})\." if layers else ""
-    return re.compile(rf"vision_tower\.(.*\.)?(post_layernorm\.{later})")
+        parameter.requires_grad_(name.startswith(prefixes) and name not in unused)

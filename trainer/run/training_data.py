@@ -67,7 +67,7 @@ def open_data(job: Job) -> TrainingData:
         pad_id=tokenizer.pad_token_id,
         image_token_id=config.image_token_id,
         tokens_per_image=config.image_seq_length,
-        image_px=config.vision_config.image_size,
+        image_px=loader.image_px,
     )
     return TrainingData(
         train=Subset(dataset, train.tolist()),

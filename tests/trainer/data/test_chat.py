@@ -98,7 +98,11 @@ def test_a_template_whose_answers_cannot_be_told_is_an_error(template: str | Non
 
 def test_a_changed_answer_is_an_error_that_names_the_row() -> None:
     encoder = Encoder(
-        new_tokenizer(CHATML.replace("m.content", "m.content.split('=')[-1]")), "chat", image_token_id=0, max_tokens=99
+        new_tokenizer(CHATML.replace("m.content", "m.content.split('=')[-1]")),
+        "chat",
+        image_token_id=0,
+        tokens_per_image=16,
+        max_tokens=99,
     )
 
     with pytest.raises(TokenizerError, match=r"made/1: .* its chat template changes the answer '1 \+ 1 = 2'"):

@@ -153,14 +153,14 @@ def test_a_slow_tokenizer_is_an_error() -> None:
 
     slow: Any = Slow()
     with pytest.raises(TokenizerError, match="slow: a slow tokenizer"):
-        Encoder(slow, "v1", image_token_id=0, max_tokens=8)
+        Encoder(slow, "v1", image_token_id=0, tokens_per_image=576, max_tokens=8)
 
 
 def test_padding_and_truncation_of_the_tokenizer_change_nothing() -> None:
     used = new_tokenizer()
-    before = Encoder(used, "v1", image_token_id=IMAGE_TOKEN_ID, max_tokens=2048)
+    before = Encoder(used, "v1", image_token_id=IMAGE_TOKEN_ID, tokens_per_image=TOKENS_PER_IMAGE, max_tokens=2048)
     used("a b c d e f g h", padding="max_length", truncation=True, max_length=4)
-    after = Encoder(used, "v1", image_token_id=IMAGE_TOKEN_ID, max_tokens=2048)
+    after = Encoder(used, "v1", image_token_id=IMAGE_TOKEN_ID, tokens_per_image=TOKENS_PER_IMAGE, max_tokens=2048)
 
     long = row(("What is this?", "A cat that sleeps in the sun."))
     assert before.fingerprint == after.fingerprint

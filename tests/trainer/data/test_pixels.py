@@ -96,7 +96,11 @@ def test_fast_pixels_of_a_drawn_picture_are_near_the_processors() -> None:
 def test_a_processor_that_does_something_else_is_asked_itself() -> None:
     from transformers import CLIPImageProcessorPil
 
-    odd = CLIPImageProcessorPil(do_rescale=False, size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
+    class Mirroring(CLIPImageProcessorPil):
+        def resize(self, image: Any, *arguments: Any, **named: Any) -> Any:
+            return super().resize(image[..., ::-1], *arguments, **named)
+
+    odd = Mirroring(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
     for speed in ("exact", "fast"):
         found = Pixels(odd, speed=speed).padded(noise((64, 48)))
         assert np.array_equal(found.numpy(), reference(odd, noise((64, 48))))

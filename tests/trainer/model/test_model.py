@@ -99,7 +99,7 @@ def test_a_projector_that_is_no_file_of_weights_is_refused(inputs: Inputs, tmp_p
 def test_a_part_that_is_not_there_is_an_error(inputs: Inputs, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="none: no such folder, and not the form of a Hub name"):
         describe(str(tmp_path / "none"), str(inputs.vision), "v1")
-    with pytest.raises(ModelError, match="expected a CLIP vision tower"):
+    with pytest.raises(ModelError, match="llm: a llama, expected a vision tower"):
         describe(str(inputs.llm), str(inputs.llm), "v1")
 
 
