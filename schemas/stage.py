@@ -16,6 +16,10 @@ class Lora(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     r: Positive = 128
     alpha: Positive = 256
     dropout: Share = 0.05
+    targets: Annotated[
+        list[str] | None,
+        msgspec.Meta(description="ends of layers' names, or regular expressions of them; all linear layers without it"),
+    ] = None
 
 
 class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

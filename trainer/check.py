@@ -13,6 +13,7 @@ from mix665k.trainer.batching.types import Examples, Integers, Layout, Plan, loa
 from mix665k.trainer.data.lengths import Lengths, lengths
 from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.model.cost import estimate
+from mix665k.trainer.model.trainable import outline
 from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.launch import require_attention
 from mix665k.trainer.run.stage_files import layout_of
@@ -41,7 +42,7 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     plan = plan_epoch(examples, layout=layout, order=order_of(stage), epoch=0)
     loads = load_of(tokens_at(plan.steps, tokens), mode=stage.batching)
     labels = tokens_at(plan.steps, found.supervised[train]).sum(axis=-1)
-    memory = estimate(config, stage, ranks=ranks, tokens=int(loads.max()), labels=int(labels.max()))
+    memory = estimate(outline(config, stage), stage, ranks=ranks, tokens=int(loads.max()), labels=int(labels.max()))
     parts = ", ".join(f"{name} {value / 1e9:,.1f}" for name, value in memory._asdict().items())
     rows = [("starts from", parts_of(job)), *_data_rows(mixture, found, job)]
     rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]

@@ -43,13 +43,14 @@ SETTINGS = (
 def memory_table() -> str:
     """Gigabytes on each rank for LLaVA-1.5 7B in several settings."""
     from mix665k.trainer.model.cost import estimate
+    from mix665k.trainer.model.trainable import outline
 
     config = seven_billion()
     rows = []
     for setting in SETTINGS:
         stage = load_stage(setting.stage, setting.overrides)
         tokens, labels = _full_batch(stage)
-        found = estimate(config, stage, ranks=setting.ranks, tokens=tokens, labels=labels)
+        found = estimate(outline(config, stage), stage, ranks=setting.ranks, tokens=tokens, labels=labels)
         sets = " ".join(f"`{override}`" for override in setting.overrides)
         rows.append([setting.what, sets, *(f"{value / 1e9:,.1f}" for value in found), f"**{found.total / 1e9:,.0f}**"])
     return table(["7B", "`--set`", "weights", "gradients", "optimizer", "activations", "GB on each rank"], rows)

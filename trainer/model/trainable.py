@@ -36,6 +36,23 @@ def load_model(start: Path, stage: Stage) -> Any:
     return make_trainable(model, stage)
 
 
+def outline(config: Any, stage: Stage) -> Any:
+    """The model of a configuration as a stage trains it, on the meta device: every parameter, and not one value.
+
+    Raises:
+        StageError: when the stage's adapters fit no layer.
+    """
+    import torch
+    from transformers import LlavaForConditionalGeneration
+
+    with torch.device("meta"):
+        model = LlavaForConditionalGeneration(config)
+    freeze(model, stage)
+    if stage.lora is not None:
+        add_adapters(model, stage.lora, seed=stage.seed)
+    return model
+
+
 def make_trainable(model: Any, stage: Stage) -> Any:
     """Set a model up for a stage, in place: unfrozen parts, adapters, precision, activation checkpointing."""
     model.config.text_config.use_cache = model.config.use_cache = False
