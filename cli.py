@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -19,7 +21,7 @@ from mix665k.mixtures.inspect.command import inspect
 from mix665k.mixtures.publish.command import publish
 from mix665k.mixtures.trace.command import trace
 from mix665k.mixtures.verify.command import verify
-from mix665k.schemas.errors import UserError
+from mix665k.schemas.errors import UserError, brief_line, os_reason
 from mix665k.trainer import commands as training
 
 _FOR_TRAINING = ("accelerate", "deepspeed", "matplotlib", "peft", "tensorboard", "torch")
@@ -34,30 +36,48 @@ class OneLine(TyperGroup):
         for arg in args:
             if any("\ud800" <= char <= "\udfff" for char in arg):
                 raise typer.BadParameter(f"{arg!r} is not UTF-8; rename it")
-        return super().parse_args(ctx, args)
+        with _one_line_errors():  # --help and --version print here
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
-        try:
+        with _one_line_errors():
             return super().invoke(ctx)
-        except UserError as error:
-            why = str(error)
-        except ModuleNotFoundError as error:
-            if error.name not in _FOR_TRAINING:
-                raise
-            why = f"{error.name} is not installed; pip install 'mix665k[train]'"
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            typer.secho("interrupted", err=True)
-            raise typer.Exit(130) from None
-        except OSError as error:  # a full disk, a folder that cannot be written
-            if error.filename is None:
-                raise
-            why = f"{error.filename}: {(error.strerror or str(error)).lower()}"
-        typer.secho(f"error: {why}", fg=typer.colors.RED, err=True)
-        raise typer.Exit(1)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        why = str(error)
+    except ModuleNotFoundError as error:
+        if error.name not in _FOR_TRAINING:
+            raise
+        why = f"{error.name} is not installed; pip install 'mix665k[train]'"
+    except KeyboardInterrupt:
+        typer.secho("interrupted", err=True)
+        raise typer.Exit(130) from None
+    except OSError as error:  # a full disk, a folder that cannot be written, a reader of our output that has left
+        why = _system_fault(error)
+    else:
+        return
+    if why:
+        typer.secho(f"error: {brief_line(why)}", fg=typer.colors.RED, err=True)
+    raise typer.Exit(1)
+
+
+def _system_fault(error: OSError) -> str:
+    """The line for an error of the operating system; empty where whoever read our output has closed it."""
+    if error.filename is not None:
+        return f"{error.filename}: {os_reason(error)}"
+    try:
+        print(flush=True)
+    except OSError as stuck:
+        # nothing more can be written there, and Python would try it once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return "" if isinstance(stuck, BrokenPipeError) else f"standard output: {os_reason(stuck)}"
+    return os_reason(error)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,14 +1,27 @@
 """Errors that a user can fix; the commands print them as one line and exit with 1."""
 
 import difflib
+import re
 from collections.abc import Collection
+
+MAX_VALUE = 80
+"""Characters of a value that a message quotes."""
+_MAX_WORD = 300
+_LONG_NAME = re.compile(rf"([^/]{{{MAX_VALUE}}})[^/]+?(?=[:;,)]*(?:/|$))")
+_MAX_LINE = 2_000
+_QUOTED = re.compile(r"""(?<!\w)(?:'[^']{81,}'|"[^"]{81,}")(?!\w)""")
+"""A value in quotes, as `!r` writes it; the apostrophe of `the file's` follows a letter."""
 
 
 class UserError(Exception):
     """Something the user can fix.
 
-    The message reads: where: what is wrong, what was expected; how to fix it.
+    The message reads: where: what is wrong, what was expected; how to fix it. It is one line that cannot move a
+    terminal's cursor, whatever the data holds that it quotes, and values in it are cut to 80 characters.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(brief_line(message))
 
 
 class RecipeError(UserError):
@@ -47,8 +60,27 @@ class ImageFileError(UserError):
     """An image that a record names is missing or cannot be decoded."""
 
 
+class BusyError(UserError):
+    """Another command is writing the same file."""
+
+
 class HubError(UserError):
     """The Hugging Face Hub cannot be reached, or refuses what is to be published."""
+
+
+def brief_line(text: str) -> str:
+    """A message on one line, without control characters, its values cut to `MAX_VALUE` characters."""
+    text = escaped(" ".join(text.splitlines()).replace("\t", " "))
+    text = _QUOTED.sub(lambda found: f"{found[0][: MAX_VALUE + 1]}…{found[0][0]}", text)
+    text = " ".join(word if len(word) <= _MAX_WORD else _LONG_NAME.sub(r"\1…", word) for word in text.split(" "))
+    return text if len(text) <= _MAX_LINE else f"{text[: _MAX_LINE - 200]} … {text[-200:]}"
+
+
+def escaped(text: str) -> str:
+    """Text that cannot move a terminal's cursor or change its colours: control characters as `\\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def one_line(error: BaseException) -> str:

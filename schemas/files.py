@@ -1,15 +1,18 @@
 """Files as every part of the project reads and writes them: complete or absent, and one line for what goes wrong."""
 
+import errno
+import fcntl
 import hashlib
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import msgspec
 from filelock import FileLock, Timeout
 
-from mix665k.schemas.errors import UserError, one_line, os_reason
+from mix665k.schemas.errors import BusyError, UserError, one_line, os_reason
 
 T = TypeVar("T")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError)
@@ -24,17 +27,50 @@ def replacing(path: Path) -> Iterator[Path]:
     hidden `.NAME.part` may be, which the next writer overwrites.
 
     Raises:
+        BusyError: when another process, or another thread of this one, is writing `path`.
         OSError: with `path` as its file name where the system gives none, as for a full disk.
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        yield part
-        part.replace(path)
-    except BaseException as error:
-        part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in (None, str(part)):
+        with _only_writer(part, path):
+            try:
+                yield part
+                part.replace(path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        if error.filename in (None, str(part)):
             error.filename = str(path)
         raise
+
+
+@contextmanager
+def _only_writer(part: Path, path: Path) -> Iterator[None]:
+    """Create `part` and hold a lock on it; the system releases it when the process ends, however that happens."""
+    # Without it two commands wrote into one part: whichever finished first renamed the file that the other still wrote.
+    # A part with a name of its own for each process would be left behind after kill -9.
+    while True:
+        handle = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if not _locked(handle):
+                raise BusyError(f"{path}: another command is writing this file; wait for it, or name another")
+            current = False
+            with suppress(FileNotFoundError):  # between open and lock its last writer may have renamed or removed it
+                current = os.path.samestat(os.fstat(handle), part.stat())
+            if current:
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EACCES)  # not every network file system has locks
+    return True
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What a person types and reads."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from mix665k.cli import mix, train
 
 RUNNER = CliRunner()
+MIX = Path(sys.executable).with_name("mix")
 COMMANDS = (
     "build",
     "contamination",
@@ -187,6 +189,31 @@ def test_a_folder_that_cannot_be_written_is_one_line(made_up_raw: Path, tmp_path
     shown = RUNNER.invoke(mix, ["synth", "--out", str(tmp_path / "file" / "raw"), "--scale", "0.0005"])
     assert shown.exit_code == 1
     assert len(shown.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, a device that is always full")
+@pytest.mark.parametrize("arguments", [["sources"], ["doctor", "--format", "json"], ["--help"], ["--version"]])
+def test_a_full_disk_under_the_output_is_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([MIX, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: standard output: no space left on device\n")
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    done = subprocess.run(f"{MIX} steps | head -n 1; exit ${{PIPESTATUS[0]}}", shell=True, executable="/bin/bash",
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (1, "sources\n", "")
+
+
+def test_an_error_cannot_move_the_cursor_and_stays_short(tmp_path: Path) -> None:
+    name = f"\x1b]0;mine\a{'x' * 100_000}\n"
+    (tmp_path / "mix.json").write_text(json.dumps([{"id": name, "conversations": "none"}]))
+    shown = RUNNER.invoke(mix, ["diff", str(tmp_path / "mix.json"), str(tmp_path / "mix.json"), "--source", name])
+    assert shown.exit_code == 1
+    assert "\x1b" not in shown.stderr
+    assert r"\x1b]0;mine\x07xxx" in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+    assert len(shown.stderr) < 2_100
 
 
 def test_stage_2_needs_exactly_one_projector(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mix665k.schemas.errors import UserError, did_you_mean, os_reason
+from mix665k.schemas.errors import MixtureError, UserError, did_you_mean, os_reason
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,29 @@ def test_only_one_name_is_suggested() -> None:
 
 def test_a_user_error_says_what_it_was_given() -> None:
     assert str(UserError("where: what; fix")) == "where: what; fix"
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("a: id 'x\x1b]0;owned\x07'; fix", r"a: id 'x\x1b]0;owned\x07'; fix"),
+        ("two\nlines\r\nand\ta tab\u2028", "two lines and a tab"),
+        ("\u202eright to left", r"\u202eright to left"),
+        ("日本 é 🙂", "日本 é 🙂"),
+        (f"a: id {'q' * 99!r} (b)", f"a: id '{'q' * 80}…' (b)"),
+        (f'a: "{"q" * 99}"; c', f'a: "{"q" * 80}…"; c'),
+        (f"the file's {'word ' * 30}and the user's", f"the file's {'word ' * 30}and the user's"),
+        (f"a: /tmp/{'y' * 400}/b.json: gone", f"a: /tmp/{'y' * 80}…/b.json: gone"),
+        (f"a: {'/0123456789' * 20}: gone", f"a: {'/0123456789' * 20}: gone"),
+    ],
+)
+def test_a_message_is_one_line_of_printable_text_with_short_values(message: str, line: str) -> None:
+    assert str(MixtureError(message)) == line
+    assert str(MixtureError(line)) == line
+
+
+def test_a_message_of_megabytes_keeps_its_beginning_and_its_end() -> None:
+    line = str(UserError(f"where: {'many words ' * 500_000}; fix it"))
+    assert len(line) < 2_010
+    assert line.startswith("where: many words")
+    assert line.endswith("; fix it")

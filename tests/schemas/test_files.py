@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from mix665k.schemas.errors import MixtureError, RecipeError, StageError
+from mix665k.schemas.errors import BusyError, MixtureError, RecipeError, StageError
 from mix665k.schemas.files import (
     decode_json,
     fault,
@@ -137,6 +138,45 @@ def test_a_process_killed_in_the_middle_leaves_the_old_file_and_the_next_writer_
     assert _names(tmp_path) == ["a.json"]
 
 
+def test_a_file_that_another_process_is_writing_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with _running(WRITES_HALF, path) as process:
+        with pytest.raises(BusyError, match=r"a\.json: another command is writing this file; wait for it, or name"):
+            write_whole(path, "mine")
+        assert (tmp_path / ".a.json.part").read_text() == "half of"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    write_whole(path, "mine")
+    assert path.read_text() == "mine"
+
+
+def test_of_two_writers_in_one_process_the_second_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with whole_file(path) as file:
+        file.write(b"first")
+        with pytest.raises(BusyError):
+            write_whole(path, "second")
+    assert path.read_text() == "first"
+    assert _names(tmp_path) == ["a.json"]
+
+
+def test_many_writers_at_once_leave_one_complete_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+
+    def write(number: int) -> bool:
+        try:
+            write_whole(path, f"{number}" * 100_000)
+        except BusyError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert any(pool.map(write, [number % 8 for number in range(200)]))
+    content = path.read_text()
+    assert content == content[0] * 100_000
+    assert _names(tmp_path) == ["a.json"]
+
+
 def test_a_part_can_be_written_by_a_library_that_wants_a_path(tmp_path: Path) -> None:
     with replacing(tmp_path / "a.txt") as part:
         part.write_text("by path")
@@ -197,7 +237,7 @@ def test_without_busy_a_block_waits_for_the_lock(tmp_path: Path) -> None:
         ("none.json", "{}/none.json: no such file or directory"),
         ("", "{}: is a directory"),
         ("a/b.json", "{}/a/b.json: not a directory"),
-        ("x" * 300, "{}/" + "x" * 300 + ": file name too long"),
+        ("x" * 300, "{}/" + "x" * 80 + "…: file name too long"),
     ],
 )
 def test_an_error_of_the_system_is_one_line_with_the_file_it_names(tmp_path: Path, path: str, message: str) -> None:
