@@ -25,6 +25,7 @@ from queue import Empty
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from mix665k.schemas.errors import MixtureError, UserError, os_reason
+from mix665k.schemas.processes import choose_socket_folder
 
 _POLL_S = 0.2
 
@@ -158,6 +159,7 @@ def server_context(preload: str) -> SpawnContext | ForkServerContext:
     """Processes that share nothing but the imports of a module; where there is no fork server each imports anew."""
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
+    choose_socket_folder()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([preload])
     with interrupt_later():

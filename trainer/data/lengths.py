@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from mix665k.schemas.processes import choose_socket_folder
 from mix665k.trainer.data.cache import cached
 from mix665k.trainer.data.encode import Encoder
 from mix665k.trainer.data.mixture import Mixture
@@ -85,6 +86,7 @@ def _measured(
         yield (_measure(block, mixture, encoder) for block in blocks)
         return
     # Forked from a clean process: torch and the tokenizer may have started threads in this one.
+    choose_socket_folder()
     context: Any = get_context("forkserver")
     with ProcessPoolExecutor(jobs, context, initializer=_set_up_worker, initargs=(mixture, encoder)) as pool:
         yield pool.map(_measure_in_worker, blocks)
