@@ -16,7 +16,7 @@ IdsFrom = Annotated[
     typer.Option(help="File in LLaVA's form to take the ids from, instead of drawing them.", dir_okay=False),
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace what is in the way: build into a folder that holds something else.")
+    bool, typer.Option("--overwrite", help="Replace what is in the way: another mixture, never other files.")
 ]
 
 

@@ -12,6 +12,7 @@ from mix665k.mixtures.build.source import build_source
 from mix665k.mixtures.card.card import CARD, write_card
 from mix665k.mixtures.parallel import Done, Listener, Task, run_tasks
 from mix665k.mixtures.storage.integrity import hash_of_all
+from mix665k.mixtures.storage.parquet import SHARD_NAME
 from mix665k.schemas.errors import MixtureError, RecipeError
 from mix665k.schemas.files import held, os_errors, write_whole
 from mix665k.schemas.manifest import (
@@ -77,11 +78,14 @@ def _require_importable(plan: Plan) -> None:
 
 
 def _require_room(plan: Plan, *, overwrite: bool) -> None:
-    """Refuse a folder that holds something else, unless it may be overwritten."""
+    """Refuse a folder that holds something else; what may be overwritten is a mixture, and nothing that is not ours."""
     out = plan.options.out
-    if overwrite or not out.exists() or not any(out.iterdir()):
+    if not out.exists() or not any(out.iterdir()):
         return
     marker = out / STATE / "recipe"
+    if overwrite:
+        _require_nothing_foreign(out)
+        return
     if not marker.is_file():
         raise MixtureError(f"{out}: not empty and no mixture; name another --out, or pass --overwrite to build into it")
     if (held := marker.read_text()) != plan.recipe.name:
@@ -93,6 +97,22 @@ def _require_room(plan: Plan, *, overwrite: bool) -> None:
             raise MixtureError(
                 f"{out}: holds {', '.join(lost)}, which this build leaves out; name another --out or pass --overwrite"
             )
+
+
+def _require_nothing_foreign(out: Path) -> None:
+    """Refuse a folder that has files where a build writes its own, and that no build has written."""
+    if (out / STATE / "recipe").is_file() or (out / CLEANED).is_file():
+        return
+    if (out / MANIFEST).is_file():
+        load_manifest(out)
+        return
+    state = [path for path in (out / STATE).glob("*") if path.name != "lock"]
+    found = [*state, *(path for path in (out / CARD, *(out / "data").glob("*.parquet")) if path.exists())]
+    if found:
+        raise MixtureError(
+            f"{out}: holds {found[0].relative_to(out)}, which is in the way and not of a mixture; "
+            "--overwrite replaces mixtures only, name another --out"
+        )
 
 
 def locked(out: Path) -> AbstractContextManager[None]:
@@ -112,7 +132,7 @@ def _prepare(plan: Plan, *, overwrite: bool) -> None:
     (out / CLEANED).unlink(missing_ok=True)
     marker = out / STATE / "recipe"
     if overwrite and not (marker.is_file() and marker.read_text() == plan.recipe.name):
-        for path in (out / "data").glob("*.parquet"):
+        for path in _shards(out):
             path.unlink()
         for path in (out / STATE).glob("*.json"):
             path.unlink()
@@ -155,9 +175,13 @@ def _manifest(plan: Plan, entries: list[SourceEntry]) -> Manifest:
 
 
 def sweep(out: Path, manifest: Manifest) -> None:
-    """Remove shards that this mixture does not name, and what killed builds left."""
+    """Remove shards that this mixture does not name, and what killed builds left; a file of the user's stays."""
     clear_work(out)
     named = {shard.path for entry in manifest.sources for shard in entry.shards}
-    for path in (out / "data").glob("*.parquet"):
+    for path in _shards(out):
         if f"data/{path.name}" not in named:
             path.unlink()
+
+
+def _shards(out: Path) -> list[Path]:
+    return [path for path in (out / "data").glob("*.parquet") if SHARD_NAME.fullmatch(path.name)]

@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -32,6 +33,8 @@ SCHEMA = pa.schema(
     ]
 )
 
+SHARD_NAME = re.compile(r"\w+-\d{5}-of-\d{5}\.parquet")
+"""The names that `shard_name` gives."""
 DICTIONARIES = ["source", "conversations.list.element.from"]
 """The columns of few values, as Parquet names them."""
 

@@ -1,5 +1,6 @@
 """Building: the same rows whatever happens, and nothing that looks finished when it is not."""
 
+import re
 from pathlib import Path
 
 import datasets
@@ -154,6 +155,28 @@ def test_a_folder_with_other_files_is_refused_and_keeps_them(made_up_raw: Path, 
     assert [path.name for path in out.iterdir()] == ["note.txt"]
     run(recipe, Options(made_up_raw, out), overwrite=True)
     assert note.read_text() == "keep me"
+
+
+@pytest.mark.parametrize("name", ["README.md", "data/precious.parquet", ".build/debug.yaml", "manifest.json"])
+def test_files_of_others_are_never_overwritten(made_up_raw: Path, tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "out" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text('{"name": "precious"}')
+    recipe = written(tmp_path, "{name: one, sources: [{source: aokvqa}]}")
+    with pytest.raises(MixtureError, match=re.escape(name)):
+        run(recipe, Options(made_up_raw, tmp_path / "out"), overwrite=True)
+    assert theirs.read_text() == '{"name": "precious"}'
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [theirs]
+
+
+def test_a_file_of_others_among_the_shards_is_not_swept_away(made_up_raw: Path, tmp_path: Path) -> None:
+    recipe = written(tmp_path, FAST)
+    run(recipe, Options(made_up_raw, tmp_path / "out"))
+    theirs = tmp_path / "out/data/precious.parquet"
+    theirs.write_text("mine")
+    other = written(tmp_path, "{name: other, sources: [{source: aokvqa}]}")
+    run(other, Options(made_up_raw, tmp_path / "out"), overwrite=True)
+    assert sorted(path.name for path in theirs.parent.iterdir()) == ["aokvqa-00000-of-00001.parquet", theirs.name]
 
 
 def test_a_build_over_a_mixture_that_was_cleaned_is_no_cleaned_one(made_up_raw: Path, tmp_path: Path) -> None:
