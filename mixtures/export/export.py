@@ -1,6 +1,6 @@
 """Writing a mixture in the forms that other trainers read, batch by batch, whole or not at all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
@@ -47,13 +47,29 @@ def to_messages(rows: pa.RecordBatch, *, image_token: ImageToken) -> pa.RecordBa
     return pa.RecordBatch.from_arrays([rows.column("id"), images, messages], schema=SCHEMA)
 
 
-def write_jsonl(batches: Iterable[pa.RecordBatch], file: IO[bytes]) -> int:
-    """Write one JSON object per line; gives their number."""
+def write_jsonl(batches: Iterable[pa.RecordBatch], file: IO[bytes], *, first: pa.RecordBatch | None) -> int:
+    """Write one JSON object per line, the row `first` before all others; gives their number."""
     count = 0
+    if first is not None:
+        pl.DataFrame(first).write_ndjson(file)
     for batch in batches:
-        pl.DataFrame(batch).write_ndjson(file)
+        rest = batch if first is None else batch.filter(pc.not_equal(batch.column("id"), first.column("id")[0]))
+        pl.DataFrame(rest).write_ndjson(file)
         count += len(batch)
     return count
+
+
+def first_with_image(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch | None:
+    """The first row of messages that has an image; None where that is the first of all, or there is none.
+
+    `datasets` takes the type of each column from the first megabytes of a JSON Lines file. Where none of the records in
+    them has an image, `images` is a list of nothing, and the first image after them is an error.
+    """
+    for number, batch in enumerate(batches):
+        place = pc.index(pc.greater(pc.list_value_length(batch.column("images")), 0), True).as_py()
+        if place >= 0:
+            return batch.slice(place, 1) if number or place else None
+    return None
 
 
 def write_parquet(batches: Iterable[pa.RecordBatch], file: IO[bytes]) -> int:
@@ -83,7 +99,8 @@ class ExportRequest(NamedTuple):
 def export(mixture: Mixture, request: ExportRequest, *, advance: Advance) -> int:
     """Write a mixture's records to one file, in the order of the mixture; gives their number.
 
-    The file appears under its name once it is complete and the mixture was found whole.
+    In JSON Lines the first record with an image comes before all others, see `first_with_image`. The file appears under
+    its name once it is complete and the mixture was found whole.
 
     Raises:
         MixtureError: when the mixture is damaged, a source is not there, or the file cannot be written as asked.
@@ -93,12 +110,19 @@ def export(mixture: Mixture, request: ExportRequest, *, advance: Advance) -> int
     rows = mixture.batches(sources=request.sources, advance=advance)
     try:
         with whole_file(request.out) as file:
+            _require_out(request)  # again: a command that was writing here may have finished since
             if request.form == "llava":
                 return write_llava(rows, file)
-            batches = (to_messages(batch.rows, image_token=request.image_token) for batch in rows)
-            return (write_parquet if request.out.suffix == ".parquet" else write_jsonl)(batches, file)
+            if request.out.suffix == ".parquet":
+                return write_parquet(_messages(rows, request), file)
+            first = first_with_image(_messages(mixture.batches(sources=request.sources), request))
+            return write_jsonl(_messages(rows, request), file, first=first)
     except OSError as error:
         raise MixtureError(f"--out {request.out}: {os_reason(error)}") from None
+
+
+def _messages(batches: Iterable[Batch], request: ExportRequest) -> Iterator[pa.RecordBatch]:
+    return (to_messages(batch.rows, image_token=request.image_token) for batch in batches)
 
 
 def _require_out(request: ExportRequest) -> None:

@@ -108,6 +108,26 @@ def test_jsonl_has_one_object_per_line_also_with_line_separators_in_it(small: Pa
     assert [list(row) for row in rows] == [["id", "images", "messages"]] * 5
 
 
+def test_jsonl_loads_whatever_comes_before_the_first_image(tmp_path: Path) -> None:
+    said = [{"from": "human", "value": "Say " + "word " * 400}, {"from": "gpt", "value": "ok " * 600}]
+    texts = [{"id": f"t{number}", "conversations": said} for number in range(6_000)]
+    shown = [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "A plate."}]
+    images = [{"id": f"i{number}", "image": "a.jpg", "conversations": shown} for number in range(3)]
+    (tmp_path / "mix.json").write_text(json.dumps([*texts, *images]))
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("{name: mine, sources: [{source: llava_json, files: {records: mix.json}}]}")
+    plan = make_plan(str(recipe), Options(tmp_path, tmp_path / "mixture"))
+    build(plan, jobs=1, overwrite=False, listener=SilentWatcher())
+    out = tmp_path / "mix.jsonl"
+    request = ExportRequest("messages", out)
+    assert export(Mixture.open(tmp_path / "mixture"), request, advance=lambda share: None) == 6_003
+    assert out.stat().st_size > 20_000_000
+    loaded = datasets.load_dataset("json", data_files=str(out), split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded["id"][:2] == ["llava_json/i0#0", "llava_json/t0#0"]
+    assert loaded["id"][-2:] == ["llava_json/i1#0", "llava_json/i2#0"]
+    assert [len(one) for one in loaded["images"]] == [1, *[0] * 6_000, 1, 1]
+
+
 def test_messages_leave_the_image_token_out_unless_told(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "mix.jsonl"
     assert run("export", small, "--format", "messages", "--out", out).exit_code == 0
