@@ -20,7 +20,7 @@ from rich.text import Text
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.registry import SOURCES
-from mix665k.mixtures.storage.recipes import find_recipe, load_recipe
+from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, read_recipe
 from mix665k.schemas.errors import RawDataError
 from mix665k.schemas.tokenizer import local_tokenizer_folder
 
@@ -71,7 +71,7 @@ def print_checks(console: Console, checks: list[Check]) -> None:
 
 def _full_recipe_tokenizer() -> str:
     path = find_recipe("llava-v1.5-mix665k")
-    name = load_recipe(path.read_text(encoding="utf-8"), where=str(path)).tokenizer
+    name = load_recipe(read_recipe(path), where=str(path)).tokenizer
     assert name is not None, path
     return name
 

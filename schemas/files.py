@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 import msgspec
 from filelock import FileLock, Timeout
 
-from mix665k.schemas.errors import BusyError, UserError, one_line, os_reason
+from mix665k.schemas.errors import BusyError, UserError, os_reason
 
 T = TypeVar("T")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError)
@@ -144,19 +144,3 @@ def fault(error: Exception) -> tuple[str, str]:
     """The JSON path, empty where msgspec names none, and the reason of an error that decoding raised."""
     why, _, at = str(error).replace("`", "").partition(" - at ")
     return at, why if why[:2].isupper() else f"{why[:1].lower()}{why[1:]}"
-
-
-def parse_yaml(text: str, *, kind: type[UserError], where: object, expected: str = "") -> Any:
-    """What a YAML text says; `expected` describes what was asked for.
-
-    Raises:
-        UserError: of `kind`, on one line. PyYAML raises Python's own errors where a tag does not fit its value, and for
-            deep nesting.
-    """
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
-        wanted = f", expected {expected}" if expected else ""
-        raise kind(f"{where}: not YAML{wanted}: {one_line(error)}") from None

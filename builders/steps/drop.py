@@ -47,7 +47,7 @@ def drop_by_pattern(
     """Drop conversations in which a regular expression is found in a question, an answer or either."""
     try:
         found = re.compile(pattern).search
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise RecipeError(f"pattern: {pattern!r} is not a regular expression: {error}") from None
     for conversation in conversations:
         if any(

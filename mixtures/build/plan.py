@@ -11,7 +11,7 @@ import yaml
 from mix665k.builders.bind import BoundSource, BoundStep, bind
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
-from mix665k.mixtures.storage.recipes import find_recipe, load_recipe
+from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, read_recipe
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
 from mix665k.schemas.manifest import CONTAMINATION, ROWS_PER_SHARD, SourceEntry
 from mix665k.schemas.recipe import Recipe
@@ -76,7 +76,7 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
         recipe = load_recipe(text, where=f"recipe {recipe_or_name.name}")
     else:
         path = find_recipe(os.fspath(recipe_or_name))
-        text = path.read_text(encoding="utf-8")
+        text = read_recipe(path)
         recipe = load_recipe(text, where=str(path))
     _check_labels(recipe, "integer_ids", recipe.integer_ids)
     _check_labels(recipe, "--source", options.sources)

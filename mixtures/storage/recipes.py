@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import msgspec
-
 from mix665k.schemas.errors import RecipeError, did_you_mean
-from mix665k.schemas.files import fault, parse_yaml
+from mix665k.schemas.handwritten import convert_yaml, read_handwritten
 from mix665k.schemas.recipe import Recipe
 
 FOLDER = Path(__file__).parent.parent / "recipes"
@@ -30,15 +28,19 @@ def find_recipe(name: str) -> Path:
     return path
 
 
+def read_recipe(path: Path) -> str:
+    """The text of a recipe.
+
+    Raises:
+        RecipeError: when it cannot be read, or is not text.
+    """
+    return read_handwritten(path, kind=RecipeError, where=path)
+
+
 def load_recipe(text: str, *, where: str) -> Recipe:
     """The recipe in a YAML text; `where` names it in errors.
 
     Raises:
-        RecipeError: for broken YAML, an unknown field or a wrong type, with the place.
+        RecipeError: for broken YAML, an unknown field or a wrong type, with its line and column.
     """
-    content = parse_yaml(text, kind=RecipeError, where=where)
-    try:
-        return msgspec.convert(content, Recipe)
-    except msgspec.ValidationError as error:
-        at, why = fault(error)
-        raise RecipeError(f"{where}: {at or '$'}: {why}") from None
+    return convert_yaml(text, Recipe, kind=RecipeError, where=where)

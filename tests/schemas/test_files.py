@@ -15,13 +15,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mix665k.schemas.errors import BusyError, MixtureError, RecipeError, StageError
+from mix665k.schemas.errors import BusyError, MixtureError, RecipeError
 from mix665k.schemas.files import (
     decode_json,
     fault,
     held,
     os_errors,
-    parse_yaml,
     replacing,
     sha256_of,
     whole_file,
@@ -310,34 +309,3 @@ def test_a_fault_is_a_path_and_a_reason_in_lower_case_but_for_names() -> None:
     assert fault(ValueError("Expected `int`, got `str` - at `$.a[0]`")) == ("$.a[0]", "expected int, got str")
     assert fault(ValueError("JSON is malformed")) == ("", "JSON is malformed")
     assert fault(ValueError("")) == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("", None), ("a: [1, é]", {"a": [1, "é"]}), ("- 2020-01-01x", ["2020-01-01x"]), ("\ufeffa: 1", {"a": 1})],
-)
-def test_yaml_is_read_as_it_says(text: str, value: object) -> None:
-    assert parse_yaml(text, kind=RecipeError, where="r.yaml") == value
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a: [1",
-        "\tb: 1",
-        "a: b: c",
-        "{[1]: 2}",
-        "!!python/object/apply:os.system [true]",
-        "!!int a",
-        "2020-13-45",
-        "!!timestamp x",
-        "a: *none",
-        "\x00",
-        "[" * 2_000,
-    ],
-)
-def test_what_is_no_yaml_is_one_line(text: str) -> None:
-    with pytest.raises(StageError, match=r"^s\.yaml: not YAML, expected a stage: \S") as caught:
-        parse_yaml(text, kind=StageError, where="s.yaml", expected="a stage")
-    assert "\n" not in str(caught.value)
-    assert caught.value.__suppress_context__

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from mix665k.schemas.errors import StageError, did_you_mean, os_reason
-from mix665k.schemas.files import parse_yaml
+from mix665k.schemas.errors import StageError, did_you_mean
+from mix665k.schemas.handwritten import parse_yaml, read_handwritten
 from mix665k.schemas.stage import Lora, Stage
 from mix665k.schemas.template import TEMPLATES
 from mix665k.trainer.batching.types import Layout
@@ -66,15 +66,10 @@ def layout_of(stage: Stage, *, ranks: int) -> Layout:
 
 def _read(path: Path, name: str) -> dict[str, Any]:
     """The mapping in a stage's file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
+    if not path.is_file():
         shipped = ", ".join(sorted(one.stem for one in FOLDER.glob("*.yaml")))
-        raise StageError(f"stage {name}: {os_reason(error)}; shipped are {shipped}") from None
-    except UnicodeDecodeError as error:
-        raise StageError(
-            f"stage {path}: not UTF-8 at byte {error.start:,}, expected {_LINES}; re-save it as UTF-8"
-        ) from None
+        raise StageError(f"stage {name}: no such file or directory; shipped are {shipped}")
+    text = read_handwritten(path, kind=StageError, where=f"stage {path}")
     content = parse_yaml(text, kind=StageError, where=f"stage {path}", expected=_LINES)
     if not isinstance(content, dict):
         raise StageError(f"stage {path}: {'empty' if content is None else 'no mapping'}, expected {_LINES}")
