@@ -13,11 +13,10 @@ from mix665k.trainer.batching.types import Examples, Integers, Layout, Plan, loa
 from mix665k.trainer.data.lengths import Lengths, lengths
 from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.model.cost import estimate
-from mix665k.trainer.model.trainable import outline
 from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.launch import require_attention
 from mix665k.trainer.run.stage_files import layout_of
-from mix665k.trainer.run.start_model import describe_start, parts_of
+from mix665k.trainer.run.start_model import parts_of, require_trainable
 from mix665k.trainer.run.training_data import make_encoder, order_of, split_rows
 
 Rows = list[tuple[str, str]]
@@ -33,16 +32,16 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     stage = job.stage
     require_attention(stage)
     layout = layout_of(stage, ranks=ranks)
-    processor, config = describe_start(job)
+    processor, model = require_trainable(job)
     mixture = Mixture(job.mixture_folder)
-    found = lengths(mixture, make_encoder(processor.tokenizer, config, job), jobs=os.cpu_count() or 1)
+    found = lengths(mixture, make_encoder(processor.tokenizer, model.config, job), jobs=os.cpu_count() or 1)
     train, held_out = split_rows(found, job, mixture=mixture)
     tokens = found.tokens[train]
     examples = Examples(lengths=tokens, has_image=found.has_image[train])
     plan = plan_epoch(examples, layout=layout, order=order_of(stage), epoch=0)
     loads = load_of(tokens_at(plan.steps, tokens), mode=stage.batching)
     labels = tokens_at(plan.steps, found.supervised[train]).sum(axis=-1)
-    memory = estimate(outline(config, stage), stage, ranks=ranks, tokens=int(loads.max()), labels=int(labels.max()))
+    memory = estimate(model, stage, ranks=ranks, tokens=int(loads.max()), labels=int(labels.max()))
     parts = ", ".join(f"{name} {value / 1e9:,.1f}" for name, value in memory._asdict().items())
     rows = [("starts from", parts_of(job)), *_data_rows(mixture, found, job)]
     rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]

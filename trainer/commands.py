@@ -312,7 +312,7 @@ def _train(job: "Job", *, nproc: int, dry_run: bool) -> None:
 def _check(job: "Job", *, ranks: int) -> None:
     from mix665k.trainer.model.loading import require_model
 
-    for name in (job.llm, job.vision):
+    for name in filter(None, (job.llm, job.vision, job.model)):
         require_model(name)  # before the libraries are imported that take longer than this answer
     from mix665k.trainer.check import check
 

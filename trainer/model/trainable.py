@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mix665k.schemas.errors import StageError
 from mix665k.schemas.stage import Stage
 from mix665k.trainer.model.activation_checkpointing import recompute
 from mix665k.trainer.model.adapters import add_adapters
@@ -40,13 +41,17 @@ def outline(config: Any, stage: Stage) -> Any:
     """The model of a configuration as a stage trains it, on the meta device: every parameter, and not one value.
 
     Raises:
-        StageError: when the stage's adapters fit no layer.
+        StageError: when the stage's adapters fit no layer, or it weights the loss of routers and there are none.
     """
     import torch
     from transformers import LlavaForConditionalGeneration
 
+    from mix665k.trainer.model.hooks import routers_of
+
     with torch.device("meta"):
         model = LlavaForConditionalGeneration(config)
+    if stage.router_loss and not routers_of(model.model.language_model):
+        raise StageError(f"router_loss {stage.router_loss}: the language model has no experts; leave it out")
     freeze(model, stage)
     if stage.lora is not None:
         add_adapters(model, stage.lora, seed=stage.seed)

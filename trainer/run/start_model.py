@@ -14,8 +14,10 @@ from mix665k.schemas.files import sha256_of, write_whole
 from mix665k.trainer.model.compose import compose, describe, read_projector
 from mix665k.trainer.model.finished import Finished, holds_tower, load_finished, look_at_finished
 from mix665k.trainer.model.shards import weight_files
+from mix665k.trainer.model.trainable import outline
 from mix665k.trainer.run.checkpoint import Complete, checkpoints, find_checkpoint, read_complete
 from mix665k.trainer.run.job import JOB, Job, job_of
+from mix665k.trainer.run.training_data import make_encoder
 from mix665k.trainer.run.weights import load_trained, write_projector
 
 _ORIGIN = "start.json"
@@ -53,6 +55,7 @@ def make_start(job: Job) -> None:
         pairs = [(name, getattr(existing, name), getattr(wanted, name)) for name in Origin.__struct_fields__]
         changed = "; ".join(f"{name} changed from {was} to {now}" for name, was, now in pairs if was != now)
         raise TrainingError(f"{known[-1][0]}: {changed}; use the original value or a new --out")
+    require_trainable(job)
     (job.folder / _ORIGIN).unlink(missing_ok=True)
     shutil.rmtree(job.start, ignore_errors=True)
     if job.model is not None:
@@ -65,6 +68,17 @@ def make_start(job: Job) -> None:
         compose(job.llm, job.vision, job.start, projector=projector, template=stage.template, seed=stage.seed)
     print(f"starting from {parts_of(job)}", file=sys.stderr)
     write_whole(job.folder / _ORIGIN, msgspec.json.encode(wanted))
+
+
+def require_trainable(job: Job) -> tuple[Any, Any]:
+    """The processor and the outline of the model that a job trains; no weight is read.
+
+    Raises:
+        UserError: when the parts, their template or the stage's adapters do not fit together.
+    """
+    processor, config = describe_start(job)
+    make_encoder(processor.tokenizer, config, job)
+    return processor, outline(config, job.stage)
 
 
 def describe_start(job: Job) -> tuple[Any, Any]:
