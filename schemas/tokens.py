@@ -5,12 +5,13 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import RecipeError, did_you_mean
 from mix665k.schemas.template import TEMPLATES, Rendered, Template, render
-from mix665k.schemas.tokenizer import load_tokenizer
+from mix665k.schemas.tokenizer.load import load_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -49,6 +50,16 @@ class TextEncoder:
             yield [next(encodings) for _ in own]
 
 
+@lru_cache(maxsize=1)
+def text_encoder(name: str) -> TextEncoder:
+    """The encoder of a tokenizer's name; the last one is kept.
+
+    Raises:
+        TokenizerError: when the tokenizer is not found or cannot be loaded.
+    """
+    return TextEncoder(load_tokenizer(name).backend_tokenizer)
+
+
 class TokenCounter:
     """Counts the tokens of conversations as a trainer renders them, each image as its placeholders.
 
@@ -68,7 +79,7 @@ class TokenCounter:
     @property
     def _encoder(self) -> TextEncoder:
         if self._loaded is None:
-            self._loaded = TextEncoder(load_tokenizer(self._name))
+            self._loaded = text_encoder(self._name)
         return self._loaded
 
     def ends(self, conversations: Sequence[Pairs]) -> list[list[int]]:

@@ -12,10 +12,10 @@ from mix665k.builders.steps.truncate import texts
 from mix665k.mixtures.inspect.measure import measure_tokens
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation
 from mix665k.schemas.template import TEMPLATES
-from mix665k.schemas.tokenizer import TINY
 from mix665k.schemas.tokens import TOKENS_PER_IMAGE, TokenCounter
 from mix665k.trainer.data.encode import Encoder
 from mix665k.trainer.data.mixture import Mixture, Row
+from mix665k.trainer.model.tokenizer import composed_tokenizer
 from tests.builders.building import run_step, talk
 
 MANY = 1_000_000
@@ -36,12 +36,8 @@ def _talks(draw: st.DrawFn) -> Conversation:
 
 @lru_cache
 def _encoder(template: str) -> Encoder:
-    """The trainer's encoder, over a tokenizer with the tokens that `compose` adds."""
-    from transformers import AutoTokenizer
-
-    tokenizer: Any = AutoTokenizer.from_pretrained(TINY)
-    tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE_TOKEN]})
-    tokenizer.add_special_tokens({"pad_token": "<pad>"})
+    """The trainer's encoder, over the tokenizer of a composed model."""
+    tokenizer: Any = composed_tokenizer("tiny")
     return Encoder(
         tokenizer,
         template,

@@ -160,18 +160,16 @@ def plan(
 ) -> None:
     """Simulate an epoch in random order, in LLaVA's, and in both of ours: padding, balance, cost; needs no GPU."""
     _quieten()
-    from transformers import AutoTokenizer
-
+    from mix665k.schemas.tokenizer.load import load_tokenizer
     from mix665k.trainer import plan as planning
     from mix665k.trainer.batching.simulate import epoch_costs
     from mix665k.trainer.data.encode import Encoder
     from mix665k.trainer.data.mixture import Mixture as Rows
-    from mix665k.trainer.model.compose import load_tokenizer
 
     if png is not None:
         planning.require_drawable(png)
     layout = planning.split_batch(batch, ranks=ranks, per_device_batch=per_device_batch)
-    counting = load_tokenizer(AutoTokenizer, tokenizer)
+    counting = load_tokenizer(tokenizer)
     encoder = Encoder(
         counting,
         template,

@@ -6,7 +6,8 @@
 import argparse
 from pathlib import Path
 
-from mix665k.schemas.tokenizer import tokenizer_place
+from mix665k.schemas.tokenizer.load import load_tokenizer
+from mix665k.trainer.model.tokenizer import save_tokenizer
 from mix665k.trainer.run.ranks import quieten
 
 
@@ -20,9 +21,9 @@ def write_tiny(out: Path, *, tokenizer: str, seed: int = 0, image_px: int = 56, 
 
 
 def _write_llm(out: Path, tokenizer: str, hidden: int) -> None:
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    words = AutoTokenizer.from_pretrained(tokenizer_place(tokenizer))
+    words = load_tokenizer(tokenizer)
     config = LlamaConfig(
         vocab_size=len(words),
         hidden_size=hidden,
@@ -34,7 +35,7 @@ def _write_llm(out: Path, tokenizer: str, hidden: int) -> None:
         eos_token_id=words.eos_token_id,
     )
     LlamaForCausalLM(config).save_pretrained(out)
-    words.save_pretrained(out)
+    save_tokenizer(words, out)
 
 
 def _write_vision(out: Path, image_px: int, hidden: int) -> None:

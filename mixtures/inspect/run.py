@@ -16,8 +16,7 @@ from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.storage.published_counts import audit_image_names
 from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.manifest import left_out
-from mix665k.schemas.tokenizer import load_tokenizer
-from mix665k.schemas.tokens import TokenCounter
+from mix665k.schemas.tokens import TokenCounter, text_encoder
 
 
 def inspect(
@@ -68,7 +67,7 @@ class _Measurements:
         self._tokenizer = tokenizer
         self._counter: TokenCounter | None = None
         if tokenizer is not None:
-            load_tokenizer(tokenizer)
+            text_encoder(tokenizer)
             self._counter = TokenCounter(tokenizer, "v1")
         self._samples = sample > 0
         self._sampler = Sampler(sample)

@@ -1,20 +1,15 @@
-"""Finding and loading tokenizers by name: the shipped `tiny`, a folder, or one on the Hub."""
+"""Finding tokenizers by name: the shipped `tiny`, a folder, or one on the Hub; `load` loads them."""
 
 import hashlib
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mix665k.schemas.errors import TokenizerError
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 TINY = Path(__file__).parent / "tiny"
 """The shipped tokenizer, for the demo, the tests and dry runs."""
 _FILES = ("tokenizer.json", "tokenizer.model")
-_PATTERNS = ["tokenizer*", "special_tokens_map.json", "config.json"]
-_UNLOADABLE = (OSError, ValueError, AttributeError, LookupError, TypeError)
+_ENOUGH = (*_FILES, "vocab.json")
+_PATTERNS = ["tokenizer*", "*token*.json", "chat_template*", "vocab.json", "merges.txt", "config.json"]
 
 
 def tokenizer_place(name: str) -> str:
@@ -29,8 +24,8 @@ def tokenizer_folder(name: str) -> Path:
         TokenizerError: when there is no such folder and the Hub does not have it.
     """
     folder = local_tokenizer_folder(name) or _download(name)
-    if not any((folder / file).is_file() for file in _FILES):
-        raise TokenizerError(f"tokenizer {name}: no {' or '.join(_FILES)} in {folder}; name another with --tokenizer")
+    if not any((folder / file).is_file() for file in _ENOUGH):
+        raise TokenizerError(f"tokenizer {name}: no {' or '.join(_FILES)} in {folder}; give a folder that holds one")
     return folder
 
 
@@ -45,7 +40,7 @@ def local_tokenizer_folder(name: str) -> Path | None:
         cached = Path(snapshot_download(name, allow_patterns=_PATTERNS, local_files_only=True))
     except (OSError, ValueError):
         return None
-    return cached if any((cached / file).is_file() for file in _FILES) else None
+    return cached if any((cached / file).is_file() for file in _ENOUGH) else None
 
 
 def _download(name: str) -> Path:
@@ -57,7 +52,7 @@ def _download(name: str) -> Path:
         why = str(error).strip().splitlines()[0]
         raise TokenizerError(
             f"tokenizer {name}: neither a folder nor to be had from the hub ({why}); "
-            "pass --tokenizer DIR with a folder that holds a tokenizer.json or tokenizer.model"
+            "give a folder that holds a tokenizer.json or tokenizer.model"
         ) from None
 
 
@@ -76,23 +71,3 @@ def fingerprint(name: str) -> str:
     for file in tokenizer_files(name):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
-
-
-@lru_cache(maxsize=1)
-def load_tokenizer(name: str) -> "Tokenizer":
-    """The fast tokenizer as transformers sets it up for a trainer; the last one loaded is kept.
-
-    Raises:
-        TokenizerError: when it is not found or its files cannot be read.
-    """
-    from transformers import AutoTokenizer
-
-    folder = tokenizer_folder(name)
-    try:
-        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
-    except Exception as error:
-        if type(error) is not Exception and not isinstance(error, _UNLOADABLE):  # tokenizers raises the bare class
-            raise
-        why = str(error).strip().splitlines()[0]
-        raise TokenizerError(f"tokenizer {folder}: cannot be loaded: {why}; name another with --tokenizer") from None
-    return tokenizer

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from mix665k.schemas.errors import RecipeError, TokenizerError
-from mix665k.schemas.tokenizer import TINY, fingerprint, load_tokenizer, tokenizer_folder
-from mix665k.schemas.tokens import TokenCounter
+from mix665k.schemas.tokenizer import TINY, fingerprint, tokenizer_folder
+from mix665k.schemas.tokenizer.load import load_tokenizer
+from mix665k.schemas.tokens import TokenCounter, text_encoder
 from tests.builders.building import SHARED
 
 PREPROCESSED = SHARED / "golden/preprocess_v1.jsonl"
@@ -20,9 +21,9 @@ CONFIG = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": 
 
 @pytest.fixture(autouse=True)
 def _fresh_cache() -> Iterator[None]:
-    load_tokenizer.cache_clear()
+    text_encoder.cache_clear()
     yield
-    load_tokenizer.cache_clear()
+    text_encoder.cache_clear()
 
 
 def _folder(path: Path, **files: bytes) -> str:
@@ -34,12 +35,12 @@ def _folder(path: Path, **files: bytes) -> str:
 
 def test_tiny_is_shipped() -> None:
     assert tokenizer_folder("tiny") == TINY
-    assert load_tokenizer("tiny").get_vocab_size() == 2000
+    assert len(load_tokenizer("tiny")) == 2000
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "a b c"])
 def test_a_tokenizer_that_is_nowhere_is_an_error_that_says_what_to_do(name: str) -> None:
-    message = r"neither a folder nor to be had from the hub \(.*\); pass --tokenizer DIR with a folder that holds"
+    message = r"neither a folder nor to be had from the hub \(.*\); give a folder that holds"
 
     with pytest.raises(TokenizerError, match=rf"^tokenizer {name}: {message}"):
         tokenizer_folder(name)
@@ -55,7 +56,7 @@ def test_a_tokenizer_that_the_hub_does_not_give_is_an_error(monkeypatch: pytest.
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
 
     with pytest.raises(
-        TokenizerError, match=r"^tokenizer nobody/tok: .* from the hub \(no connection\); pass --tokenizer"
+        TokenizerError, match=r"^tokenizer nobody/tok: .* from the hub \(no connection\); give a folder"
     ):
         tokenizer_folder("nobody/tok")
     assert asked == [True, False]
@@ -72,7 +73,7 @@ def test_a_tokenizer_in_the_hubs_cache_is_found_without_network(monkeypatch: pyt
 
 
 def test_a_folder_without_tokenizer_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(TokenizerError, match=r"no tokenizer\.json or tokenizer\.model in .*; name another with --tok"):
+    with pytest.raises(TokenizerError, match=r"no tokenizer\.json or tokenizer\.model in .*; give a folder"):
         tokenizer_folder(_folder(tmp_path / "t", vocab_DOT_txt=b"a\n"))
 
 
@@ -93,7 +94,7 @@ def test_a_folder_without_tokenizer_is_an_error(tmp_path: Path) -> None:
 def test_a_tokenizer_that_cannot_be_read_is_an_error(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
 
-    with pytest.raises(TokenizerError, match=r"^tokenizer /.*: cannot be loaded: .+; name another with --tokenizer$"):
+    with pytest.raises(TokenizerError, match=r"^tokenizer /.*: cannot be loaded: .+; give another folder$"):
         load_tokenizer(str(tmp_path))
 
 

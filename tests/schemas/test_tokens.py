@@ -14,8 +14,7 @@ from tokenizers.processors import TemplateProcessing
 
 from mix665k.schemas.errors import TokenizerError
 from mix665k.schemas.template import TEMPLATES, render
-from mix665k.schemas.tokenizer import load_tokenizer
-from mix665k.schemas.tokens import TOKENS_PER_IMAGE, TextEncoder, TokenCounter
+from mix665k.schemas.tokens import TOKENS_PER_IMAGE, TextEncoder, TokenCounter, text_encoder
 
 TEXT = st.text(alphabet="ab Z9.,?!\n\t<>/s[]🌀é日\u200b\u0301", max_size=30)
 
@@ -33,7 +32,7 @@ def _words(*, marks: str = "$A") -> Tokenizer:
 def words(tmp_path: Path) -> str:
     """A folder with such a tokenizer; it begins texts with `<s>` and ends them with `</s>`."""
     _words(marks="<s> $A </s>").save(str(tmp_path / "tokenizer.json"))
-    load_tokenizer.cache_clear()
+    text_encoder.cache_clear()
     return str(tmp_path)
 
 
@@ -72,7 +71,7 @@ def test_text_around_images_is_encoded_part_by_part(text: str, parts: list[list[
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(texts=st.lists(st.lists(TEXT, min_size=1, max_size=3).map("<image>".join), max_size=5))
 def test_a_batch_gives_what_its_texts_give_one_by_one(texts: list[str]) -> None:
-    encoder = TextEncoder(load_tokenizer("tiny"))
+    encoder = text_encoder("tiny")
 
     batch = [[part.ids for part in parts] for parts in encoder.encode_batch(texts)]
 
@@ -91,7 +90,7 @@ def test_the_tokenizer_is_copied_so_that_padding_and_truncation_of_the_other_cha
 
 
 def test_a_pickled_encoder_encodes_alike() -> None:
-    encoder = TextEncoder(load_tokenizer("tiny"))
+    encoder = text_encoder("tiny")
     again = pickle.loads(pickle.dumps(encoder))
 
     assert [part.ids for part in again.encode("a <image> b")] == [part.ids for part in encoder.encode("a <image> b")]
@@ -127,7 +126,7 @@ def test_nothing_but_an_image_is_its_placeholders_and_the_prefix(words: str) -> 
 )
 def test_ends_grow_and_the_last_is_the_whole_length(pairs: list[tuple[str, str]], template: str) -> None:
     [ends] = TokenCounter("tiny", template).ends([pairs])
-    encoder = TextEncoder(load_tokenizer("tiny"))
+    encoder = text_encoder("tiny")
 
     text = render(TEMPLATES[template], pairs).text
     assert len(ends) == len(pairs)
@@ -188,4 +187,4 @@ def test_a_counter_loads_its_tokenizer_when_it_first_counts(words: str) -> None:
 
 
 def teardown_module() -> None:
-    load_tokenizer.cache_clear()
+    text_encoder.cache_clear()

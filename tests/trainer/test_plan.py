@@ -70,4 +70,4 @@ def test_a_tokenizer_that_is_nowhere_is_one_line(tiny_mixture: Path, tmp_path: P
     shown = RUNNER.invoke(train, given)
     assert shown.exit_code == 1
     [line] = shown.stderr.splitlines()
-    assert "expected a hub name, or a folder that holds a tokenizer.json" in line
+    assert "a folder that holds" in line

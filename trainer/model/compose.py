@@ -4,19 +4,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
-from mix665k.schemas.errors import ModelError, one_line, os_reason
+from mix665k.schemas.errors import ModelError, os_reason
 from mix665k.schemas.template import Template
-from mix665k.schemas.tokenizer import tokenizer_place
 from mix665k.trainer.data.chat import exported_chat_template
 from mix665k.trainer.model.files import write_model
 from mix665k.trainer.model.language import language_of, load_language
 from mix665k.trainer.model.layout import projector_name
+from mix665k.trainer.model.tokenizer import composed_tokenizer, leave_bos_to, save_tokenizer
 from mix665k.trainer.model.tower import FEATURE_LAYER, Tower, load_tower, tower_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-PAD_TOKEN = "<pad>"
 EMBEDDING_MULTIPLE = 64
 """Vocabulary sizes are rounded up to this, as llava-hf's conversion does."""
 PARTS = {
@@ -68,6 +67,7 @@ def compose(
     model.generation_config.pad_token_id = config.pad_token_id
     write_model(model, out)
     processor.save_pretrained(out)
+    save_tokenizer(processor.tokenizer, out)
 
 
 def describe(llm: str, vision: str, template: str | Template, *, vision_layer: int = FEATURE_LAYER) -> tuple[Any, Any]:
@@ -101,13 +101,11 @@ def describe(llm: str, vision: str, template: str | Template, *, vision_layer: i
 
 def _processor(llm: str, tower: Tower, *, template: str | Template) -> Any:
     """The tokenizer with image and padding tokens, the image processor and the chat template."""
-    from transformers import AutoTokenizer, LlavaProcessor
+    from transformers import LlavaProcessor
 
-    tokenizer = load_tokenizer(AutoTokenizer, llm)
-    tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE_TOKEN]})
-    if PAD_TOKEN not in tokenizer.get_vocab():
-        tokenizer.add_special_tokens({"pad_token": PAD_TOKEN})
-    tokenizer.padding_side = "right"
+    tokenizer = composed_tokenizer(llm)
+    chat_template = exported_chat_template(template, tokenizer)
+    leave_bos_to(chat_template, tokenizer)
     kind: Any = LlavaProcessor
     return kind(
         image_processor=tower.processor,
@@ -116,26 +114,8 @@ def _processor(llm: str, tower: Tower, *, template: str | Template) -> Any:
         vision_feature_select_strategy=tower.strategy,
         image_token=IMAGE_TOKEN,
         num_additional_image_tokens=tower.extra_tokens,  # which the strategy drops
-        chat_template=exported_chat_template(template, tokenizer),
+        chat_template=chat_template,
     )
-
-
-def load_tokenizer(kind: Any, name: str) -> Any:
-    """`kind.from_pretrained(name)`, which must be a fast tokenizer.
-
-    Raises:
-        ModelError: when it cannot be loaded, or has no fast form.
-    """
-    try:
-        tokenizer = kind.from_pretrained(tokenizer_place(name))
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"{name}: its tokenizer cannot be loaded; expected a hub name, or a folder that holds a tokenizer.json "
-            f"({one_line(error)[:200]})"
-        ) from None
-    if not tokenizer.is_fast:
-        raise ModelError(f"{name}: its tokenizer has no fast form, which labels need for character offsets")
-    return tokenizer
 
 
 def _draw_projector(config: Any, seed: int) -> "dict[str, Tensor]":

@@ -44,8 +44,9 @@ def open_data(job: Job) -> TrainingData:
         UserError: for a mixture or rows that cannot be trained on.
     """
     from torch.utils.data import Subset
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
 
+    from mix665k.schemas.tokenizer.load import load_tokenizer
     from mix665k.trainer.data.collate import Placeholders, collate
     from mix665k.trainer.data.dataset import MixtureDataset
     from mix665k.trainer.data.images import ImageLoader, load_processor
@@ -54,7 +55,7 @@ def open_data(job: Job) -> TrainingData:
 
     stage = job.stage
     mixture = Mixture(job.mixture_folder)
-    tokenizer, config = AutoTokenizer.from_pretrained(job.start), AutoConfig.from_pretrained(job.start)
+    tokenizer, config = load_tokenizer(str(job.start)), AutoConfig.from_pretrained(job.start)
     encoder = make_encoder(tokenizer, config, job)
     found = lengths(mixture, encoder, jobs=os.cpu_count() or 1)
     train, held_out = split_rows(found, job, mixture=mixture)

@@ -12,8 +12,7 @@ from tokenizers.pre_tokenizers import Split, Whitespace
 
 from mix665k.builders.steps.truncate import texts
 from mix665k.schemas.conversation import Conversation
-from mix665k.schemas.tokenizer import load_tokenizer
-from mix665k.schemas.tokens import TokenCounter
+from mix665k.schemas.tokens import TokenCounter, text_encoder
 from tests.builders.building import Result, build, flow, run_step, talk
 
 
@@ -204,4 +203,4 @@ def test_one_pair_more_would_not_have_fitted(conversation: Conversation, room: i
 
 
 def teardown_module() -> None:
-    load_tokenizer.cache_clear()
+    text_encoder.cache_clear()

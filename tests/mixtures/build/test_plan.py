@@ -77,7 +77,7 @@ def test_integer_ids_name_a_source_of_the_recipe(made_up_raw: Path, tmp_path: Pa
 
 def test_a_folder_without_a_tokenizer_is_an_error(made_up_raw: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        TokenizerError, match=r"no tokenizer.json or tokenizer.model in .*; name another with --tokenizer"
+        TokenizerError, match=r"no tokenizer.json or tokenizer.model in .*; give a folder that holds one"
     ):
         make_plan("tiny", Options(made_up_raw, tmp_path / "out", tokenizer=str(tmp_path)))
 
