@@ -2,16 +2,19 @@
 
 import copy
 from collections.abc import Collection
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import ModelError, one_line
+from mix665k.schemas.template import Template
 from mix665k.trainer.model.compose import PARTS, describe
 from mix665k.trainer.model.configuration import LLAVAS_OWN, is_llavas_own, read_config, read_fields
 from mix665k.trainer.model.layout import from_llava, is_computed, without_vision_model
-from mix665k.trainer.model.loading import load, load_weights
+from mix665k.trainer.model.loading import load
 from mix665k.trainer.model.shards import model_folder, read_weights
+from mix665k.trainer.model.tower import FEATURE_LAYER, load_tower
 
 if TYPE_CHECKING:
     pass
@@ -34,7 +37,7 @@ class Finished(NamedTuple):
     """Tokens that it has an embedding of; fewer than its configuration says where `<image>` has yet to be added."""
 
 
-def look_at_finished(name: str, template: str, *, vision: str = "") -> Finished:
+def look_at_finished(name: str, template: str | Template, *, vision: str = "") -> Finished:
     """What a finished model is; `vision` replaces the name that one of LLaVA's own checkpoints has for its tower.
 
     Raises:
@@ -66,7 +69,7 @@ def load_finished(found: Finished, *, seed: int, on_meta: bool = False) -> Any:
     """
     if found.tower is None:
         return _load_llava_hf(found, on_meta=on_meta)
-    return _load_llavas(found, tower_name=found.tower, seed=seed)
+    return _load_llavas(found, tower_name=found.tower, seed=None if on_meta else seed)
 
 
 def holds_tower(found: Finished) -> bool:
@@ -80,12 +83,15 @@ def holds_tower(found: Finished) -> bool:
     )
 
 
-def _look_at_llava_hf(name: str, template: str) -> Finished:
+def _look_at_llava_hf(name: str, template: str | Template) -> Finished:
     from transformers import LlavaConfig
 
     kind: Any = LlavaConfig
     config = load(kind.from_pretrained, name, _WHAT)
-    processor, composed = describe(name, name, template)
+    layer = config.vision_feature_layer
+    if not isinstance(layer, int):
+        raise ModelError(f"{name}: takes features of the layers {layer}, expected one layer")
+    processor, composed = describe(name, name, template, vision_layer=layer)
     text, tokenizer = config.text_config, processor.tokenizer
     if composed.image_token_id != config.image_token_id:
         raise ModelError(
@@ -99,13 +105,13 @@ def _look_at_llava_hf(name: str, template: str) -> Finished:
     return Finished(name, processor, config, tower=None, rows=text.vocab_size)
 
 
-def _look_at_llavas(name: str, template: str, *, fields: dict[str, Any], vision: str) -> Finished:
+def _look_at_llavas(name: str, template: str | Template, *, fields: dict[str, Any], vision: str) -> Finished:
     tower = vision or fields.get("mm_vision_tower")
     if not tower:
         raise ModelError(f"{name}: its configuration names no vision tower (mm_vision_tower); name it with --vision")
     rows = read_config(name, _WHAT).vocab_size
-    processor, config = describe(name, tower, template)
-    config.vision_feature_layer = fields.get("mm_vision_select_layer", -2)
+    layer = fields.get("mm_vision_select_layer", FEATURE_LAYER)
+    processor, config = describe(name, tower, template, vision_layer=layer)
     return Finished(name, processor, config, tower=tower, rows=rows)
 
 
@@ -134,14 +140,15 @@ def _load_llava_hf(found: Finished, *, on_meta: bool) -> Any:
     return model
 
 
-def _load_llavas(found: Finished, *, tower_name: str, seed: int) -> Any:
+def _load_llavas(found: Finished, *, tower_name: str, seed: int | None) -> Any:
+    """The model; without a seed it is as far as names and shapes go, on the meta device."""
     import torch
-    from transformers import CLIPVisionModel, LlavaForConditionalGeneration
+    from transformers import GenerationConfig, LlavaForConditionalGeneration
 
     read = read_weights(model_folder(found.name))
     weights = {from_llava(name): value for name, value in read.items() if not is_computed(name)}
     if not any(name.startswith(PARTS["vision_tower"]) for name in weights):
-        tower = load_weights(CLIPVisionModel, tower_name, "a CLIP vision tower").state_dict()
+        tower = load_tower(tower_name, found.config.vision_config).state_dict()
         weights |= {without_vision_model(f"{PARTS['vision_tower']}{name}"): value for name, value in tower.items()}
     config = copy.deepcopy(found.config)
     config.text_config.vocab_size, config.text_config.pad_token_id = found.rows, None  # the token has no row yet
@@ -158,12 +165,18 @@ def _load_llavas(found: Finished, *, tower_name: str, seed: int) -> Any:
             if name in weights and weights[name].shape != shape
         ],
     )
+    if seed is None:
+        return model
     model.load_state_dict({fitting[name][0]: value for name, value in weights.items()}, assign=True)
     if found.rows != found.config.text_config.vocab_size:
         with torch.random.fork_rng(devices=[]):  # the embeddings of new tokens are drawn
             torch.manual_seed(seed)
             model.resize_token_embeddings(found.config.text_config.vocab_size)
     config.text_config.pad_token_id = found.config.pad_token_id
+    with suppress(OSError):  # older checkpoints have their settings in config.json
+        generation: Any = GenerationConfig
+        model.generation_config = generation.from_pretrained(found.name)
+    model.generation_config.pad_token_id = found.config.pad_token_id
     return model
 
 

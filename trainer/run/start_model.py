@@ -12,6 +12,7 @@ import msgspec
 from mix665k.schemas.errors import TrainingError, os_reason
 from mix665k.schemas.files import sha256_of, write_whole
 from mix665k.trainer.model.compose import compose, describe, read_projector
+from mix665k.trainer.model.files import write_model
 from mix665k.trainer.model.finished import Finished, holds_tower, load_finished, look_at_finished
 from mix665k.trainer.model.shards import weight_files
 from mix665k.trainer.model.trainable import outline
@@ -108,10 +109,11 @@ def parts_of(job: Job) -> str:
         return f"{job.projector}: projector; {composed}" if job.projector else f"{composed}; a new projector"
     if checkpoint := _checkpoint_of(job.model):
         return f"{checkpoint[0]}: language model, projector, vision tower"
-    found = _look_at(job)
-    if holds_tower(found):
-        return f"{job.model}: language model, projector, vision tower"
-    return f"{job.model}: language model, projector; vision tower {found.tower}"
+    tower = None
+    if job.start.is_dir() or Path(job.model).is_dir():  # or it would have to be downloaded
+        found = _look_at(job)
+        tower = None if holds_tower(found) else found.tower
+    return f"{job.model}: language model, projector{f'; vision tower {tower}' if tower else ', vision tower'}"
 
 
 def _continue(job: Job) -> None:
@@ -125,7 +127,7 @@ def _continue(job: Job) -> None:
         model.to(torch.bfloat16 if job_of(checkpoint[0]).stage.bf16 else torch.float32)
     else:
         model = load_finished(found, seed=job.stage.seed)
-    model.save_pretrained(job.start)
+    write_model(model, job.start)
     found.processor.save_pretrained(job.start)
 
 

@@ -90,6 +90,7 @@ def _llavas(inputs: Inputs, out: Path, *, tower: bool = True, safetensors: bool 
     (out / f"{form}.{ending}.index.json").write_text(json.dumps({"weight_map": index}))
     for path in inputs.llm.glob("token*"):
         shutil.copy(path, out)
+    (out / "generation_config.json").write_text(json.dumps({"eos_token_id": 2, "temperature": 0.9}))
     _write_config(inputs, out)
     return ours
 
@@ -195,6 +196,8 @@ def test_llavas_own_checkpoint_is_continued_with_all_it_has(
         assert len(found[name]) % 64 == 0
         found[name] = found[name][:rows]
     _require_equal(found, weights)
+    generation = json.loads((job.start / "generation_config.json").read_text())
+    assert generation["temperature"] == 0.9
     tokenizer = TOKENIZER.from_pretrained(job.start)
     assert tokenizer.convert_tokens_to_ids("<image>") == rows
     ends = "language model, projector, vision tower" if tower else f"vision tower {inputs.vision}"
