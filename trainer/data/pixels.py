@@ -101,8 +101,7 @@ class Pixels:
 
     def _agrees(self, size: tuple[int, int]) -> bool:
         """Whether looking up gives what the processor does, for a picture of noise: some do more than resize."""
-        values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-        picture, side = Image.fromarray(values), self.image_px
+        picture, side = draw_noise(*size), self.image_px
         square = picture.resize((side, side), self._resample)
         expected = self._processed(picture, kept_whole=False)
         return torch.equal(self.cropped(picture), expected) and torch.equal(
@@ -119,6 +118,11 @@ class Pixels:
         for table, plane, result in zip(self._table, values, out, strict=True):
             np.take(table, plane, out=result, mode="clip")  # no value is outside; `clip` spares a buffer
         return torch.from_numpy(out)
+
+
+def draw_noise(width: int, height: int) -> Image.Image:
+    """A picture of noise, the same each time: what two ways of resizing must agree on."""
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
 def pad_to_square(picture: Image.Image, colour: Colour) -> Image.Image:
