@@ -13,6 +13,8 @@ from mix665k.trainer.batching.types import Examples, Integers, Layout, Plan, loa
 from mix665k.trainer.data.lengths import Lengths, lengths
 from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.model.cost import estimate
+from mix665k.trainer.model.language import end_ids_of
+from mix665k.trainer.model.summary import summarise
 from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.launch import require_attention
 from mix665k.trainer.run.stage_files import layout_of
@@ -34,7 +36,8 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     layout = layout_of(stage, ranks=ranks)
     processor, model = require_trainable(job)
     mixture = Mixture(job.mixture_folder)
-    found = lengths(mixture, make_encoder(processor.tokenizer, model.config, job), jobs=os.cpu_count() or 1)
+    encoder = make_encoder(processor.tokenizer, model.config, job)
+    found = lengths(mixture, encoder, jobs=os.cpu_count() or 1)
     train, held_out = split_rows(found, job, mixture=mixture)
     tokens = found.tokens[train]
     examples = Examples(lengths=tokens, has_image=found.has_image[train])
@@ -43,7 +46,10 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     labels = tokens_at(plan.steps, found.supervised[train]).sum(axis=-1)
     memory = estimate(model, stage, ranks=ranks, tokens=int(loads.max()), labels=int(labels.max()))
     parts = ", ".join(f"{name} {value / 1e9:,.1f}" for name, value in memory._asdict().items())
-    rows = [("starts from", parts_of(job)), *_data_rows(mixture, found, job)]
+    end_ids = end_ids_of(processor.tokenizer.name_or_path)
+    rows = [("starts from", parts_of(job))]
+    rows += summarise(model, stage, encoder=encoder, tokenizer=processor.tokenizer, end_ids=end_ids)
+    rows += _data_rows(mixture, found, job)
     rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]
     rows += _plan_rows(plan, tokens, job=job, layout=layout)
     rows += [("memory of a rank", f"about {memory.total / 1e9:,.1f} GB ({parts})")]

@@ -52,7 +52,7 @@ def language_of(name: str) -> Language:
         config=config,
         tied=tied,
         dropout=float(dropout),
-        end_ids=_end_ids(name, whole),
+        end_ids=end_ids_of(name),
     )
 
 
@@ -70,14 +70,20 @@ def load_language(name: str) -> Any:
     return load_weights(kind, name, "a causal language model")
 
 
-def _end_ids(name: str, config: Any) -> tuple[int, ...]:
+def end_ids_of(name: str) -> tuple[int, ...]:
+    """The tokens at which the generation of a model by Hub name or folder ends, as its own settings say.
+
+    Raises:
+        ModelError: when there is no such model.
+    """
     from transformers import GenerationConfig
 
     try:
         found = GenerationConfig.from_pretrained(name).eos_token_id
     except (OSError, ValueError):  # no such file: older checkpoints have theirs in config.json
         found = None
-    found = config.get_text_config(decoder=True).eos_token_id if found is None else found
+    if found is None:
+        found = read_config(name, "a language model's configuration").get_text_config(decoder=True).eos_token_id
     return tuple(found) if isinstance(found, list) else () if found is None else (int(found),)
 
 
