@@ -18,8 +18,19 @@ NUM_LINES = 20_000
 
 def make(folder: Path) -> None:
     """Train the SentencePiece model and store it as a fast tokenizer that transformers loads."""
-    import sentencepiece
     from transformers import LlamaTokenizer
+
+    with tempfile.TemporaryDirectory() as work:
+        (Path(work) / "tokenizer.model").write_bytes(sentencepiece_model())
+        tokenizer = LlamaTokenizer.from_pretrained(
+            work, legacy=False, add_bos_token=True, pad_token="<unk>", model_max_length=2048
+        )
+        tokenizer.save_pretrained(folder)
+
+
+def sentencepiece_model() -> bytes:
+    """The model of 2,000 pieces, the same on every call."""
+    import sentencepiece
 
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -31,18 +42,14 @@ def make(folder: Path) -> None:
         split_digits=True,
         normalization_rule_name="identity",
         add_dummy_prefix=True,
+        remove_extra_whitespaces=False,
         unk_id=0,
         bos_id=1,
         eos_id=2,
         num_threads=1,
         minloglevel=2,
     )
-    with tempfile.TemporaryDirectory() as work:
-        (Path(work) / "tokenizer.model").write_bytes(model.getvalue())
-        tokenizer = LlamaTokenizer.from_pretrained(
-            work, legacy=False, add_bos_token=True, pad_token="<unk>", model_max_length=2048
-        )
-        tokenizer.save_pretrained(folder)
+    return model.getvalue()
 
 
 def _lines() -> list[str]:

@@ -41,10 +41,10 @@ class SentencePieceModel:
         if not self._proto.pieces:
             raise ValueError("a SentencePiece model without pieces")
         if self._proto.trainer_spec.model_type != _BPE:
-            raise ValueError("a SentencePiece model that is not BPE; give a folder that holds its tokenizer.json")
+            raise ValueError("a SentencePiece model that is not BPE, expected its tokenizer.json")
         rules = self._proto.normalizer_spec
         if rules.precompiled_charsmap or rules.remove_extra_whitespaces or not rules.escape_whitespaces:
-            raise ValueError("a SentencePiece model that rewrites texts; give a folder that holds its tokenizer.json")
+            raise ValueError("a SentencePiece model that rewrites texts, expected its tokenizer.json")
         self.adds_prefix: bool = rules.add_dummy_prefix
         """Whether a text begins with a `▁` of its own."""
 

@@ -1,45 +1,67 @@
-"""Ids and labels against those of LLaVA's own `preprocess_v1`, where the golden file is at hand."""
+"""Ids and labels against those of LLaVA's own `preprocess_v1`, where the golden files are at hand."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mix665k.trainer.data.encode import Encoder
+from mix665k.schemas.tokenizer.load import load_tokenizer
+from mix665k.trainer.data.encode import Encoded, Encoder
+from tests.schemas.sentencepiece_folders import write_folder
 from tests.trainer.parts import SHARED, row
 
 GOLDEN = SHARED / "golden/preprocess_v1.jsonl"
+GOLDEN_32K = SHARED / "golden/preprocess_v1_32k.jsonl"
 LLAVA_IMAGE = -200
+SPLIT_BY_LLAVA = "ASSISTANT: "
+"""LLaVA splits rounds at this text wherever it is, also inside a question or an answer, and then masks other tokens."""
 
 needs_golden = pytest.mark.skipif(not GOLDEN.is_file(), reason=f"LLaVA's ids and labels are not at {GOLDEN}")
 
 
-def _cases() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in GOLDEN.read_text(encoding="utf-8").splitlines()]
+def _cases(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _encoder(*, legacy: bool) -> Encoder:
-    from transformers import LlamaTokenizer
-
-    load: Any = LlamaTokenizer.from_pretrained
-    tokenizer = load(SHARED / "tokenizer", legacy=legacy, add_bos_token=True, pad_token="<unk>")
+def _encoder(folder: str) -> Encoder:
+    tokenizer = load_tokenizer(folder)
     return Encoder(tokenizer, "v1", image_token_id=LLAVA_IMAGE, tokens_per_image=1, max_tokens=2048)
+
+
+def _encoded(encoder: Encoder, case: dict[str, Any]) -> Encoded:
+    texts = [turn["value"] for turn in case["conversations"]]
+    return encoder.encode(row(*zip(texts[::2], texts[1::2], strict=True)))
 
 
 @needs_golden
 @pytest.mark.parametrize(("legacy", "num_rejected"), [(True, 1), (False, 47)])
-def test_ids_and_labels_are_those_of_llava(legacy: bool, num_rejected: int) -> None:
-    encoder = _encoder(legacy=legacy)
+def test_ids_and_labels_are_those_of_llava(tmp_path: Path, legacy: bool, num_rejected: int) -> None:
+    encoder = _encoder(write_folder(tmp_path, "k2", legacy=legacy))
     rejected = 0
-    for case in _cases():
-        texts = [turn["value"] for turn in case["conversations"]]
+    for case in _cases(GOLDEN):
         expected = case[f"legacy_{str(legacy).lower()}"]
 
-        encoded = encoder.encode(row(*zip(texts[::2], texts[1::2], strict=True)))
+        encoded = _encoded(encoder, case)
 
-        assert encoded.input_ids.tolist() == expected["input_ids"], texts
+        assert encoded.input_ids.tolist() == expected["input_ids"], case["conversations"]
         if expected["rejected"]:
             rejected += 1
         else:
-            assert encoded.labels.tolist() == expected["labels"], texts
+            assert encoded.labels.tolist() == expected["labels"], case["conversations"]
     assert rejected == num_rejected
+
+
+@pytest.mark.skipif(not GOLDEN_32K.is_file(), reason=f"LLaVA's ids and labels are not at {GOLDEN_32K}")
+def test_ids_and_labels_are_those_of_llava_under_a_model_of_vicunas_size_and_form(tmp_path: Path) -> None:
+    encoder = _encoder(write_folder(tmp_path, "k32", legacy=False, add_bos_token=True, add_eos_token=False))
+    other, rejected = [], 0
+    for case in _cases(GOLDEN_32K):
+        encoded = _encoded(encoder, case)
+
+        assert encoded.input_ids.tolist() == case["input_ids"], case["conversations"]
+        rejected += case["rejected"]
+        if not case["rejected"] and encoded.labels.tolist() != case["labels"]:
+            assert any(SPLIT_BY_LLAVA in turn["value"] for turn in case["conversations"]), case["conversations"]
+            other.append(case["kind"])
+    assert (other, rejected) == (["edge1i", "edgeqi", "edgeq"], 4)
