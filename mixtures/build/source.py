@@ -23,6 +23,7 @@ from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of, write_whole
+from mix665k.schemas.image_names import name_fault
 from mix665k.schemas.manifest import NOT_FOUND, STATE, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 
 IMAGES = "images"
@@ -135,7 +136,10 @@ def _built_before(out: Path, label: str, key: str) -> SourceEntry | None:
 
 def _looks_below(images: Path | None) -> Callable[[Conversation], bool] | None:
     """Whether a conversation's image lies below this folder."""
-    return None if images is None else lambda conversation: (images / str(conversation.image)).is_file()
+    if images is None:
+        return None
+    # a name that is no path below the folder is there, so that `check` refuses it as a bad record with its reason
+    return lambda one: name_fault(str(one.image)) is not None or (images / str(one.image)).is_file()
 
 
 def _with_images(

@@ -10,10 +10,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
-from mix665k.mixtures.images.decoding import FORMAT_OF, FORMATS, UNDECODABLE
+from mix665k.mixtures.images.decoding import FORMAT_OF
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb
 
 PRELOAD = "mix665k.mixtures.contamination.content"
 
@@ -52,11 +51,11 @@ def _content_of(path: str, folder: Path, sought: Sought) -> Content:
     if digest in sought.bytes:
         return Content(path, digest)
     try:
-        with Image.open(BytesIO(data), formats=FORMATS) as picture:
+        with open_picture(BytesIO(data)) as picture:
             size = picture.size
             if sought.sizes is not None and size not in sought.sizes:
                 return Content(path=path, bytes=digest, pixels=None, size=size)
-            pixels = hashlib.sha256(f"{size}".encode() + picture.convert("RGB").tobytes()).hexdigest()
+            pixels = hashlib.sha256(f"{size}".encode() + to_rgb(picture).tobytes()).hexdigest()
     except UNDECODABLE:
         return Content(path, digest)
     return Content(path=path, bytes=digest, pixels=pixels, size=size)

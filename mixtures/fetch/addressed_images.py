@@ -15,12 +15,13 @@ from mix665k.builders.registry import ImageFolder, RawFile, Source
 from mix665k.mixtures.fetch.download import FetchContext, Result, State, mirrored
 from mix665k.mixtures.fetch.web import RateLimit, RefusedError, TransientError, response_to, with_retries
 from mix665k.mixtures.fetch.workers import in_threads
-from mix665k.mixtures.images.decoding import UNDECODABLE, check_file
+from mix665k.mixtures.images.decoding import check_file
 from mix665k.mixtures.images.fixing import as_jpeg
 from mix665k.mixtures.images.mapping import load_mapping
-from mix665k.mixtures.images.similar_names import is_inside
 from mix665k.schemas.errors import FetchError, RawDataError
 from mix665k.schemas.files import write_whole
+from mix665k.schemas.image_names import name_fault
+from mix665k.schemas.pictures import UNDECODABLE
 
 _RETRIES = 3
 _HOPELESS = 20
@@ -149,7 +150,7 @@ def _wanted(order: ImagesWanted) -> tuple[dict[str, str], list[str]]:
         if isinstance(record, BadRecord):
             raise RawDataError(f"{order.path}: {record.where}: {record.why} (id {key!r})")
         image = images.path(key)
-        if not is_inside(key) or "/" in key:
+        if name_fault(key) or "/" in key:
             raise RawDataError(f"{order.path}: $[{key!r}]: a key that no file can have")
         if order.named is None or image in order.named:
             urls[image] = getattr(record, addresses.field)

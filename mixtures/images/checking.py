@@ -11,12 +11,13 @@ from mix665k.mixtures.images.findings import MIN_SIDE_PX, Case, ImageFile, Image
 from mix665k.mixtures.images.fixing import FixTask, fix_all, locked, rename_folders
 from mix665k.mixtures.images.mapping import Mapping, load_mapping
 from mix665k.mixtures.images.naming import named_images
-from mix665k.mixtures.images.similar_names import SimilarNames, difference, is_inside
+from mix665k.mixtures.images.similar_names import SimilarNames, difference
 from mix665k.mixtures.images.summary import summarise
 from mix665k.mixtures.parallel import map_in_processes
 from mix665k.mixtures.terminal import Advance, Bar
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import write_whole
+from mix665k.schemas.image_names import name_fault
 
 PRELOAD = "mix665k.mixtures.images.fixing"
 _SOUND = Verdict()
@@ -47,7 +48,7 @@ def examine(images: Sequence[str], mapping: Mapping, request: ImagesRequest, *, 
     }
     lost = [image for image, case in cases.items() if case.verdict.finding == "missing"]
     cases |= _mapped([image for image in lost if image in mapping], mapping=mapping, request=request, bar=bar)
-    cases |= _moved([image for image in lost if image not in mapping], request, bar)
+    cases |= _moved([image for image in lost if image not in mapping and not name_fault(image)], request, bar)
     return cases
 
 
@@ -66,7 +67,7 @@ def _mapped(images: list[str], *, mapping: Mapping, request: ImagesRequest, bar:
     looks = _look([ImageFile(*names) for names in files.items()], request, bar("decoding mapped files"))
     for (image, file), verdict in zip(files.items(), looks, strict=True):
         if verdict.finding is None:
-            cases[image] = Case(verdict, file, "copy" if is_inside(image) else None)
+            cases[image] = Case(verdict, file, None if name_fault(image) else "copy")
         elif verdict.finding == "wrong format":
             cases[image] = Case(Verdict(), file, _conversion(image))
         else:
@@ -109,7 +110,7 @@ def _with_place(verdict: Verdict, where: str) -> Verdict:
 
 def _conversion(image: str) -> Mend | None:
     """Conversion writes JPEG only, and below the images folder only."""
-    return "convert" if wanted_format(image) == "JPEG" and is_inside(image) else None
+    return "convert" if wanted_format(image) == "JPEG" and not name_fault(image) else None
 
 
 def check_images(target: Path, request: ImagesRequest, *, bar: Bar) -> ImagesReport:

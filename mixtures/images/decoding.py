@@ -3,9 +3,7 @@
 import errno
 import os
 import stat
-import struct
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -13,18 +11,12 @@ from PIL import Image, UnidentifiedImageError
 
 from mix665k.mixtures.images.findings import MAX_ASPECT, ImageFile, Verdict
 from mix665k.schemas.errors import os_reason
+from mix665k.schemas.image_names import name_fault
+from mix665k.schemas.pictures import DEEP, UNDECODABLE, is_turned, open_picture
 
 FORMAT_OF = Image.registered_extensions()
 """The format that an extension stands for."""
-FORMATS = tuple(name for name in ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF") if name in Image.OPEN)
-"""What the web serves. Pillow's other formats include some that run a program or unpack without limit."""
-UNDECODABLE = (
-    OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, OverflowError, MemoryError, AttributeError,
-    NotImplementedError, struct.error, zlib.error, Image.DecompressionBombError,
-)  # fmt: skip
-"""What Pillow raises on bytes that are no picture."""
 _NOTES = {"CMYK": "CMYK", "P": "palette", "PA": "palette"}
-_NOTES |= dict.fromkeys(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"), "16 bit")
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 
@@ -36,6 +28,8 @@ def check_files(places: Sequence[ImageFile], *, folder: Path, min_side_px: int) 
 
 def check_file(path: Path, *, name: str, min_side_px: int) -> Verdict:
     """What is wrong with a file for a mixture that has this name for it."""
+    if why := name_fault(name):
+        return Verdict("missing", why)
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # reading a pipe would never end
@@ -65,7 +59,7 @@ def _not_readable(path: Path, error: OSError) -> Verdict:
 
 def _check_content(file: IO[bytes], name: str, min_side_px: int) -> Verdict:
     try:
-        picture = Image.open(file, formats=FORMATS)
+        picture = open_picture(file)
         form, mode = picture.format, picture.mode
         if why := _implausible(*picture.size, min_side_px):
             return Verdict("insane size", why)
@@ -83,7 +77,19 @@ def _check_content(file: IO[bytes], name: str, min_side_px: int) -> Verdict:
         return Verdict("truncated", "has no end marker, filled up with other bytes")
     if form != (wanted_format(name) or form):
         return Verdict("wrong format", f"{form}, named {Path(name).suffix}")
-    return Verdict(note=_NOTES.get(mode, ""))
+    return Verdict(note=" and ".join(_notes(picture, mode)))
+
+
+def _notes(picture: Image.Image, mode: str) -> Iterator[str]:
+    """What training makes of a sound picture that its author may not expect, see `schemas.pictures.to_rgb`."""
+    if mode in _NOTES:
+        yield _NOTES[mode]
+    if mode in DEEP:
+        yield "more than 8 bits (scaled)"
+    if picture.has_transparency_data:
+        yield "transparent (black in training)"
+    if is_turned(picture):
+        yield "turned by EXIF (ignored in training)"
 
 
 def _implausible(width: int, height: int, min_side_px: int) -> str | None:

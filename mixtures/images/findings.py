@@ -47,7 +47,7 @@ class ImageFile(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What was found of one file; `note` is what a trainer should know of a sound one: CMYK, palette or 16 bit."""
+    """What was found of one file; `note` is what to know of a sound one, see `decoding`."""
 
     finding: Finding | None = None
     detail: str = ""

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from PIL import Image
-
-from mix665k.mixtures.images.decoding import FORMATS, UNDECODABLE, check_file
+from mix665k.mixtures.images.decoding import check_file
 from mix665k.mixtures.images.findings import Mend, Verdict
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import held, write_whole
+from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb
 
 QUALITY = 95
+_WHITE = (255, 255, 255)
 _LOCK = ".mix-images.lock"
 
 
@@ -107,14 +107,7 @@ def _fix(folder: Path, task: FixTask) -> str | None:
 
 def as_jpeg(path: Path) -> bytes:
     """A picture as a JPEG: the first frame of several, on white where it is transparent."""
-    with Image.open(path, formats=FORMATS) as picture:
-        picture.load()
-        flat: Image.Image = picture
-        if picture.mode.startswith("I;16"):
-            flat = picture.point(lambda value: value * (1 / 256)).convert("L")
-        elif picture.has_transparency_data:
-            flat = Image.new("RGBA", picture.size, "white")
-            flat.alpha_composite(picture.convert("RGBA"))
+    with open_picture(path) as picture:
         content = io.BytesIO()
-        flat.convert("RGB").save(content, "JPEG", quality=QUALITY, subsampling=0)
+        to_rgb(picture, background=_WHITE).save(content, "JPEG", quality=QUALITY, subsampling=0)
         return content.getvalue()

@@ -7,8 +7,8 @@ from typing import Any
 
 from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import RawFile
-from mix665k.mixtures.images.similar_names import is_inside
 from mix665k.schemas.errors import RawDataError, os_reason
+from mix665k.schemas.image_names import name_fault
 
 Mapping = dict[str, str | None]
 """The file to use for an image, both below the images folder; None where the image is known to be missing."""
@@ -26,7 +26,7 @@ def load_mapping(path: Path) -> Mapping:
     for image, file in (_csv_entries if path.suffix.lower() == ".csv" else _json_entries)(path):
         if image in mapping:
             raise RawDataError(f"{path}: {image!r} occurs twice, expected once")
-        if file and not is_inside(file):
+        if file and name_fault(file):
             raise RawDataError(f"{path}: {image!r}: {file!r} is outside, expected a path below the images folder")
         mapping[image] = file or None
     return mapping

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from mix665k.mixtures.images.decoding import FORMAT_OF
 from mix665k.mixtures.images.findings import Finding
+from mix665k.schemas.image_names import name_fault
 
 
 class SimilarNames:
@@ -17,7 +18,7 @@ class SimilarNames:
 
     def similar(self, image: str) -> list[str]:
         """The files whose path differs from an image's in letter case, Unicode form or a picture's extension."""
-        if not is_inside(image):
+        if name_fault(image):
             return []
         *folders, last = PurePosixPath(image).parts
         found = [""]
@@ -59,12 +60,6 @@ class SimilarNames:
 def difference(image: str, file: str) -> Finding:
     """What tells a similar file from the image."""
     return "wrong case" if PurePosixPath(image).suffix == PurePosixPath(file).suffix else "wrong extension"
-
-
-def is_inside(name: str) -> bool:
-    """Whether a path stays below the folder that it starts from."""
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def _names(folder: Path) -> list[str]:

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from mix665k.mixtures.card.front_matter import IMAGE, IMAGES
-from mix665k.mixtures.images.similar_names import is_inside
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.storage.parquet import DICTIONARIES, SCHEMA, shard_name
 from mix665k.schemas.errors import MixtureError, os_reason
+from mix665k.schemas.image_names import name_fault
 from mix665k.schemas.manifest import SourceEntry
+from mix665k.schemas.pictures import UNDECODABLE, open_picture
 
 MAX_BYTES = 480_000_000
 """Of the images in one file; the Hub's viewer wants files of no more than about 500 MB."""
@@ -130,8 +130,8 @@ def _with_images(rows: pa.RecordBatch, images: Path) -> pa.RecordBatch:
 def _picture(path: Path) -> bytes:
     content = path.read_bytes()
     try:
-        Image.open(io.BytesIO(content)).close()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        open_picture(io.BytesIO(content)).close()
+    except UNDECODABLE:
         raise MixtureError(f"{path}: no picture, expected one; `mix images` tells about all of them") from None
     return content
 
@@ -139,7 +139,7 @@ def _picture(path: Path) -> bytes:
 def _bytes_of(images: Path, name: str, missing: list[str]) -> int:
     """The size of an image; one that is not there, or not below the folder, is noted as missing."""
     path = images / name
-    size = path.stat().st_size if is_inside(name) and path.is_file() else 0
+    size = path.stat().st_size if not name_fault(name) and path.is_file() else 0
     if not size:
         missing.append(name)
     return size

@@ -12,6 +12,7 @@ import pyarrow as pa
 from mix665k.mixtures.storage.json_schemas import conversation_schema
 from mix665k.mixtures.storage.parquet import Named
 from mix665k.schemas.conversation import IMAGE_TOKEN, fault
+from mix665k.schemas.image_names import SURE_NAME, name_fault
 
 _BOX = r"\[(?:-?\d+\.\d+, ){3}-?\d+\.\d+\]"
 _BOX_WITHIN = r"\[(?:(?:0\.[0-9]+|1\.0+), ){3}(?:0\.[0-9]+|1\.0+)\]"
@@ -54,6 +55,8 @@ class RecordCheck:
                 return f"$.conversations[{i}].from: {turn['from']!r}, expected human and gpt in turn"
         if 2 * len(row["origins"]) != len(turns):
             return f"$.origins: {len(row['origins'])} of them for {len(turns)} turns, expected one per pair"
+        if row["image"] is not None and (why := name_fault(row["image"])):
+            return f"$.image: {row['image']!r}: {why}"
         return fault([turn["value"] for turn in turns], has_image=row["image"] is not None)
 
 
@@ -101,7 +104,7 @@ def _doubtful_rows(rows: pa.RecordBatch, counts: npt.NDArray[Any], *, source: st
         ~pl.col("id").str.contains(_SURE_ID)
         | (pl.col("source") != source)
         | ~pl.col("id").str.starts_with(f"{source}/")
-        | (pl.col("image").fill_null("-") == "")
+        | ~pl.col("image").fill_null("-").str.contains(SURE_NAME)
         | pl.col("reference_id").is_null()
         | (origins.list.len() * 2 != pl.Series(counts))
         | origins.list.eval(pl.element().is_null()).list.any()

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from PIL import Image
 
 from mix665k.builders.boxes import Size
-from mix665k.mixtures.images.decoding import FORMATS, UNDECODABLE
-from mix665k.mixtures.images.similar_names import is_inside
+from mix665k.schemas.image_names import name_fault
+from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb
 
 LONG_SIDE_PX = 512
 """LLaVA-1.5 sees 336; twenty to forty kilobytes at this size."""
@@ -32,13 +32,13 @@ def read_picture(path: str, *, folder: Path | None) -> Picture:
     """The image of a record, as its pixels are stored: a turn that only EXIF tells of is not made, as in training."""
     if folder is None:
         return Picture(path, why="no images folder was given")
-    if not is_inside(path):
+    if name_fault(path):
         return Picture(path, why="not a path below the images folder")
     try:
-        with Image.open(folder / path, formats=FORMATS) as image:
+        with open_picture(folder / path) as image:
             size = Size(*image.size)
             image.draft("RGB", (LONG_SIDE_PX, LONG_SIDE_PX))
-            small = image.convert("RGB")
+            small = to_rgb(image)
             small.thumbnail((LONG_SIDE_PX, LONG_SIDE_PX))
     except FileNotFoundError:
         return Picture(path, why="not in the images folder")

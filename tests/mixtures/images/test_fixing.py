@@ -130,11 +130,15 @@ def test_what_cannot_be_mended_is_not_touched(tmp_path: Path) -> None:
     assert files(tmp_path / "images") == before
 
 
-def test_nothing_outside_the_folder_is_touched(tmp_path: Path) -> None:
+def test_nothing_outside_the_folder_is_opened_or_touched(tmp_path: Path) -> None:
     outside = save(tmp_path / "outside.jpg", "GIF")
     before = outside.read_bytes()
     found = check(tmp_path, "../outside.jpg", str(outside), fix=True)
-    assert [(bad.finding, bad.mend) for bad in found.bad] == [("wrong format", None)] * 2
+    assert [(bad.finding, bad.mend) for bad in found.bad] == [("missing", None)] * 2
+    assert [bad.detail.partition(",")[0] for bad in found.bad] == [
+        "a path out of the images folder",
+        "no path below the images folder",
+    ]
     assert outside.read_bytes() == before
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mix665k.mixtures.images.similar_names import SimilarNames, difference, is_inside
+from mix665k.mixtures.images.similar_names import SimilarNames, difference
 
 
 def put(folder: Path, *names: str) -> SimilarNames:
@@ -72,19 +72,3 @@ def test_the_first_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 )
 def test_the_difference_is_in_the_extension_or_in_the_letters(image: str, file: str, what: str) -> None:
     assert difference(image, file) == what
-
-
-@pytest.mark.parametrize(
-    ("name", "inside"),
-    [
-        ("a/b.jpg", True),
-        ("a..b/c.jpg", True),
-        ("", False),
-        (".", False),
-        ("/a.jpg", False),
-        ("a/../b.jpg", False),
-        ("a\0.jpg", False),
-    ],
-)
-def test_a_path_is_inside_or_leaves_its_folder(name: str, inside: bool) -> None:
-    assert is_inside(name) is inside

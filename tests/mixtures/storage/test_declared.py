@@ -109,6 +109,6 @@ def test_a_recipe_is_a_shipped_name_or_a_path(tmp_path: Path, monkeypatch: pytes
     ],
 )
 def test_a_fault_of_a_recipe_is_told_with_its_place(text: str, place: str) -> None:
-    with pytest.raises(RecipeError, match=rf"^mine\.yaml: (?i:{place})") as raised:
+    with pytest.raises(RecipeError, match=rf"^mine\.yaml, line \d+, column \d+: (?i:{place})") as raised:
         load_recipe(text, where="mine.yaml")
     assert "\n" not in str(raised.value)
