@@ -42,11 +42,16 @@ def load_processor(name: str) -> Any:
     """
     # `pil`: the default is the form that is built on torchvision where that is installed, which resizes differently,
     # and in transformers 5.17 fails where it is not.
-    from transformers import AutoImageProcessor
+    import transformers
 
-    load: Any = AutoImageProcessor.from_pretrained
+    auto: Any = transformers.AutoImageProcessor
+    mixin: Any = transformers.ImageProcessingMixin
     try:
-        processor = load(name, backend="pil")
+        settings, _ = mixin.get_image_processor_dict(name)
+        # Until 2022 they were feature extractors: `AutoImageProcessor` knows that name under its older key only.
+        older = str(settings.get("image_processor_type")).replace("FeatureExtractor", "ImageProcessorPil")
+        known = getattr(transformers, older, None) if older.endswith("Pil") else None
+        processor = known.from_pretrained(name) if known else auto.from_pretrained(name, backend="pil")
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"{name}: cannot be loaded as an image processor: {one_line(error)[:300]}") from None
     processor.do_pad = None
