@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.results import write_section
-from mix665k.trainer.batching.baselines import plan_llava, plan_random
 from mix665k.trainer.batching.epoch import plan_epoch
 from mix665k.trainer.batching.simulate import Setting, epoch_cost
-from mix665k.trainer.batching.types import Examples, Flags, Integers, Layout, Mode, Order, Plan, Remainder, measure
+from mix665k.trainer.batching.types import Examples, Integers, Layout, Mode, Order, Plan, Remainder, measure
 
 SEED = 665
 IMAGE_TOKENS = 576
@@ -55,13 +54,12 @@ SHAREGPT_QUANTILES = ((0.0, 0.05, 0.25, 0.5, 0.66, 1.0), (60, 269, 727, 1_689, M
 def main() -> None:
     """Simulate all orders and write the tables."""
     examples, sources = made_up_mixture()
-    words = examples.lengths - IMAGE_TOKENS * examples.has_image
-    setting = Setting(examples=examples, words=words, sources=sources, layout=PAPER, seed=SEED, window=WINDOW)
-    everything = np.ones_like(examples.has_image)
+    setting = Setting(examples=examples, sources=sources, layout=PAPER, seed=SEED, window=WINDOW)
+    of_one_modality = examples._replace(has_image=np.ones_like(examples.has_image))
     rows = [
-        _row("random", plan_random(len(sources), layout=PAPER, seed=SEED), setting),
-        _row("LLaVA's modality grouping", _llava(setting, examples.has_image), setting),
-        _row("LLaVA's length grouping", _llava(setting, everything), setting),
+        _row("random", _llava(examples, mode="llava_random"), setting),
+        _row("LLaVA's modality grouping", _llava(examples, mode="llava_grouped"), setting),
+        _row("LLaVA's length grouping", _llava(of_one_modality, mode="llava_grouped"), setting),
     ]
     for window in (1, 5, 10, 25, WINDOW, 100, 200):
         rows.append(_row(f"`grouped`, window {window}", _grouped(examples, layout=PAPER, window=window), setting))
@@ -86,12 +84,14 @@ def made_up_mixture() -> tuple[Examples, Integers]:
     lengths = np.concatenate([np.minimum(text + IMAGE_TOKENS, MAX_TOKENS), sharegpt])
     counts = [*(source.num for source in IMAGE_SOURCES), NUM_SHAREGPT]
     sources = np.repeat(np.arange(len(counts)), counts)
-    return Examples(lengths=lengths, has_image=sources < len(IMAGE_SOURCES)), sources
+    has_image = sources < len(IMAGE_SOURCES)
+    # LLaVA sorts by words without image tokens; text tokens stand for them
+    return Examples(lengths=lengths, has_image=has_image, words=lengths - IMAGE_TOKENS * has_image), sources
 
 
-def _llava(setting: Setting, modality: Flags) -> Plan:
-    """LLaVA sorts by words without image tokens; text tokens stand for them."""
-    return plan_llava(setting.words, modality, layout=PAPER, seed=SEED)
+def _llava(examples: Examples, *, mode: Mode) -> Plan:
+    order = Order(mode=mode, window=1, remainder="short", seed=SEED)
+    return plan_epoch(examples, layout=PAPER, order=order, epoch=0)
 
 
 def _grouped(examples: Examples, *, layout: Layout, window: int, remainder: Remainder = "short") -> Plan:

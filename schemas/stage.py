@@ -75,8 +75,11 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         ),
     ] = True
     batching: Annotated[
-        Literal["grouped", "padding_free"],
-        msgspec.Meta(description="batches of one modality and similar lengths, or random ones in rows without padding"),
+        Literal["grouped", "padding_free", "llava_grouped", "llava_random"],
+        msgspec.Meta(
+            description="batches of one modality and similar lengths, random ones in rows without padding, or exactly "
+            "those of LLaVA's trainer on several GPUs in its stage 2 or 1"
+        ),
     ] = "grouped"
     attention: Annotated[
         Literal["auto", "eager", "sdpa", "segments", "flash_attention_2"],

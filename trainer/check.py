@@ -9,7 +9,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from mix665k.trainer.batching.epoch import plan_epoch
-from mix665k.trainer.batching.types import Examples, Integers, Layout, Plan, load_of, measure, tokens_at
+from mix665k.trainer.batching.types import Integers, Layout, Plan, load_of, measure, tokens_at
 from mix665k.trainer.data.lengths import Lengths, lengths
 from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.model.cost import estimate
@@ -19,7 +19,7 @@ from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.launch import require_attention
 from mix665k.trainer.run.stage_files import layout_of
 from mix665k.trainer.run.start_model import parts_of, require_trainable
-from mix665k.trainer.run.training_data import make_encoder, order_of, split_rows
+from mix665k.trainer.run.training_data import examples_of, make_encoder, order_of, split_rows
 
 Rows = list[tuple[str, str]]
 SHOWN_FAULTS = 10
@@ -40,7 +40,7 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     found = lengths(mixture, encoder, jobs=os.cpu_count() or 1)
     train, held_out = split_rows(found, job, mixture=mixture)
     tokens = found.tokens[train]
-    examples = Examples(lengths=tokens, has_image=found.has_image[train])
+    examples = examples_of(found, train, stage=stage, mixture=mixture)
     plan = plan_epoch(examples, layout=layout, order=order_of(stage), epoch=0)
     loads = load_of(tokens_at(plan.steps, tokens), mode=stage.batching)
     labels = tokens_at(plan.steps, found.supervised[train]).sum(axis=-1)

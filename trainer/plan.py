@@ -48,9 +48,9 @@ def setting_of(mixture: Mixture, encoder: Encoder, *, layout: Layout, seed: int,
         row = "1 row has no label and is" if left_out == 1 else f"{left_out:,} rows have no label and are"
         print(f"{mixture.folder}: {row} left out; a higher --max-tokens may help", file=sys.stderr)
     _, sources = np.unique(np.array(mixture.sources), return_inverse=True)
+    words = np.maximum(mixture.words()[kept], 1)  # LLaVA's sampler has no place for a row without words
     return Setting(
-        examples=Examples(lengths=found.tokens[kept], has_image=found.has_image[kept]),
-        words=mixture.words()[kept],
+        examples=Examples(lengths=found.tokens[kept], has_image=found.has_image[kept], words=words),
         sources=sources[kept].astype(np.int64),
         layout=layout,
         seed=seed,

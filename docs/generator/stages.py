@@ -10,7 +10,8 @@ from docs.generator.tables import block, table
 from mix665k.schemas.stage import Lora, Stage
 from mix665k.trainer.run.stage_files import FOLDER, load_stage
 
-SHIPPED = ("pretrain", "finetune")
+PAPERS = ("pretrain", "finetune")
+SHIPPED = (*PAPERS, "llava-exact-pretrain", "llava-exact-finetune")
 MEANINGS = FOLDER.parents[1] / "docs" / "train" / "stage_fields.yaml"
 
 
@@ -28,7 +29,7 @@ def stage_table(what: str) -> str:
         path = FOLDER / f"{what}.yaml"
         return block("yaml", path.read_text(encoding="utf-8"), title=f"trainer/stages/{path.name}")
     by_hand = field_meanings()
-    stages = [msgspec.to_builtins(load_stage(name)) for name in SHIPPED]
+    stages = [msgspec.to_builtins(load_stage(name)) for name in PAPERS]
     rows = [
         [
             f"`{field.name}`",
@@ -38,7 +39,7 @@ def stage_table(what: str) -> str:
         ]
         for field in fields()
     ]
-    return table(["field", "meaning", "value", *SHIPPED], rows)
+    return table(["field", "meaning", "value", *PAPERS], rows)
 
 
 def field_meanings() -> dict[str, str]:

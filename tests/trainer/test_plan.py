@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -28,6 +29,19 @@ def test_words_are_those_between_white_space(tiny_mixture: Path) -> None:
     for index in (0, len(rows) // 2, len(rows) - 1):
         pairs = rows[index].pairs
         assert words[index] == sum(len(question.split()) + len(answer.split()) for question, answer in pairs)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [(" a b ", 2), ("", 0), (" \n", 0), ("a\u00a0b\u3000c", 3), ("a\x1cb", 2), ("a\u200bb", 1), ("<image>\na?", 2)],
+)
+def test_words_are_those_of_pythons_split_whatever_white_space_is_at_the_ends(
+    monkeypatch: pytest.MonkeyPatch, tiny_mixture: Path, text: str, words: int
+) -> None:
+    rows = Mixture(tiny_mixture)
+    column = pa.array([[text, "x y"]])
+    monkeypatch.setattr(rows, "_batches", [pa.RecordBatch.from_arrays([column], names=["turns"])])
+    assert rows.words().tolist() == [words + 2]
 
 
 def test_a_batch_that_does_not_come_out_is_refused() -> None:

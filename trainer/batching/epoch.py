@@ -9,6 +9,7 @@ from typing import Protocol
 
 from mix665k.schemas.errors import UserError
 from mix665k.trainer.batching.grouped import plan_grouped
+from mix665k.trainer.batching.llava import plan_llava_grouped, plan_llava_random
 from mix665k.trainer.batching.padding_free import plan_padding_free
 from mix665k.trainer.batching.types import Examples, Layout, Mode, Order, Plan
 
@@ -21,7 +22,12 @@ class Planner(Protocol):
         ...
 
 
-PLANNERS: dict[Mode, Planner] = {"grouped": plan_grouped, "padding_free": plan_padding_free}
+PLANNERS: dict[Mode, Planner] = {
+    "grouped": plan_grouped,
+    "padding_free": plan_padding_free,
+    "llava_grouped": plan_llava_grouped,
+    "llava_random": plan_llava_random,
+}
 
 
 def plan_epoch(examples: Examples, *, layout: Layout, order: Order, epoch: int) -> Plan:

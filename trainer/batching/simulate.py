@@ -5,7 +5,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from mix665k.trainer.batching.baselines import plan_llava, plan_random
 from mix665k.trainer.batching.epoch import plan_epoch
 from mix665k.trainer.batching.types import (
     EMPTY,
@@ -22,11 +21,9 @@ from mix665k.trainer.batching.types import (
 
 
 class Setting(NamedTuple):
-    """What is simulated: E examples, the number of words and the source of each, and the layout of a global batch."""
+    """What is simulated: E examples with their words, the source of each, and the layout of a global batch."""
 
     examples: Examples
-    words: Integers
-    """[E], split at white space: what LLaVA sorts by."""
     sources: Integers
     """[E], a number for each source, from 0."""
     layout: Layout
@@ -57,20 +54,22 @@ class EpochCost(msgspec.Struct, kw_only=True):
 
 def epoch_costs(setting: Setting) -> list[EpochCost]:
     """Random order, LLaVA's, and the two of a stage's `batching`."""
-    examples, layout, seed = setting.examples, setting.layout, setting.seed
-    plans: list[tuple[str, Plan, Mode]] = [
-        ("random", plan_random(len(examples.lengths), layout=layout, seed=seed), "grouped"),
-        ("LLaVA's grouping", plan_llava(setting.words, examples.has_image, layout=layout, seed=seed), "grouped"),
-    ]
-    modes: tuple[Mode, ...] = ("grouped", "padding_free")
-    for mode in modes:
-        order = Order(mode=mode, window=setting.window, remainder="short", seed=seed)
-        plans.append((mode, plan_epoch(examples, layout=layout, order=order, epoch=0), mode))
-    return [epoch_cost(name, plan, setting, mode=mode) for name, plan, mode in plans]
+    modes: dict[str, Mode] = {
+        "random": "llava_random",
+        "LLaVA's grouping": "llava_grouped",
+        "grouped": "grouped",
+        "padding_free": "padding_free",
+    }
+    costs = []
+    for name, mode in modes.items():
+        order = Order(mode=mode, window=setting.window, remainder="short", seed=setting.seed)
+        plan = plan_epoch(setting.examples, layout=setting.layout, order=order, epoch=0)
+        costs.append(epoch_cost(name, plan, setting, mode=mode))
+    return costs
 
 
 def epoch_cost(name: str, plan: Plan, setting: Setting, *, mode: Mode) -> EpochCost:
-    """What a plan costs where batches are padded (`grouped`) or not."""
+    """What a plan costs where batches are padded or, with `padding_free`, not."""
     cost = measure(plan, lengths=setting.examples.lengths, mode=mode)
     batches = plan.steps.reshape(len(plan.steps), -1)
     with_image = np.where(batches == EMPTY, 0, setting.examples.has_image[batches]).sum(axis=1)

@@ -15,7 +15,7 @@ EMPTY = -1
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Keys = npt.NDArray[np.uint64]
-Mode = Literal["grouped", "padding_free"]
+Mode = Literal["grouped", "padding_free", "llava_grouped", "llava_random"]
 Remainder = Literal["short", "drop", "repeat"]
 
 
@@ -26,6 +26,8 @@ class Examples(NamedTuple):
     """[E], tokens after truncation, with each image as its placeholders."""
     has_image: Flags
     """[E]"""
+    words: Integers | None = None
+    """[E], split at white space: what LLaVA orders by; None where the order is another."""
 
 
 class Layout(NamedTuple):
@@ -100,7 +102,7 @@ def tokens_at(steps: Integers, lengths: Integers) -> Integers:
 def load_of(tokens: Integers, *, mode: Mode) -> Integers:
     """Tokens that each micro-batch computes, from those of its examples along the last axis.
 
-    `grouped` pads to the longest example, `padding_free` concatenates.
+    `padding_free` concatenates, all others pad to the longest example.
     """
     if mode == "padding_free":
         summed: Integers = tokens.sum(axis=-1)

@@ -74,11 +74,17 @@ def open_data(job: Job) -> TrainingData:
         train=Subset(dataset, train.tolist()),
         held_out=Subset(dataset, held_out.tolist()) if len(held_out) else None,
         collator=partial(collate, mode=stage.batching, placeholders=placeholders),
-        examples=Examples(lengths=found.tokens[train], has_image=found.has_image[train]),
+        examples=examples_of(found, train, stage=stage, mixture=mixture),
         order=order_of(stage),
         mixture_hash=mixture.row_hash,
         sources=[entry.name for entry in mixture.manifest.sources],
     )
+
+
+def examples_of(found: "Lengths", rows: Rows, *, stage: Stage, mixture: "Mixture") -> Examples:
+    """What a stage's batching must know of these rows."""
+    words = mixture.words()[rows] if stage.batching == "llava_grouped" else None
+    return Examples(lengths=found.tokens[rows], has_image=found.has_image[rows], words=words)
 
 
 def order_of(stage: Stage) -> Order:

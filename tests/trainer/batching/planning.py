@@ -18,9 +18,9 @@ seeds = st.integers(0, 2**32)
 
 
 def examples_of(mixture: Sequence[tuple[int, bool]]) -> Examples:
-    """The two arrays of a mixture."""
+    """The arrays of a mixture; each token counts as a word."""
     lengths = np.array([length for length, _ in mixture], dtype=np.int64)
-    return Examples(lengths=lengths, has_image=np.array([image for _, image in mixture], dtype=np.bool_))
+    return Examples(lengths=lengths, has_image=np.array([image for _, image in mixture], dtype=np.bool_), words=lengths)
 
 
 def plan(

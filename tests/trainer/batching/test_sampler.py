@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mix665k.trainer.batching.epoch import plan_epoch
 from mix665k.trainer.batching.sampler import MicroBatches
-from mix665k.trainer.batching.types import Layout, Order
+from mix665k.trainer.batching.types import Layout, Mode, Order
 from tests.trainer.batching.planning import Mixture, examples_of, layouts, mixtures, real
 
 MIXTURE = [(1 + 37 * number % 101, number % 3 > 0) for number in range(53)]
@@ -14,8 +14,10 @@ LAYOUT = Layout(ranks=2, accumulation=2, per_device_batch=3)
 ORDER = Order(mode="grouped", window=2, remainder="short", seed=5)
 
 
-def batches(layout: Layout = LAYOUT, *, rank: int = 0, mixture: Mixture = MIXTURE) -> MicroBatches:
-    return MicroBatches(examples_of(mixture), layout=layout, order=ORDER, rank=rank)
+def batches(
+    layout: Layout = LAYOUT, *, rank: int = 0, mixture: Mixture = MIXTURE, mode: Mode = "grouped"
+) -> MicroBatches:
+    return MicroBatches(examples_of(mixture), layout=layout, order=ORDER._replace(mode=mode), rank=rank)
 
 
 @given(mixture=mixtures, layout=layouts, epoch=st.integers(0, 3))
@@ -62,7 +64,8 @@ def test_a_loader_hands_out_the_micro_batches_as_they_are() -> None:
     assert list(loader) == list(batches())
 
 
-def test_the_trainer_skips_micro_batches_without_reading_examples() -> None:
+@pytest.mark.parametrize("mode", ["grouped", "llava_grouped", "llava_random"])
+def test_the_trainer_skips_micro_batches_without_reading_examples(mode: Mode) -> None:
     """What transformers' Trainer does on resume to a loader that accelerate has not prepared."""
     data = pytest.importorskip("torch.utils.data")
     accelerate = pytest.importorskip("accelerate")
@@ -73,7 +76,7 @@ def test_the_trainer_skips_micro_batches_without_reading_examples() -> None:
             read.append(place)
             return place
 
-    loader = data.DataLoader(Examples(), batch_sampler=batches(), collate_fn=list)
+    loader = data.DataLoader(Examples(), batch_sampler=batches(mode=mode), collate_fn=list)
     rest = list(accelerate.skip_first_batches(loader, 6))
-    assert rest == list(batches())[6:]
+    assert rest == list(batches(mode=mode))[6:]
     assert read == [example for batch in rest for example in batch]

@@ -1,7 +1,9 @@
 """What a stage can take over from LLaVA's trainer: its loss and its decay; and the rates that a log names."""
 
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from torch import nn
@@ -137,3 +139,29 @@ def test_the_console_shows_each_rate(capsys: pytest.CaptureFixture[str]) -> None
         None, state(1), None, logs=LOGGED | {"learning_rate/projector": 2e-4, "learning_rate/vision_tower": 5e-6}
     )
     assert "lr 1.0e-03, projector 2.0e-04, vision_tower 5.0e-06  9 tokens/s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("stage", "batching"), [("pretrain", "llava_random"), ("finetune", "llava_grouped")])
+def test_the_exact_stages_are_the_papers_with_llavas_loss_order_and_decay(stage: str, batching: str) -> None:
+    ours, exact = (msgspec.to_builtins(load_stage(name)) for name in (stage, f"llava-exact-{stage}"))
+    assert {name: value for name, value in exact.items() if value != ours[name]} == {
+        "name": f"llava-exact-{stage}",
+        "loss": "batch_mean",
+        "batching": batching,
+        "remainder": "repeat",
+        "decay_groups": "by_class",
+    }
+
+
+def test_a_run_in_llavas_order_resumes_after_two_epochs_with_the_same_examples(make: Any, tmp_path: Path) -> None:
+    sets = ["batching=llava_grouped", "loss=batch_mean", "epochs=3", "save_steps=1", "keep_checkpoints=9"]
+    sets += ["global_batch=4", "per_device_batch=2", "lr=1e-2"]
+    runs = [make(*sets), make(*sets)]
+    runs[0].train()
+    runs[1].train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    told = [
+        [(line["loss"], line["grad_norm"], line["samples"]) for line in run.state.log_history if "loss" in line]
+        for run in runs
+    ]
+    assert told[0] == told[1]
+    assert len(told[0]) == 3

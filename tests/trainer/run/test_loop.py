@@ -47,7 +47,9 @@ def make(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         )
         return StageTrainer(
             stage=stage,
-            batches=MicroBatches(Examples(lengths=lengths, has_image=has_image), layout=layout, order=order, rank=0),
+            batches=MicroBatches(
+                Examples(lengths=lengths, has_image=has_image, words=lengths), layout=layout, order=order, rank=0
+            ),
             metrics=Metrics(["made"], flops=Flops(token=1.0, label=1.0)),
             mixture_hash="a" * 64,
             model=make_trainable(model or load(saved, "segments").float(), stage),

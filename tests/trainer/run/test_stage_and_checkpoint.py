@@ -77,7 +77,10 @@ def test_a_file_that_is_no_stage_is_blamed_and_not_the_override(tmp_path: Path, 
 
 
 def test_a_stage_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="no such file or directory; shipped are finetune, pretrain"):
+    with pytest.raises(
+        StageError,
+        match="no such file or directory; shipped are finetune, llava-exact-finetune, llava-exact-pretrain, pretrain",
+    ):
         load_stage("finetun")
     (tmp_path / "bad.yaml").write_text("name: [")
     with pytest.raises(StageError, match=r"bad.yaml: not YAML"):
