@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 
 from mix665k.schemas.errors import ImageFileError, ModelError, one_line
+from mix665k.schemas.image_names import name_fault
+from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb
 from mix665k.trainer.data.pixels import Pixels, Speed, Values
 
 Mode = Literal["pad", "crop"]
 OnBad = Literal["fail", "blank", "drop"]
 
-_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
-"""What Pillow raises for files that are damaged, not images, or implausibly large."""
 _IMAGES_PER_BLOCK = 4_096
 
 
@@ -82,6 +82,8 @@ class ImageLoader:
         Raises:
             ImageFileError: when it is missing or broken and `on_bad` is `fail`.
         """
+        if why := name_fault(image):
+            return self._bad(f"{record}: image {image!r}: {why}", fix="fix the record")
         path = self.folder / image
         # Pillow copies an image three times on its way to torch: with it the fast path was 2.3 times as fast as
         # LLaVA's, with simplejpeg 3.1 times, at the same values. Whatever simplejpeg does not take, Pillow judges.
@@ -89,12 +91,15 @@ class ImageLoader:
             return Loaded(self._pixels.padded_values(values), None)
         try:
             picture = open_rgb(path)
-        except _UNREADABLE as error:
-            fault = f"{record}: {path}: {_why(error)}"
-            if self._on_bad == "fail":
-                raise ImageFileError(f"{fault}; download it again or pass --on-bad-image blank|drop") from None
-            return Loaded(self.blank() if self._on_bad == "blank" else None, fault)
+        except UNDECODABLE as error:
+            return self._bad(f"{record}: {path}: {_why(error)}", fix="download it again")
         return Loaded(self._process(picture), None)
+
+    def _bad(self, fault: str, *, fix: str) -> Loaded:
+        """What becomes of an image that cannot be used."""
+        if self._on_bad == "fail":
+            raise ImageFileError(f"{fault}; {fix} or pass --on-bad-image blank|drop") from None
+        return Loaded(self.blank() if self._on_bad == "blank" else None, fault)
 
     def blank(self) -> torch.Tensor:
         """An image of the mean colour: float32 [3, H, W]."""
@@ -102,9 +107,9 @@ class ImageLoader:
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """An image file, decoded; its orientation tag is ignored, as in LLaVA."""
-    with Image.open(path) as file:
-        return file.convert("RGB")
+    """An image file, decoded; see `schemas.pictures.to_rgb`."""
+    with open_picture(path) as file:
+        return to_rgb(file)
 
 
 def read_jpeg(path: Path) -> Values | None:
@@ -141,12 +146,14 @@ def find_faults(
 
 
 def _fault(folder: Path, image: str, *, decode: bool) -> str | None:
+    if why := name_fault(image):
+        return why
     path = folder / image
     if not decode:
         return None if path.is_file() else "no such file"
     try:
         open_rgb(path)
-    except _UNREADABLE as error:
+    except UNDECODABLE as error:
         return _why(error)
     return None
 

@@ -1,5 +1,6 @@
 """Images: bit-equal to the Hugging Face processor, and never another one."""
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,37 @@ def test_a_bad_image_fails_or_is_blank_or_dropped(tmp_path: Path, kind: str, why
     assert dropped.pixels is None
     [(name, fault)] = find_faults(tmp_path, ["a.jpg"], decode=True, jobs=1, on_done=lambda: None)
     assert (name, f"made/1: {tmp_path / name}: {fault}") == ("a.jpg", blank.fault)
+
+
+@pytest.mark.parametrize("name", ["../a.jpg", "{}/a.jpg", "https://example.org/a.jpg", "x" * 300 + ".jpg"])
+def test_an_image_that_is_not_below_the_folder_is_bad_and_never_opened(tmp_path: Path, name: str) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    name = name.format(_draw(tmp_path / "a.jpg", width=90, height=60, mode="RGB").parent)
+    with pytest.raises(ImageFileError, match=r"^made/1: image '.*': .*images folder|file system allows"):
+        ImageLoader(images, processor()).load(name, record="made/1")
+    assert ImageLoader(images, processor(), on_bad="drop").load(name, record="made/1").pixels is None
+    for decode in (True, False):
+        assert len(list(find_faults(images, [name], decode=decode, jobs=1, on_done=lambda: None))) == 1
+
+
+def test_a_link_in_the_images_folder_is_followed(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    _draw(tmp_path / "elsewhere/a.jpg", width=90, height=60, mode="RGB")
+    (images / "coco").symlink_to(tmp_path / "elsewhere")
+    assert ImageLoader(images, processor()).load("coco/a.jpg", record="made/1").fault is None
+
+
+def test_an_eps_named_jpg_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.jpg", "EPS")
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    [(_, why)] = find_faults(tmp_path, ["a.jpg"], decode=True, jobs=1, on_done=lambda: None)
+    assert why.startswith("cannot be decoded")
+    assert not (tmp_path / "started").exists()
 
 
 def _ways() -> tuple[OnBad, ...]:
