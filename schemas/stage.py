@@ -20,6 +20,12 @@ class Lora(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         list[str] | None,
         msgspec.Meta(description="ends of layers' names, or regular expressions of them; all linear layers without it"),
     ] = None
+    bits: Annotated[
+        Literal[4, 8] | None,
+        msgspec.Meta(description="of the language model's linear layers, by bitsandbytes (QLoRA); needs `zero: 0`"),
+    ] = None
+    quant_type: Annotated[Literal["nf4", "fp4"], msgspec.Meta(description="what 4 bits stand for")] = "nf4"
+    double_quant: Annotated[bool, msgspec.Meta(description="quantise the scales of 4 bits once more")] = True
 
 
 class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -14,6 +14,7 @@ from mix665k.trainer.data.lengths import Lengths, lengths
 from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.model.cost import estimate
 from mix665k.trainer.model.language import end_ids_of
+from mix665k.trainer.model.quantized import require_bits
 from mix665k.trainer.model.summary import summarise
 from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.launch import require_attention
@@ -33,6 +34,7 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     """
     stage = job.stage
     require_attention(stage)
+    require_bits(stage)
     layout = layout_of(stage, ranks=ranks)
     processor, model = require_trainable(job)
     mixture = Mixture(job.mixture_folder)

@@ -46,12 +46,23 @@ def estimate(model: Any, stage: Stage, *, ranks: int, tokens: int, labels: int) 
         kept = text.num_hidden_layers * size * text.hidden_size + per_layer
     if stage.gradient_checkpointing == "selective":
         kept += size * _kept_outputs(model)
+    weights: float = sum(count_parameters(model).values()) * size
+    if stage.lora is not None and stage.lora.bits is not None:
+        weights -= _quantized(model) * (size - stage.lora.bits / 8)
     return Memory(
-        weights=sum(count_parameters(model).values()) * size / (ranks if stage.zero == 3 else 1),
+        weights=weights / (ranks if stage.zero == 3 else 1),
         gradients=trained * size / (ranks if stage.zero else 1),
         optimizer=trained * 12 / (ranks if stage.zero else 1),
         activations=tokens * kept + labels * text.vocab_size * 8,
     )
+
+
+def _quantized(model: Any) -> int:
+    """The weights that are quantised where layers are: those of the language model's linear layers, not adapters."""
+    from torch import nn
+
+    layers = model.model.language_model.named_modules()
+    return sum(one.weight.numel() for name, one in layers if isinstance(one, nn.Linear) and "lora_" not in name)
 
 
 def _kept_outputs(model: Any) -> int:
@@ -93,6 +104,8 @@ def count_flops(model: Any) -> Flops:
 def _operations(parameter: Any) -> int:
     # ZeRO-3 leaves an empty tensor on each rank and the true size in `ds_numel`
     size: int = getattr(parameter, "ds_numel", parameter.numel())
+    if quantised := getattr(parameter, "quant_state", None):
+        size = quantised.shape.numel()  # two weights of 4 bits are one number
     return size * (6 if parameter.requires_grad else 4)
 
 

@@ -10,6 +10,7 @@ from mix665k.trainer.model.activation_checkpointing import recompute
 from mix665k.trainer.model.adapters import add_adapters
 from mix665k.trainer.model.compose import PARTS
 from mix665k.trainer.model.loading import load
+from mix665k.trainer.model.quantized import quantization
 from mix665k.trainer.model.tower import without_gradient
 
 
@@ -30,6 +31,7 @@ def load_model(start: Path, stage: Stage) -> Any:
             kind.from_pretrained,
             dtype=torch.bfloat16 if stage.bf16 else torch.float32,
             attn_implementation={"text_config": choose(stage), "vision_config": "sdpa"},
+            quantization_config=quantization(stage),
         ),
         str(start),
         f"a LLaVA model with attention {choose(stage)}",
@@ -64,6 +66,7 @@ def make_trainable(model: Any, stage: Stage) -> Any:
     freeze(model, stage)
     if stage.lora is not None:
         add_adapters(model, stage.lora, seed=stage.seed)
+        model._hf_peft_config_loaded = stage.lora.bits is not None  # or Trainer refuses quantised models
     if stage.zero == 0:
         # DeepSpeed keeps a float32 copy of what learns. Without it the weights themselves must be float32: in bfloat16
         # a projector at a learning rate of 2e-5 hardly moved, as most steps are under half the distance to the next
@@ -89,4 +92,5 @@ def freeze(model: Any, stage: Stage) -> None:
         names = without_gradient(model.config.vision_config, model.config.vision_feature_layer)
         unused = {PARTS["vision_tower"] + name for name in names}
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(prefixes) and name not in unused)
+        quantized = not parameter.is_floating_point()
+        parameter.requires_grad_(name.startswith(prefixes) and name not in unused and not quantized)

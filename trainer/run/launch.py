@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mix665k.schemas.errors import StageError, TrainingError
 from mix665k.schemas.files import held
 from mix665k.schemas.stage import Stage
+from mix665k.trainer.model.quantized import require_bits
 from mix665k.trainer.run.job import JOB, Job, read_job, write_job
 from mix665k.trainer.run.ranks import launched_ranks
 from mix665k.trainer.run.stage_files import layout_of
@@ -112,6 +113,7 @@ def prepare(job: Job) -> None:
 
     require_reporter(job.report_to)
     require_attention(job.stage)
+    require_bits(job.stage)
     require_images(job)
     make_start(job)
     chosen = choose(job.folder, resume=job.resume, mixture=open_data(job).mixture_hash)

@@ -19,7 +19,7 @@ from mix665k.trainer.model.hooks import ImageFeatures, LabelledHead, Routers
 from mix665k.trainer.run.checkpoint import Complete, mark_complete, mark_incomplete, remove_older
 from mix665k.trainer.run.metrics import Metrics
 from mix665k.trainer.run.parameter_groups import parameter_groups
-from mix665k.trainer.run.weights import WEIGHTS
+from mix665k.trainer.run.weights import WEIGHTS, load_weights_of_run, weights_to_save
 
 FOR_MODEL = ("input_ids", "attention_mask", "position_ids", *SEGMENT_NAMES)
 
@@ -189,12 +189,12 @@ class StageTrainer(Trainer):
         folder = Path(output_dir or str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
         if not self.is_deepspeed_enabled and self.is_world_process_zero():
-            weights = self.accelerator.unwrap_model(self.model).state_dict()
+            weights = weights_to_save(self.accelerator.unwrap_model(self.model), self.stage)
             save_file({name: value.clone().contiguous() for name, value in weights.items()}, folder / WEIGHTS)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         trained: Any = model or self.model
-        trained.load_state_dict(load_file(Path(resume_from_checkpoint) / WEIGHTS), strict=True)
+        load_weights_of_run(trained, load_file(Path(resume_from_checkpoint) / WEIGHTS), stage=self.stage)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Save a checkpoint, then remove older ones: a kill in between leaves one to resume from."""

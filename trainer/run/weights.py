@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.errors import TrainingError, one_line
 from mix665k.schemas.files import replacing
+from mix665k.schemas.stage import Stage
 from mix665k.trainer.model.adapters import add_adapters, merge_adapters
 from mix665k.trainer.model.compose import PARTS
 from mix665k.trainer.model.loading import load
+from mix665k.trainer.model.trainable import freeze
 from mix665k.trainer.run.checkpoint import checkpoints, find_checkpoint
 from mix665k.trainer.run.job import Job, job_of
 
@@ -36,11 +38,37 @@ def load_trained(checkpoint: Path) -> Any:
     kind: Any = LlavaForConditionalGeneration
     model = load(partial(kind.from_pretrained, dtype=torch.float32), str(job.start), "a LLaVA model")
     if job.stage.lora is not None:
+        freeze(model, job.stage)
         add_adapters(model, job.stage.lora, seed=job.stage.seed)
-    model.load_state_dict(trained_weights(checkpoint, job), strict=True)
+    load_weights_of_run(model, trained_weights(checkpoint, job), stage=job.stage)
     if job.stage.lora is not None:
         merge_adapters(model)
     return model
+
+
+def weights_to_save(model: Any, stage: Stage) -> "dict[str, Tensor]":
+    """The weights that a checkpoint without DeepSpeed holds: all, or what learns where the rest is quantised."""
+    learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    kept = model.state_dict()
+    if _saves_all(stage):
+        return dict(kept)
+    return {name: value for name, value in kept.items() if name in learning}
+
+
+def load_weights_of_run(model: Any, weights: "dict[str, Tensor]", *, stage: Stage) -> None:
+    """Load what `weights_to_save` gave into a model with the same adapters, quantised or not.
+
+    Raises:
+        RuntimeError: when names or shapes are others.
+    """
+    found = model.load_state_dict(weights, strict=_saves_all(stage))
+    learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if wrong := [*found.unexpected_keys, *(learning & set(found.missing_keys))]:
+        raise RuntimeError(f"{len(wrong)} weights do not fit, the first is {wrong[0]}")
+
+
+def _saves_all(stage: Stage) -> bool:
+    return stage.lora is None or stage.lora.bits is None
 
 
 def write_projector(path: Path, out: Path) -> Path:
