@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from mix665k.schemas.template import Template
+
 Part = Literal["projector", "language_model", "vision_tower"]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Rate = Annotated[float, msgspec.Meta(gt=0, le=10)]
@@ -33,7 +35,13 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     name: str
     trains: Annotated[list[Part], msgspec.Meta(min_length=1)]
-    template: Annotated[str, msgspec.Meta(description="of schemas/template.py, or `chat` for the tokenizer's own")]
+    template: Annotated[
+        str | Template,
+        msgspec.Meta(
+            description="`chat`, the tokenizer's own; one of LLaVA's by name; a file in Jinja; texts of your own; or "
+            "`auto`: `chat` where the tokenizer has a chat template, else `v1`"
+        ),
+    ]
     lr: Rate
     global_batch: Positive
     per_device_batch: Positive

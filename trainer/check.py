@@ -20,6 +20,7 @@ from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.launch import require_attention
 from mix665k.trainer.run.stage_files import layout_of
 from mix665k.trainer.run.start_model import parts_of, require_trainable
+from mix665k.trainer.run.templates import settle_template
 from mix665k.trainer.run.training_data import examples_of, make_encoder, order_of, split_rows
 
 Rows = list[tuple[str, str]]
@@ -32,10 +33,11 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     Raises:
         UserError: for a mixture, stage or rows that cannot be trained on.
     """
+    require_attention(job.stage)
+    require_bits(job.stage)
+    layout = layout_of(job.stage, ranks=ranks)
+    job = settle_template(job)
     stage = job.stage
-    require_attention(stage)
-    require_bits(stage)
-    layout = layout_of(stage, ranks=ranks)
     processor, model = require_trainable(job)
     mixture = Mixture(job.mixture_folder)
     encoder = make_encoder(processor.tokenizer, model.config, job)

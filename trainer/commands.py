@@ -148,7 +148,7 @@ def plan(
     ranks: Annotated[int, typer.Option(min=1, help="Ranks on all machines.")],
     batch: Annotated[int, typer.Option(min=1, help="Global batch, over all ranks.")] = 128,
     per_device_batch: Annotated[int, typer.Option(min=1, help="Examples of a micro-batch.")] = 16,
-    template: Annotated[str, typer.Option(help="As a stage names it.")] = "v1",
+    template: Annotated[str, typer.Option(help="Template, as a stage names it.")] = "auto",
     max_tokens: Annotated[int, typer.Option(min=1, help="Longer examples are cut.")] = 2048,
     window: Annotated[int, typer.Option(min=1, help="Global batches among which `grouped` sorts.")] = 50,
     tokens_per_image: Annotated[
@@ -163,6 +163,7 @@ def plan(
     from mix665k.schemas.tokenizer.load import load_tokenizer
     from mix665k.trainer import plan as planning
     from mix665k.trainer.batching.simulate import epoch_costs
+    from mix665k.trainer.data.chat import resolve_template
     from mix665k.trainer.data.encode import Encoder
     from mix665k.trainer.data.mixture import Mixture as Rows
 
@@ -172,7 +173,7 @@ def plan(
     counting = load_tokenizer(tokenizer)
     encoder = Encoder(
         counting,
-        template,
+        resolve_template(template, counting),
         image_token_id=len(counting),
         tokens_per_image=tokens_per_image,
         max_tokens=max_tokens,

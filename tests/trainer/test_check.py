@@ -16,6 +16,7 @@ from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.model.compose import describe
 from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.stage_files import load_stage
+from mix665k.trainer.run.templates import settle_template
 from mix665k.trainer.run.training_data import make_encoder
 from tests.trainer.mixtures import record, write_mixture
 from tests.trainer.running import Inputs
@@ -57,8 +58,8 @@ def audit(asked: Job, *, ranks: int = 1) -> tuple[int, dict[str, str], list[str]
 
 
 def test_the_numbers_are_those_of_the_rows_as_they_would_be_trained_on(few: Inputs) -> None:
-    asked = job(few)
-    faults, rows, below = audit(asked)
+    asked = settle_template(job(few))
+    faults, rows, below = audit(job(few))
     processor, config = describe(asked.llm, asked.vision, "v1")
     encoder = make_encoder(processor.tokenizer, config, asked)
     encoded = [encoder.encode(row) for row in Mixture(few.mixture).rows(0, 20)]

@@ -147,23 +147,39 @@ class ChatTemplate:
 def resolve_template(template: str | Template, tokenizer: "PreTrainedTokenizerBase") -> str | Template:
     """What `auto` means for a language model's tokenizer: its chat template where it has one, else LLaVA's `v1`.
 
-    Anything else is what it is. To be resolved once: a model that was trained has a chat template in any case.
+    Anything else is what it is.
+
+    Raises:
+        TokenizerError: when there is a chat template that cannot be used, and `v1` would not do either.
     """
-    # Vicuna, which LLaVA-1.5 starts from, has no chat template, so the paper's `v1` is what its reproducer gets.
+    # Vicuna, which LLaVA-1.5 starts from, has no chat template: the paper's `v1` is what its reproducer gets. A model
+    # of ours has what it was trained with; llava-hf's has one that renders nothing of a content that is a string.
     if template != AUTO:
         return template
-    return CHAT if tokenizer.chat_template else "v1"
+    if not tokenizer.chat_template:
+        return "v1"
+    trained = [name for name, one in TEMPLATES.items() if jinja_of(one) == tokenizer.chat_template]
+    if trained:
+        return next((name for name in trained if TEMPLATES[name].keeps_question), "v1")
+    try:
+        ChatTemplate(tokenizer)
+    except TokenizerError:
+        if TEMPLATES["v1"].end in special_tokens(tokenizer):
+            return "v1"
+        raise
+    return CHAT
 
 
 def exported_chat_template(template: str | Template, tokenizer: "PreTrainedTokenizerBase") -> str:
     """The Jinja text to save with a processor: it renders messages as the template trains them.
 
     Contents may be strings or lists of parts, images come first in their turn, a system message is the system text,
-    `add_generation_prompt` is heeded. `template` is resolved, see `resolve_template`.
+    `add_generation_prompt` is heeded.
 
     Raises:
         TokenizerError: for `chat`, when the tokenizer has no usable chat template.
     """
+    template = resolve_template(template, tokenizer)
     if isinstance(template, Template):
         return jinja_of(template)
     if template in TEMPLATES:

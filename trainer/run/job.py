@@ -8,6 +8,7 @@ import msgspec
 from mix665k.schemas.errors import TrainingError, os_reason
 from mix665k.schemas.files import decode_json, write_whole
 from mix665k.schemas.stage import Stage
+from mix665k.schemas.template import Template
 
 Reporter = Literal["none", "tensorboard", "wandb", "trackio"]
 OnBadImage = Literal["fail", "blank", "drop"]
@@ -25,6 +26,8 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     """A name on the Hub or a folder, as `vision`."""
     vision: str
     out: str
+    asked_template: str | Template | None = None
+    """The stage's template as it was asked for, such as `auto`; none until it is settled."""
     projector: str | None = None
     """A file, or the folder of stage 1's run."""
     model: str | None = None

@@ -39,7 +39,7 @@ def launch(job: Job, *, nproc: int) -> int:
         _run_as_rank(job)
         return 0
     with _only_run(job.folder):
-        prepare(job)
+        job = prepare(job)
         if nproc > 1:
             return _start_ranks(write_job(job), nproc)
         from mix665k.trainer.run.rank_main import run
@@ -71,7 +71,7 @@ def _run_as_rank(job: Job) -> None:
 
         start_ranks()
         let_rank_0(hold_and_prepare)
-        run(job)
+        run(read_job(job.folder / JOB))  # as rank 0 settled it
 
 
 def _start_ranks(job: Path, nproc: int) -> int:
@@ -99,28 +99,31 @@ def _start_ranks(job: Path, nproc: int) -> int:
     return 0
 
 
-def prepare(job: Job) -> None:
+def prepare(job: Job) -> Job:
     """Check everything, compose the start model, measure the mixture, choose the checkpoint to resume from.
 
-    Prints to stderr which checkpoint that is, if any.
+    Gives the job with its template settled, as it is in the run's folder; prints to stderr which checkpoint that is.
 
     Raises:
         UserError: for whatever the user can fix.
     """
     from mix665k.trainer.run.checkpoint import choose
     from mix665k.trainer.run.start_model import make_start
+    from mix665k.trainer.run.templates import settle_template, settled_before
     from mix665k.trainer.run.training_data import open_data
 
     require_reporter(job.report_to)
     require_attention(job.stage)
     require_bits(job.stage)
     require_images(job)
+    job = settled_before(job) or settle_template(job)
     make_start(job)
     chosen = choose(job.folder, resume=job.resume, mixture=open_data(job).mixture_hash)
     if chosen:
         require_same_run(job, chosen[0])
         print(_resumption(job, *chosen), file=sys.stderr)
     write_job(job)
+    return job
 
 
 def _resumption(job: Job, checkpoint: Path, done: "Complete") -> str:

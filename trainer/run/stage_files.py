@@ -10,7 +10,7 @@ import msgspec
 from mix665k.schemas.errors import StageError, did_you_mean
 from mix665k.schemas.handwritten import parse_yaml, read_handwritten
 from mix665k.schemas.stage import Lora, Stage
-from mix665k.schemas.template import TEMPLATES
+from mix665k.schemas.template import AUTO, CHAT, TEMPLATES, Template, is_jinja
 from mix665k.trainer.batching.types import Layout
 
 FOLDER = Path(__file__).parent.parent / "stages"
@@ -27,8 +27,10 @@ def load_stage(name: str, overrides: Sequence[str] = ()) -> Stage:
     path = FOLDER / f"{name}.yaml"
     path = path if path.is_file() else Path(name)
     content = _read(path, name)
+    _read_template(content, folder=path.parent, where=f"stage {path}")
     for override in overrides:
         _override(content, override)
+    _read_template(content, folder=Path(), where=f"--set template={content.get('template')}")
     try:
         stage = msgspec.convert(content, Stage, strict=False)
     except msgspec.ValidationError as error:
@@ -36,10 +38,27 @@ def load_stage(name: str, overrides: Sequence[str] = ()) -> Stage:
         field = f"{at}.{why.rpartition(' ')[2]}" if " field " in why else at.removeprefix("key in ")
         where = _blamed_override(field, overrides) or f"stage {path}: {at or '$'}"
         raise StageError(f"{where}: {why[:1].lower()}{why[1:]}{_nearest(why, at)}{_choices(at)}") from None
-    if stage.template not in (*TEMPLATES, "chat"):
+    known = (AUTO, CHAT, *TEMPLATES)
+    if isinstance(stage.template, str) and not is_jinja(stage.template) and stage.template not in known:
         where = _blamed_override("template", overrides) or f"stage {path}: $.template"
-        raise StageError(f"{where}: no template {stage.template!r}, expected chat or one of {', '.join(TEMPLATES)}")
+        raise StageError(f"{where}: no template {stage.template!r}, expected one of {', '.join(known)}, or FILE.jinja")
     return stage
+
+
+def _read_template(content: dict[str, Any], *, folder: Path, where: str) -> None:
+    """Put the text of a template in Jinja in place of its file's path, so that a job needs no other file."""
+    name = content.get("template")
+    if not isinstance(name, str) or not name.endswith(".jinja"):
+        return
+    try:
+        text = (folder / name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise StageError(f"{where}: template {folder / name}: {os_reason(error)}") from None
+    except UnicodeDecodeError as error:
+        raise StageError(f"{where}: template {folder / name}: not UTF-8 at byte {error.start:,}") from None
+    if not is_jinja(text):
+        raise StageError(f"{where}: template {folder / name}: no Jinja in it, expected what renders `messages`")
+    content["template"] = text
 
 
 def layout_of(stage: Stage, *, ranks: int) -> Layout:
@@ -106,7 +125,8 @@ def _nearest(why: str, at: str) -> str:
     """For an unknown field the one that was meant, else all there are."""
     if "unknown field" not in why:
         return ""
-    return did_you_mean(why.rpartition(" ")[2], (Lora if at == "$.lora" else Stage).__struct_fields__)
+    form = {"$.lora": Lora, "$.template": Template}.get(at, Stage)
+    return did_you_mean(why.rpartition(" ")[2], form.__struct_fields__)
 
 
 def _blamed_override(field: str, overrides: Sequence[str]) -> str | None:

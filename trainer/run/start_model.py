@@ -11,6 +11,7 @@ import msgspec
 
 from mix665k.schemas.errors import TrainingError, os_reason
 from mix665k.schemas.files import sha256_of, write_whole
+from mix665k.schemas.template import Template
 from mix665k.trainer.model.compose import compose, describe, read_projector
 from mix665k.trainer.model.files import write_model
 from mix665k.trainer.model.finished import Finished, holds_tower, load_finished, look_at_finished
@@ -30,7 +31,7 @@ class Origin(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     llm: str
     vision: str
-    template: str
+    template: str | Template
     seed: int
     projector: str | None
     """A checkpoint of stage 1, or the SHA-256 of a file."""
@@ -100,6 +101,18 @@ def describe_start(job: Job) -> tuple[Any, Any]:
     if _checkpoint_of(job.model) is None and Path(job.model).is_dir():  # one on the Hub would be downloaded
         load_finished(found, seed=job.stage.seed, on_meta=True)
     return found.processor, found.config
+
+
+def tokenizer_of(job: Job) -> str:
+    """The folder or Hub name of the tokenizer that a job's start model would have.
+
+    Raises:
+        TrainingError: when a run that it is to continue has no complete checkpoint.
+    """
+    if job.model is None:
+        return job.llm
+    checkpoint = _checkpoint_of(job.model)
+    return str(job_of(checkpoint[0]).start) if checkpoint else job.model
 
 
 def parts_of(job: Job) -> str:

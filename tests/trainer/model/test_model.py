@@ -191,7 +191,7 @@ def test_the_two_stages_are_the_papers() -> None:
         "plain",
         2,
     )
-    assert (second.lr, second.global_batch, second.template, second.zero) == (2e-5, 128, "v1", 3)
+    assert (second.lr, second.global_batch, second.template, second.zero) == (2e-5, 128, "auto", 3)
     assert second.trains == ["projector", "language_model"]
     for stage in (first, second):
         assert (stage.warmup_ratio, stage.weight_decay, stage.epochs, stage.schedule) == (0.03, 0.0, 1.0, "cosine")

@@ -32,7 +32,7 @@ def test_values_are_overridden_by_dotted_names() -> None:
         ("trains=[]", r"^--set trains=\[\]: expected array of length >= 1"),
         ("trains=[head]", r"^--set trains=\[head\]: .* expected one of language_model, projector, vision_tower"),
         ("gradient_checkpointing=all", "expected one of true, false, selective"),
-        ("template=vicuna", "^--set template=vicuna: no template 'vicuna', expected chat or one of default"),
+        ("template=vicuna", "^--set template=vicuna: no template 'vicuna', expected one of auto, chat, default"),
         ("lr", "^--set lr: expected NAME=VALUE, such as lr=1e-3"),
         ("=3", "^--set =3: expected NAME=VALUE, such as lr=1e-3"),
         ("lora.=3", "^--set lora.=3: expected NAME=VALUE, such as lr=1e-3"),
