@@ -97,7 +97,7 @@ class Encoder:
         ]
         self.fingerprint = hashlib.sha256("\0".join(map(str, facts)).encode()).hexdigest()
         """Identifies everything that an encoding depends on, except the row."""
-        self._tokenizer_name, self._eos = tokenizer.name_or_path, getattr(tokenizer, "eos_token", None)
+        self._eos: str | None = getattr(tokenizer, "eos_token", None)
         self._has_chat_template = bool(getattr(tokenizer, "chat_template", None))
         special = set(special_tokens(tokenizer))
         self.ends = [self._end(text, i, special=special) for i, text in enumerate(renderer.ends)]
@@ -123,13 +123,12 @@ class Encoder:
         for end in self.ends:
             if end.is_special_token:
                 continue
-            advice = f"a template of your own whose end is {self._eos!r}" if self._eos else "another template"
-            if self._has_chat_template and self.template != CHAT:
-                advice = "the tokenizer's own, --set template=chat"
+            count = "1 token" if len(end.ids) == 1 else f"{len(end.ids)} tokens"
+            has_own = self._has_chat_template and self.template != CHAT
             raise StageError(
-                f"template {self.template_name}: ends answers with {end.text!r}, {len(end.ids)} token(s) of "
-                f"{self._tokenizer_name} and not one special token, so a model would not learn to stop; its own end of "
-                f"text is {self._eos!r}; use {advice}"
+                f"template {self.template_name}: ends answers with {end.text!r}, {count} of this tokenizer and not one "
+                f"special token, so a model would never stop; its own end is {self._eos!r}; "
+                + ("--set template=chat" if has_own else "bring a template that ends in it")
             )
 
     def prompt_ids(self, row: Row, *, answer: int = -1) -> Ids:

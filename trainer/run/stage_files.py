@@ -50,12 +50,7 @@ def _read_template(content: dict[str, Any], *, folder: Path, where: str) -> None
     name = content.get("template")
     if not isinstance(name, str) or not name.endswith(".jinja"):
         return
-    try:
-        text = (folder / name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise StageError(f"{where}: template {folder / name}: {os_reason(error)}") from None
-    except UnicodeDecodeError as error:
-        raise StageError(f"{where}: template {folder / name}: not UTF-8 at byte {error.start:,}") from None
+    text = read_handwritten(folder / name, kind=StageError, where=f"{where}: template {folder / name}")
     if not is_jinja(text):
         raise StageError(f"{where}: template {folder / name}: no Jinja in it, expected what renders `messages`")
     content["template"] = text
