@@ -126,8 +126,8 @@ class Encoder:
             count = "1 token" if len(end.ids) == 1 else f"{len(end.ids)} tokens"
             has_own = self._has_chat_template and self.template != CHAT
             raise StageError(
-                f"template {self.template_name}: ends answers with {end.text!r}, {count} of this tokenizer and not one "
-                f"special token, so a model would never stop; its own end is {self._eos!r}; "
+                f"template {self.template_name}: ends answers with {end.text!r}, {count} here, not one special token "
+                f"to stop at; the tokenizer's own end is {self._eos!r}; "
                 + ("--set template=chat" if has_own else "bring a template that ends in it")
             )
 
@@ -224,7 +224,7 @@ def _answers_of(starts: Ids, stops: Ids, answers: Sequence[Span]) -> Ids:
 class _Renderer(NamedTuple):
     """`render` with what identifies it, the ends of all answers but the last and of the last, and who writes the bos.
 
-    A chat template writes the tokenizer's own first token where it wants one; the others leave it to the tokenizer.
+    A chat template writes the tokenizer's own first token where it wants one; ours leave it to the tokenizer.
     """
 
     render: Callable[[Sequence[tuple[str, str]]], Rendered]
@@ -240,4 +240,10 @@ def _renderer(tokenizer: "PreTrainedTokenizerBase", template: str | Template) ->
     if isinstance(template, str) and template not in TEMPLATES:
         raise StageError(f"template {template!r}: no such template, expected {CHAT} or one of {', '.join(TEMPLATES)}")
     fixed = TEMPLATES[template] if isinstance(template, str) else template
-    return _Renderer(partial(render, fixed), about=repr(fixed), ends=[fixed.end, fixed.end], writes_bos=False)
+    bos = getattr(tokenizer, "bos_token", None)
+    return _Renderer(
+        partial(render, fixed),
+        about=repr(fixed),
+        ends=[fixed.end, fixed.end],
+        writes_bos=bool(bos and fixed.opening().startswith(bos)),
+    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.tokenizer.load import load_tokenizer
+from mix665k.trainer.data.jinja import is_of_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -35,16 +36,17 @@ def composed_tokenizer(llm: str) -> "PreTrainedTokenizerFast":
 
 
 def leave_bos_to(chat_template: str | None, tokenizer: "PreTrainedTokenizerFast") -> None:
-    """Let the tokenizer put no first token before a text if the chat template writes it.
+    """Let the tokenizer put no first token before a text, unless the chat template is one of ours without it.
 
-    `processor(text=processor.apply_chat_template(...))` would have it twice, and training has it once.
+    `processor(text=processor.apply_chat_template(...))` would have it twice, and training has it once; or once where a
+    language model's own chat template wants none.
     """
     bos = tokenizer.bos_token
     if chat_template is None or bos is None:
         return
     message = [{"role": "user", "content": "a"}]
     text = tokenizer.apply_chat_template(message, chat_template=chat_template, tokenize=False)
-    if str(text).startswith(bos):
+    if str(text).startswith(bos) or not is_of_template(chat_template):
         settable: Any = tokenizer
         settable.add_bos_token = False
 

@@ -14,17 +14,14 @@ def settle_template(job: Job) -> Job:
 
     Raises:
         StageError: when an answer's end is not one special token of the language model's tokenizer.
-        TokenizerError: when a chat template cannot be used.
-        ModelError: when the tokenizer cannot be loaded.
+        TokenizerError: when the tokenizer cannot be loaded, or its chat template not be used.
     """
-    from transformers import AutoTokenizer
-
+    from mix665k.schemas.tokenizer.load import load_tokenizer
     from mix665k.trainer.data.chat import resolve_template
     from mix665k.trainer.data.encode import Encoder
-    from mix665k.trainer.model.compose import load_tokenizer
     from mix665k.trainer.run.start_model import tokenizer_of
 
-    tokenizer = load_tokenizer(AutoTokenizer, tokenizer_of(job))
+    tokenizer = load_tokenizer(tokenizer_of(job))
     template = resolve_template(job.stage.template, tokenizer)
     encoder = Encoder(tokenizer, template, image_token_id=len(tokenizer), tokens_per_image=1, max_tokens=1)
     if "language_model" in job.stage.trains:

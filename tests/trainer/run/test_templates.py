@@ -22,7 +22,7 @@ LISTS_ONLY = (
     "{% for m in messages %}{{ m.role.upper() }}: "
     "{% for part in m.content | selectattr('type', 'equalto', 'text') %}{{ part.text }}{% endfor %}{% endfor %}"
 )
-OWN = "{start: '{system}\\nQ: ', human: 'Q: ', reply: '\\nA:', lead: ' ', end: '<|im_end|>', system: Be kind.}"
+OWN = "{start: '{system} Q: ', human: 'Q: ', reply: ' A:', lead: ' ', end: '<|im_end|>', system: Be kind.}"
 
 
 def job(out: Path, *, stage: str = "finetune", sets: tuple[str, ...] = (), chat: str | None = None) -> Job:
@@ -70,10 +70,10 @@ def test_a_template_that_is_named_is_not_changed(tmp_path: Path) -> None:
         (
             "v0",
             None,
-            r"template v0: ends answers with '###', 1 token of this tokenizer and not one special token, so a",
+            "template v0: ends answers with '###', 1 token here, not one special token to stop at; the ",
         ),
-        ("v0", CHATML, "its own end is '</s>'; --set template=chat$"),
-        ("v0", None, "its own end is '</s>'; bring a template that ends in it$"),
+        ("v0", CHATML, "tokenizer's own end is '</s>'; --set template=chat$"),
+        ("v0", None, "tokenizer's own end is '</s>'; bring a template that ends in it$"),
         ("plain", None, r"template plain: ends answers with '\\n'"),
         ("chat", CHATML.replace("<|im_end|>", "<|end|>"), r"template chat: ends answers with '<\|end\|>'"),
         ("{start: '', human: '', reply: ':', end: '</s>.'}", None, r"template own: ends answers with '</s>\.'"),
