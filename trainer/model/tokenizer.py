@@ -62,7 +62,8 @@ def save_tokenizer(tokenizer: "PreTrainedTokenizerFast", out: Path) -> None:
     Raises:
         OSError: when the folder cannot be written.
     """
-    tokenizer.save_pretrained(out)
+    writer: Any = tokenizer
+    writer.save_pretrained(out, save_jinja_files=False)  # the language model's own would replace the processor's
     path = out / "tokenizer_config.json"
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     config = {key: value for key, value in config.items() if key not in _OF_VERSION_5 and value is not None}
@@ -78,8 +79,8 @@ def save_tokenizer(tokenizer: "PreTrainedTokenizerFast", out: Path) -> None:
         "added_tokens_decoder": {str(i): token for i, token in added.items()},
         "additional_special_tokens": typed,
     }
-    if isinstance(tokenizer.chat_template, str):
-        config["chat_template"] = tokenizer.chat_template
+    if (out / "chat_template.jinja").is_file():  # one template, whether the processor renders or the tokenizer
+        config["chat_template"] = (out / "chat_template.jinja").read_text(encoding="utf-8")
     _write(path, config)
     special = {key: {flag: token[flag] for flag in _FLAGS[:-1]} for key, token in named.items()}
     _write(out / "special_tokens_map.json", {**special, "additional_special_tokens": [t["content"] for t in extra]})
