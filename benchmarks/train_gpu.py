@@ -204,11 +204,11 @@ def random_model(start: Path, stage: Any) -> Any:
     import torch
     from transformers import AutoConfig, LlavaForConditionalGeneration
 
-    from mix665k.trainer.model.attention import choose
+    from mix665k.trainer.model.attention_needs import choose
     from mix665k.trainer.model.trainable import make_trainable
 
     config = AutoConfig.from_pretrained(start)
-    config._attn_implementation = {"text_config": choose(stage), "vision_config": "sdpa"}
+    config._attn_implementation = {"text_config": choose(stage, config.text_config), "vision_config": "sdpa"}
     kind: Any = LlavaForConditionalGeneration
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model = kind._from_config(config, dtype=torch.bfloat16 if stage.bf16 else torch.float32)

@@ -47,17 +47,17 @@ def measure_head(way: str) -> dict[str, float]:
     """Seconds and gigabytes of one micro-batch with the head on all or on labelled positions."""
     import torch
 
+    from mix665k.trainer.model.attention import inputs_of
     from mix665k.trainer.model.hooks import LabelledHead
     from mix665k.trainer.model.trainable import load_model
     from mix665k.trainer.run.launch import prepare as prepare_job
-    from mix665k.trainer.run.loop import FOR_MODEL
     from mix665k.trainer.run.training_data import open_data
 
     job = _fresh(job_of(PADDING_FREE, "fp32", FOLDER / f"head-{way}"))
     prepare_job(job)
     data, model = open_data(job), load_model(job.start, job.stage).train()
     batch: Any = data.collator([data.train[index] for index in range(job.stage.per_device_batch)])
-    given = {name: batch[name] for name in FOR_MODEL if name in batch}
+    given = inputs_of(batch, model.config.text_config._attn_implementation)
     head = LabelledHead(model)
     before, seconds = _peak_bytes(), []
     for _ in range(ROUNDS):

@@ -1,20 +1,19 @@
 """Attention in rows that hold several conversations, none of which may see another.
 
-A batch says where its segments are, as `cu_seq_lens`. Transformers can also infer them from positions that start again
-at 0, but silently stops doing so when a cache is switched on: conversations then see each other and nothing fails.
+A batch says where its segments are, as `cu_seq_lens`. Transformers' own kinds infer them from positions that start
+again at 0, but silently stop doing so when a mask is given or a cache is switched on: conversations then see each other
+and nothing fails.
 """
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.utils.import_utils import is_flash_attn_2_available
-
-if TYPE_CHECKING:
-    from mix665k.schemas.stage import Stage
 
 SEGMENTS, FLASH_SEGMENTS = "segments", "segments_fa2"
 """The names under which transformers finds `attend_in_segments` and `attend_by_flash_attn`.
@@ -23,24 +22,42 @@ Transformers' own `flash_attention_2` waits for the device in every micro-batch,
 version of flash-attn.
 """
 MASKED = ("eager", "sdpa")
-"""The kinds of transformers' own that need a mask to keep conversations apart: they get `block_mask`."""
+"""The kinds of transformers' own, which work with masks that transformers makes."""
 SEGMENT_NAMES = ("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k")
 """The keys of a batch that describe its segments, under transformers' names."""
 _HALVES = (torch.float16, torch.bfloat16)
 _States = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
-def choose(stage: "Stage") -> str:
-    """The kind of attention for a stage's language model; the vision tower always takes sdpa.
+class Scores(NamedTuple):
+    """How the scores of queries and keys become the weights of values, besides that no query sees a later key."""
 
-    `auto` is flash-attn where it can run, else `segments`, which is sdpa without any mask.
-    """
-    by_flash_attn = stage.attention == "flash_attention_2"
-    if stage.attention == "auto":
-        by_flash_attn = stage.bf16 and has_flash_attn()
-    if by_flash_attn:
-        return FLASH_SEGMENTS
-    return SEGMENTS if stage.attention == "auto" else stage.attention
+    scale: float
+    window: int | None
+    """How many keys a query sees, the last of them its own; none sees all."""
+    softcap: float | None
+    """Scores are squeezed between minus and plus this, by tanh."""
+    sinks: torch.Tensor | None
+    """[heads], a score of each that takes its part of the weights and has no value."""
+    dropout: float
+
+    def plain(self, length: int) -> bool:
+        """Whether causal sdpa gives the same in a row of that length."""
+        return self.softcap is None and self.sinks is None and not self.hides(length)
+
+    def hides(self, length: int) -> bool:
+        """Whether some query of a row does not see the first key."""
+        return self.window is not None and self.window < length
+
+
+def inputs_of(batch: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """What a model whose attention is of this kind is given of a batch: tokens, and what keeps conversations apart."""
+    given = {name: batch[name] for name in ("input_ids", "position_ids", *SEGMENT_NAMES) if name in batch}
+    # Our own kinds need no mask in padded rows: padding is on the right of all labels, where causal attention does not
+    # look.
+    if kind in MASKED and "position_ids" in given:
+        return {"input_ids": given["input_ids"], "position_ids": given["position_ids"], "use_cache": False}
+    return given | ({"attention_mask": batch["attention_mask"]} if kind in MASKED else {})
 
 
 def has_flash_attn() -> bool:
@@ -57,6 +74,9 @@ def attend_in_segments(
     *,
     scaling: float,
     dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
     cu_seq_lens_q: torch.Tensor | None = None,
     max_length_q: int | None = None,
     **others: Any,
@@ -65,24 +85,25 @@ def attend_in_segments(
 
     query          [B, heads, T, D]
     key, value     [B, key heads, T, D]
+    s_aux          [heads], the sinks
     cu_seq_lens_q  int32 [segments + 1], where each segment of the only row begins and the last ends; without it each
                    row is one segment, whose padding must be on the right
     returns        [B, T, heads, D]
 
     `others` are what transformers passes to every kind of attention.
     """
-    assert dropout == 0.0, dropout
     assert attention_mask is None
     query, key, value = _as_autocast(query, key, value)
+    scores = Scores(scale=scaling, window=sliding_window, softcap=softcap, sinks=s_aux, dropout=dropout)
     if cu_seq_lens_q is None:
-        return _causal(query, key, value, scale=scaling).transpose(1, 2).contiguous(), None
-    if _has_varlen_kernel(query):
+        return _causal(query, key, value, scores=scores).transpose(1, 2).contiguous(), None
+    if _has_varlen_kernel(query, scores):
         assert max_length_q is not None
         q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
-        return _varlen(q, k, v, starts=cu_seq_lens_q, longest=max_length_q, scale=scaling).unsqueeze(0), None
+        return _varlen(q, k, v, starts=cu_seq_lens_q, longest=max_length_q, scores=scores).unsqueeze(0), None
     sizes = cu_seq_lens_q.diff().tolist()
     segments = zip(*(torch.split(states, sizes, dim=2) for states in (query, key, value)), strict=True)
-    attended = torch.cat([_causal(q, k, v, scale=scaling) for q, k, v in segments], dim=2)
+    attended = torch.cat([_causal(q, k, v, scores=scores) for q, k, v in segments], dim=2)
     return attended.transpose(1, 2).contiguous(), None
 
 
@@ -95,17 +116,21 @@ def attend_by_flash_attn(
     *,
     scaling: float,
     dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
     cu_seq_lens_q: torch.Tensor | None = None,
     max_length_q: int | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """The same as `attend_in_segments`, by flash-attn; half precision only."""
+    """The same as `attend_in_segments`, by flash-attn; half precision only, and no sinks."""
     from flash_attn import flash_attn_func, flash_attn_varlen_func
 
-    assert dropout == 0.0, dropout
     assert attention_mask is None
+    assert s_aux is None, "flash-attn 2 has no sinks"
     q, k, v = (states.transpose(1, 2) for states in _as_autocast(query, key, value))
-    how: dict[str, Any] = {"softmax_scale": scaling, "causal": True}
+    how: dict[str, Any] = {"softmax_scale": scaling, "causal": True, "dropout_p": dropout}
+    how |= {"window_size": _window(sliding_window), "softcap": softcap or 0.0}
     if cu_seq_lens_q is None:
         return flash_attn_func(q, k, v, **how), None
     how |= {"cu_seqlens_q": cu_seq_lens_q, "cu_seqlens_k": cu_seq_lens_q}
@@ -121,19 +146,44 @@ def _as_autocast(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) ->
     return query.to(half), key.to(half), value.to(half)
 
 
-def _has_varlen_kernel(query: torch.Tensor) -> bool:
+def _has_varlen_kernel(query: torch.Tensor, scores: Scores) -> bool:
     """Whether torch's kernel for rows of several segments takes it."""
-    return query.is_cuda and query.dtype in _HALVES
+    can = scores.softcap is None and scores.sinks is None and not scores.dropout
+    return can and query.is_cuda and query.dtype in _HALVES
 
 
-def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, scale: float) -> torch.Tensor:
+def _window(window: int | None) -> tuple[int, int]:
+    """As kernels want it: how many keys before its own and after it a query sees, -1 for all."""
+    return (-1 if window is None else window - 1, 0)
+
+
+def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, scores: Scores) -> torch.Tensor:
     """[B, heads, T, D]."""
-    grouped = query.shape[1] != key.shape[1]
-    return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
+    length, grouped = query.shape[2], query.shape[1] != key.shape[1]
+    how: dict[str, Any] = {"scale": scores.scale, "dropout_p": scores.dropout, "enable_gqa": grouped}
+    if scores.plain(length):
+        return scaled_dot_product_attention(query, key, value, is_causal=True, **how)
+    position = torch.arange(length, device=query.device)
+    distance = position[:, None] - position
+    hidden = (distance < 0) | (distance >= (scores.window or length))
+    if scores.softcap is None and scores.sinks is None:
+        return scaled_dot_product_attention(query, key, value, attn_mask=~hidden, **how)
+    if grouped:
+        key, value = (states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value))
+    # As Gemma-2 and gpt-oss compute it themselves; no kernel of torch has caps or sinks. [B, heads, T, T] in float32.
+    weights = (query @ key.transpose(2, 3) * scores.scale).to(torch.promote_types(query.dtype, torch.float32))
+    if scores.softcap is not None:
+        weights = torch.tanh(weights / scores.softcap) * scores.softcap
+    weights = weights.masked_fill(hidden, -torch.inf)
+    if scores.sinks is not None:
+        sinks = scores.sinks.to(weights.dtype)[None, :, None, None].expand(*weights.shape[:3], 1)
+        weights = torch.cat([weights, sinks], dim=-1)
+    weights = weights.softmax(dim=-1)[..., :length].to(value.dtype)
+    return nn.functional.dropout(weights, scores.dropout) @ value
 
 
 def _varlen(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, starts: torch.Tensor, longest: int, scale: float
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, starts: torch.Tensor, longest: int, scores: Scores
 ) -> torch.Tensor:
     """[T, heads, D] by torch's own kernel for half precision on a GPU."""
     from torch.nn.attention.varlen import varlen_attn
@@ -145,20 +195,9 @@ def _varlen(
     elif q.shape[1] != k.shape[1]:  # torch 2.11 requires as many key heads as heads
         k, v = (states.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for states in (k, v))
     lengths = {"cu_seq_q": starts, "cu_seq_k": starts, "max_q": longest, "max_k": longest}
-    out: torch.Tensor = attend(q, k, v, **lengths, scale=scale, window_size=(-1, 0), **grouped)
+    window = _window(scores.window if scores.hides(longest) else None)
+    out: torch.Tensor = attend(q, k, v, **lengths, scale=scores.scale, window_size=window, **grouped)
     return out
-
-
-def block_mask(starts: torch.Tensor, *, length: int, dtype: torch.dtype) -> torch.Tensor:
-    """[1, 1, T, T]: 0 where a token may see another, of its own segment and not after it, else the lowest number.
-
-    starts  int32 [segments + 1], as `cu_seq_lens_q`; the last is `length`, T
-    """
-    position = torch.arange(length, device=starts.device)
-    segment = torch.searchsorted(starts, position, right=True)
-    hidden = (segment[:, None] != segment[None]) | (position[:, None] < position[None])
-    mask = torch.zeros(hidden.shape, dtype=dtype, device=starts.device)
-    return mask.masked_fill_(hidden, torch.finfo(dtype).min)[None, None]
 
 
 AttentionInterface.register(SEGMENTS, attend_in_segments)

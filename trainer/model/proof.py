@@ -25,7 +25,7 @@ def require_same_logits(config: Any) -> None:
 
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        alone = _draw(small(config))
+        alone = draw(small(config))
         head = alone.get_output_embeddings()
         if head.bias is not None:
             raise ModelError("its head has a bias, LLaVA's has none")
@@ -46,7 +46,7 @@ def small(config: Any) -> Any:
     if kinds := getattr(config, "layer_types", None):
         made.layer_types = [kinds[0], next((kind for kind in kinds if kind != kinds[0]), kinds[0])]
     sizes = {"vocab_size": VOCABULARY, "intermediate_size": WIDTH, "moe_intermediate_size": WIDTH}
-    for field, size in (sizes | {"sliding_window": WINDOW}).items():
+    for field, size in (sizes | dict.fromkeys(("sliding_window", "attention_chunk_size"), WINDOW)).items():
         if isinstance(getattr(config, field, None), int):
             setattr(made, field, size)
     made.use_cache = False
@@ -54,7 +54,7 @@ def small(config: Any) -> Any:
     return made
 
 
-def _draw(config: Any) -> Any:
+def draw(config: Any) -> Any:
     """A random model whose logits are large enough for a cap to show; its own attention, in float32."""
     import torch
     from transformers import AutoModelForCausalLM

@@ -4,6 +4,7 @@ from typing import Any
 
 from mix665k.schemas.stage import Stage
 from mix665k.trainer.data.encode import Encoder
+from mix665k.trainer.model.attention_needs import in_words, needs_of
 from mix665k.trainer.model.cost import count_parameters
 from mix665k.trainer.model.hooks import routers_of
 
@@ -23,6 +24,7 @@ def summarise(model: Any, stage: Stage, *, encoder: Encoder, tokenizer: Any, end
         ("vision tower", f"{kind}, layer {config.vision_feature_layer}: {config.image_seq_length} tokens a picture"),
         ("template", f"{encoder.template_name}; answers end with {_listed(ends) or 'no token of their own'}"),
         ("stop tokens", _listed(stops)),
+        ("attention", in_words(needs_of(config.text_config))),
     ]
     trained = count_parameters(model, trained=True)
     learning = ", ".join(f"{part.replace('_', ' ')} {count:,}" for part, count in trained.items() if count)

@@ -21,20 +21,22 @@ def load_model(start: Path, stage: Stage) -> Any:
         ModelError: when the folder holds no LLaVA model, or the stage's attention is not available.
     """
     import torch
-    from transformers import LlavaForConditionalGeneration
+    from transformers import AutoConfig, LlavaForConditionalGeneration
 
-    from mix665k.trainer.model.attention import choose
+    from mix665k.trainer.model.attention_needs import choose
 
     kind: Any = LlavaForConditionalGeneration
+    config = load(AutoConfig.from_pretrained, str(start), "a LLaVA model's configuration")
+    attention = choose(stage, config.text_config)
     model = load(
         partial(
             kind.from_pretrained,
             dtype=torch.bfloat16 if stage.bf16 else torch.float32,
-            attn_implementation={"text_config": choose(stage), "vision_config": "sdpa"},
             quantization_config=quantization(stage),
+            attn_implementation={"text_config": attention, "vision_config": "sdpa"},
         ),
         str(start),
-        f"a LLaVA model with attention {choose(stage)}",
+        f"a LLaVA model with attention {attention}",
     )
     return make_trainable(model, stage)
 

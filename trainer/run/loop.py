@@ -14,14 +14,12 @@ from transformers import PrinterCallback, Trainer
 
 from mix665k.schemas.stage import Stage
 from mix665k.trainer.batching.sampler import MicroBatches
-from mix665k.trainer.model.attention import MASKED, SEGMENT_NAMES, block_mask
+from mix665k.trainer.model.attention import inputs_of
 from mix665k.trainer.model.hooks import ImageFeatures, LabelledHead, Routers
 from mix665k.trainer.run.checkpoint import Complete, mark_complete, mark_incomplete, remove_older
 from mix665k.trainer.run.metrics import Metrics
 from mix665k.trainer.run.parameter_groups import parameter_groups
 from mix665k.trainer.run.weights import WEIGHTS, load_weights_of_run, weights_to_save
-
-FOR_MODEL = ("input_ids", "attention_mask", "position_ids", *SEGMENT_NAMES)
 
 
 class StageTrainer(Trainer):
@@ -115,14 +113,8 @@ class StageTrainer(Trainer):
 
     def _losses(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
         """float32 [n]: the cross entropy of each labelled token, in reading order."""
-        given = {name: inputs[name] for name in FOR_MODEL if name in inputs}
         trained: Any = self.model
-        if trained.config.text_config._attn_implementation not in MASKED:
-            # No mask is needed: padding is on the right of all labels, where causal attention does not look.
-            given.pop("attention_mask", None)
-        elif "cu_seq_lens_q" in given:
-            length = given["input_ids"].shape[1]
-            given["attention_mask"] = block_mask(given["cu_seq_lens_q"], length=length, dtype=trained.dtype)
+        given = inputs_of(inputs, trained.config.text_config._attn_implementation)
         images = self._images.at(inputs["pixel_values"], inputs["image_positions"])
         routers = nullcontext() if self._routers is None else self._routers.recording()
         with self._head.at(inputs["label_positions"]), images, routers:

@@ -12,9 +12,11 @@ import msgspec
 from mix665k.schemas.errors import TrainingError, os_reason
 from mix665k.schemas.files import sha256_of, write_whole
 from mix665k.schemas.template import Template
+from mix665k.trainer.model.attention_needs import require_fit
 from mix665k.trainer.model.compose import compose, describe, read_projector
 from mix665k.trainer.model.files import write_model
 from mix665k.trainer.model.finished import Finished, holds_tower, load_finished, look_at_finished
+from mix665k.trainer.model.loading import load
 from mix665k.trainer.model.shards import weight_files
 from mix665k.trainer.model.trainable import outline
 from mix665k.trainer.run.checkpoint import Complete, checkpoints, find_checkpoint, read_complete
@@ -50,8 +52,11 @@ def make_start(job: Job) -> None:
     # model, and an export knows what the run started from.
     # start.json: without it the start of a run that was killed early was taken for that of other models, seed or
     # projector, and another --from beside a checkpoint was ignored.
+    from transformers import AutoConfig
+
     wanted, existing = _origin(job), _read_origin(job.folder / _ORIGIN)
     if wanted == existing:
+        require_fit(job.stage, load(AutoConfig.from_pretrained, str(job.start), "a LLaVA model").text_config)
         return
     if existing and (known := checkpoints(job.folder)):
         pairs = [(name, getattr(existing, name), getattr(wanted, name)) for name in Origin.__struct_fields__]
@@ -79,6 +84,7 @@ def require_trainable(job: Job) -> tuple[Any, Any]:
         UserError: when the parts, their template or the stage's adapters do not fit together.
     """
     processor, config = describe_start(job)
+    require_fit(job.stage, config.text_config)
     make_encoder(processor.tokenizer, config, job)
     return processor, outline(config, job.stage)
 

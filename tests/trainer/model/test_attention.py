@@ -10,7 +10,7 @@ import torch
 from mix665k.trainer.batching.types import Mode
 from mix665k.trainer.data.collate import Batch, Placeholders, collate
 from mix665k.trainer.data.dataset import Example
-from mix665k.trainer.model.attention import MASKED, SEGMENT_NAMES, block_mask
+from mix665k.trainer.model.attention import attend_in_segments, inputs_of
 from mix665k.trainer.model.hooks import ImageFeatures, LabelledHead
 from tests.trainer.parts import IMAGE_PX, IMAGE_TOKEN_ID, TOKENS_PER_IMAGE
 
@@ -82,22 +82,13 @@ class Shortcuts:
 
 def losses(model: Any, micro_batch: Batch, *, by: Shortcuts | None = None) -> torch.Tensor:
     """The loss of each labelled token: as the loop computes it, or without `by` as transformers' model alone does."""
-    given: dict[str, Any] = dict(micro_batch)
-    names = ("input_ids", "attention_mask", "position_ids", *SEGMENT_NAMES)
-    inputs = {name: given[name] for name in names if name in given}
-    kind = model.config.text_config._attn_implementation
-    if kind not in MASKED:
-        inputs.pop("attention_mask", None)
-    elif "cu_seq_lens_q" in inputs:
-        inputs["attention_mask"] = block_mask(
-            inputs["cu_seq_lens_q"], length=inputs["input_ids"].shape[1], dtype=model.dtype
-        )
+    inputs = inputs_of(micro_batch, model.config.text_config._attn_implementation) | {"use_cache": False}
     pixels, places = micro_batch["pixel_values"], micro_batch["label_positions"]
     if by is None:
-        logits = model(**inputs, pixel_values=pixels, use_cache=False).logits.flatten(0, 1)[places]
+        logits = model(**inputs, pixel_values=pixels).logits.flatten(0, 1)[places]
     else:
         with by.head.at(places), by.images.at(pixels, micro_batch["image_positions"]):
-            logits = model(**inputs, use_cache=False).logits
+            logits = model(**inputs).logits
     return torch.nn.functional.cross_entropy(logits, micro_batch["targets"], reduction="none")
 
 
@@ -202,7 +193,24 @@ def test_checkpointing_gradients_changes_nothing(saved: Path) -> None:
     assert_same(gradients(model, losses(model, micro_batch, by=by)), expected)
 
 
-def test_the_mask_lets_a_token_see_its_own_conversation_up_to_itself() -> None:
-    mask = block_mask(torch.tensor([0, 2, 3], dtype=torch.int32), length=3, dtype=torch.float32)
-    assert (mask == 0).int().tolist() == [[[[1, 0, 0], [1, 1, 0], [0, 0, 1]]]]
-    assert mask.min() == torch.finfo(torch.float32).min
+def test_conversations_are_not_kept_apart_by_a_mask_but_by_their_positions() -> None:
+    """Transformers looks for positions that start again only where it is given no mask and no cache."""
+    given = inputs_of(batch("padding_free", examples()), "sdpa")
+    assert given.keys() == {"input_ids", "position_ids", "use_cache"}
+    assert not given["use_cache"]
+
+
+@pytest.mark.parametrize("sinks", [None, torch.zeros(2)])
+def test_dropout_in_attention_drops_weights_and_keeps_their_mean(sinks: torch.Tensor | None) -> None:
+    torch.manual_seed(0)
+    query, key = torch.randn(2, 400, 2, 5, 4).unbind()
+
+    def attend(dropout: float) -> torch.Tensor:
+        found, _ = attend_in_segments(
+            torch.nn.Identity(), query, key, torch.ones_like(key), None, scaling=0.5, dropout=dropout, s_aux=sinks
+        )
+        return found
+
+    kept, dropped = attend(0.0), attend(0.5)
+    assert not torch.allclose(kept, dropped, atol=0.1)
+    torch.testing.assert_close(dropped.mean(), kept.mean(), rtol=0.05, atol=0.0)
