@@ -50,6 +50,13 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ]
     zero: Annotated[Literal[0, 2, 3], msgspec.Meta(description="DeepSpeed ZeRO stage; 0 keeps all on each rank")]
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+    vision_layer: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="layer of the vision tower whose output the features are: -2, or that of a projector or model "
+            "to start from"
+        ),
+    ] = None
     image_path: Annotated[
         Literal["exact", "fast"],
         msgspec.Meta(description="the image processor's values to the bit, or some of them one grey level off"),

@@ -33,7 +33,7 @@ class Tower(NamedTuple):
     extra_tokens: int
     """Tokens before the patches: 1 for a class token, or 0."""
     layer: int
-    """Whose output the features are, counted as `hidden_states` are: 0 is what goes into the first layer."""
+    """Whose output the features are: 1 is the first, -1 the last."""
 
     @property
     def strategy(self) -> Strategy:
@@ -52,10 +52,10 @@ def tower_of(vision: str, *, layer: int = FEATURE_LAYER) -> Tower:
     tower = _on_meta(vision, config)
     processor = load_processor(vision)
     pixels, states = _look(vision, tower, processor)
-    try:
-        features = states[layer]
-    except IndexError:
-        raise ModelError(f"{vision}: no layer {layer}, expected -{len(states)} to {len(states) - 1}") from None
+    last = len(states) - 1
+    if layer == 0 or not -last - 1 <= layer <= last:  # transformers takes 0 for no hidden states at all
+        raise ModelError(f"{vision}: has no layer {layer}, expected 1 to {last}, or -{last + 1} to -1 from the last")
+    features = states[layer]
     if features.ndim != 3 or features.shape[-1] != getattr(config, "hidden_size", None):
         raise ModelError(
             f"{vision}: a {config.model_type} gives maps, expected a tower that gives a token for each patch"

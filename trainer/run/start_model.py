@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mix665k.schemas.errors import TrainingError, os_reason
+from mix665k.schemas.errors import StageError, TrainingError, os_reason
 from mix665k.schemas.files import sha256_of, write_whole
 from mix665k.schemas.template import Template
 from mix665k.trainer.model.attention_needs import require_fit
@@ -18,6 +18,7 @@ from mix665k.trainer.model.files import write_model
 from mix665k.trainer.model.finished import Finished, holds_tower, load_finished, look_at_finished
 from mix665k.trainer.model.loading import load
 from mix665k.trainer.model.shards import weight_files
+from mix665k.trainer.model.tower import FEATURE_LAYER
 from mix665k.trainer.model.trainable import outline
 from mix665k.trainer.run.checkpoint import Complete, checkpoints, find_checkpoint, read_complete
 from mix665k.trainer.run.job import JOB, Job, job_of
@@ -37,6 +38,7 @@ class Origin(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     seed: int
     projector: str | None
     """A checkpoint of stage 1, or the SHA-256 of a file."""
+    vision_layer: int = FEATURE_LAYER
     model: str | None = None
     """A checkpoint of a run, a folder with a SHA-256 of its weights, or a Hub name."""
 
@@ -46,6 +48,7 @@ def make_start(job: Job) -> None:
 
     Raises:
         ModelError: when a part cannot be loaded, or parts do not fit together.
+        StageError: when its `vision_layer` is not that of the model it continues.
         TrainingError: when the run has checkpoints that started from another model.
     """
     # A folder on disk, not a model in memory: every rank, and ZeRO-3 while it partitions, loads it like any other
@@ -72,7 +75,15 @@ def make_start(job: Job) -> None:
         if projector and projector.is_dir():
             projector = write_projector(projector, job.folder / _PROJECTOR)
         stage = job.stage
-        compose(job.llm, job.vision, job.start, projector=projector, template=stage.template, seed=stage.seed)
+        compose(
+            job.llm,
+            job.vision,
+            job.start,
+            projector=projector,
+            template=stage.template,
+            seed=stage.seed,
+            vision_layer=_vision_layer(job),
+        )
     print(f"starting from {parts_of(job)}", file=sys.stderr)
     write_whole(job.folder / _ORIGIN, msgspec.json.encode(wanted))
 
@@ -99,7 +110,7 @@ def describe_start(job: Job) -> tuple[Any, Any]:
         TrainingError: when a run that it is to continue has no complete checkpoint.
     """
     if job.model is None:
-        processor, config = describe(job.llm, job.vision, job.stage.template)
+        processor, config = describe(job.llm, job.vision, job.stage.template, vision_layer=_vision_layer(job))
         if job.projector and not Path(job.projector).is_dir():
             read_projector(Path(job.projector), config)
         return processor, config
@@ -154,8 +165,24 @@ def _look_at(job: Job) -> Finished:
     assert job.model is not None, job
     checkpoint = _checkpoint_of(job.model)
     if checkpoint is None:
-        return look_at_finished(job.model, job.stage.template, vision=job.vision)
-    return look_at_finished(str(job_of(checkpoint[0]).start), job.stage.template)
+        found = look_at_finished(job.model, job.stage.template, vision=job.vision)
+    else:
+        found = look_at_finished(str(job_of(checkpoint[0]).start), job.stage.template)
+    layer = found.config.vision_feature_layer
+    if job.stage.vision_layer not in (None, layer):
+        raise StageError(
+            f"vision_layer {job.stage.vision_layer}: {job.model} learned from the output of layer {layer}; leave it out"
+        )
+    return found
+
+
+def _vision_layer(job: Job) -> int:
+    """The feature layer of a model that is composed: the stage's, or the one that a run's projector learned from."""
+    if job.stage.vision_layer is not None:
+        return job.stage.vision_layer
+    if job.projector and Path(job.projector).is_dir():
+        return _vision_layer(job_of(find_checkpoint(Path(job.projector))[0]))
+    return FEATURE_LAYER
 
 
 def _checkpoint_of(model: str) -> tuple[Path, Complete] | None:
@@ -178,7 +205,13 @@ def _origin(job: Job) -> Origin:
         model = _named(*checkpoint) if checkpoint else _fingerprinted(job.model)
     stage = job.stage
     return Origin(
-        llm=job.llm, vision=job.vision, template=stage.template, seed=stage.seed, projector=projector, model=model
+        llm=job.llm,
+        vision=job.vision,
+        template=stage.template,
+        seed=stage.seed,
+        projector=projector,
+        vision_layer=FEATURE_LAYER if job.model else _vision_layer(job),
+        model=model,
     )
 
 
