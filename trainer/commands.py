@@ -191,12 +191,15 @@ def export_run(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint, or a run: its newest complete checkpoint.")],
     *,
     out: Out,
+    adapters: Annotated[
+        bool, typer.Option("--adapters", help="Adapters and projector alone, as peft loads them; not merged.")
+    ] = False,
 ) -> None:
     """Write a checkpoint as a model that `AutoModelForImageTextToText` loads, with a card."""
-    from mix665k.trainer.export import export as export_checkpoint
+    from mix665k.trainer.export import export, export_adapters
 
     _quieten()
-    typer.echo(f"wrote {out} from {export_checkpoint(checkpoint, out)}")
+    typer.echo(f"wrote {out} from {(export_adapters if adapters else export)(checkpoint, out)}")
 
 
 def publish(

@@ -9,11 +9,12 @@ import yaml
 
 from mix665k.schemas.errors import TrainingError
 from mix665k.schemas.files import write_whole
+from mix665k.trainer.model.adapters import write_adapters
 from mix665k.trainer.model.files import write_model
 from mix665k.trainer.model.loading import load
 from mix665k.trainer.run.checkpoint import Complete, find_checkpoint
 from mix665k.trainer.run.job import Job, job_of
-from mix665k.trainer.run.weights import load_trained
+from mix665k.trainer.run.weights import load_trained, trained_weights
 
 CARD = "README.md"
 NO_REPOSITORY = "path/to/this/folder"
@@ -49,6 +50,24 @@ def export(path: Path, out: Path) -> Path:
     write_model(model, out)
     load(AutoProcessor.from_pretrained, str(job.start), "a processor").save_pretrained(out)
     write_whole(out / CARD, card)
+    return checkpoint
+
+
+def export_adapters(path: Path, out: Path) -> Path:
+    """Write the adapters and the projector of a checkpoint, apart from the model they belong to; gives the checkpoint.
+
+    Raises:
+        TrainingError: when there is no complete checkpoint, it is damaged or has no adapters, or the folder is not
+            empty.
+        OSError: when the folder cannot be written.
+    """
+    checkpoint, _ = find_checkpoint(path)
+    job = job_of(checkpoint)
+    if job.stage.lora is None:
+        raise TrainingError(f"{checkpoint}: was trained without adapters; export it without --adapters")
+    if out.exists() and any(out.iterdir()):
+        raise TrainingError(f"{out}: not empty; name another --out")
+    write_adapters(trained_weights(checkpoint, job), out, stage=job.stage, start=str(job.start))
     return checkpoint
 
 

@@ -1,10 +1,14 @@
 """Low-rank adapters in the language model: added, and merged into the weights."""
 
 import re
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.errors import StageError
-from mix665k.schemas.stage import Lora
+from mix665k.schemas.stage import Lora, Stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LANGUAGE_MODEL = "model.language_model"
 
@@ -61,6 +65,43 @@ def adapted_layers(model: Any, lora: Lora) -> list[str]:
             raise StageError(f"lora.targets: {target!r}: no linear layer's name ends so, expected some of {known}")
         chosen.update(found)
     return [name for name in layers if name in chosen]
+
+
+def write_adapters(weights: "dict[str, Tensor]", out: Path, *, stage: Stage, start: str) -> None:
+    """Write what a stage with adapters learned as peft's `PeftModel` loads it over the model that it started from.
+
+    `weights` are those of a checkpoint. Projector and vision tower, where they learned, are among peft's
+    `modules_to_save`: what LLaVA keeps in a `non_lora_trainables.bin` beside the adapters.
+
+    Raises:
+        OSError: when the folder cannot be written.
+    """
+    from peft import LoraConfig
+    from safetensors.torch import save_file
+
+    assert stage.lora is not None, stage.name
+    parts = {"projector": "multi_modal_projector", "vision_tower": "vision_tower"}
+    modules = [parts[part] for part in stage.trains if part in parts]
+    prefixes = tuple(f"model.{module}." for module in modules)
+    adapted = {name.partition(".lora_")[0] for name in weights if ".lora_" in name}
+    config = LoraConfig(
+        r=stage.lora.r,
+        lora_alpha=stage.lora.alpha,
+        lora_dropout=stage.lora.dropout,
+        bias="none",
+        target_modules="|".join(re.escape(name) for name in sorted(adapted)),
+        modules_to_save=modules or None,
+        base_model_name_or_path=start,
+        inference_mode=True,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    config.save_pretrained(str(out))
+    kept = {
+        f"base_model.model.{name.replace('.default.', '.')}": value.contiguous()
+        for name, value in weights.items()
+        if ".lora_" in name or name.startswith(prefixes)
+    }
+    save_file(kept, out / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
 def merge_adapters(model: Any) -> None:

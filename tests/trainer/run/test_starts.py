@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, AutoTokenizer
 from transformers import LlavaForConditionalGeneration as Llava
 
 from mix665k.schemas.errors import ModelError, TrainingError
-from mix665k.trainer.export import export
+from mix665k.trainer.export import export, export_adapters
 from mix665k.trainer.model.adapters import add_adapters
 from mix665k.trainer.model.compose import compose
 from mix665k.trainer.model.layout import to_llava
@@ -23,6 +24,7 @@ from mix665k.trainer.run.job import Job, write_job
 from mix665k.trainer.run.stage_files import load_stage
 from mix665k.trainer.run.start_from import StartFrom, start_from
 from mix665k.trainer.run.start_model import describe_start, make_start, parts_of
+from mix665k.trainer.run.weights import load_trained
 from tests.trainer.running import Inputs
 
 LLAVA: Any = Llava
@@ -43,13 +45,15 @@ def _changed(weights: Weights) -> Weights:
 
 
 def _finished(inputs: Inputs, out: Path, *, sets: tuple[str, ...] = ()) -> tuple[Path, Weights]:
-    """A run of stage 2 with one checkpoint, all of whose weights changed; and they."""
+    """A run of stage 2 with one checkpoint, whose weights changed, or only what learns beside adapters; and they."""
     job = _job(inputs, out, StartFrom(llm=str(inputs.llm), vision=str(inputs.vision)), sets=sets)
     make_start(job)
     model = LLAVA.from_pretrained(job.start)
     if job.stage.lora is not None:
         add_adapters(model, job.stage.lora, seed=0)
-    weights = _changed(model.state_dict())
+    weights = model.state_dict()
+    learned = [name for name in weights if job.stage.lora is None or "lora_" in name or "projector" in name]
+    weights |= _changed({name: weights[name] for name in learned})
     checkpoint = out / "checkpoint-2"
     checkpoint.mkdir()
     save_file(weights, checkpoint / "weights.safetensors")
@@ -158,6 +162,31 @@ def test_a_run_with_adapters_is_continued_with_them_merged(inputs: Inputs, tmp_p
     assert torch.allclose(found[f"{layer}.weight"], merged, atol=1e-5)
     assert torch.equal(found["lm_head.weight"], weights["lm_head.weight"])
     assert not any("lora" in name for name in found)
+
+
+def test_adapters_written_apart_give_the_logits_of_the_merged_model(inputs: Inputs, tmp_path: Path) -> None:
+    sets = ("lora.r=4", "lora.alpha=8", "lora.dropout=0.1")
+    run, _ = _finished(inputs, tmp_path / "run", sets=sets)
+    export_adapters(run, tmp_path / "adapters")
+    assert {path.name for path in (tmp_path / "adapters").iterdir()} >= {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    start = LLAVA.from_pretrained(run / "start")
+    peft = PeftModel.from_pretrained(start, tmp_path / "adapters").eval()
+    merged = load_trained(run / "checkpoint-2").eval()
+    image = merged.config.image_token_id
+    given = {"input_ids": torch.tensor([[1, *[image] * 16, 9, 200]]), "pixel_values": torch.randn(1, 3, 56, 56)}
+    logits = merged(**given).logits
+    assert not torch.allclose(LLAVA.from_pretrained(run / "start")(**given).logits, logits, atol=0.05)
+    assert torch.allclose(peft(**given).logits, logits, atol=1e-5)
+    with pytest.raises(TrainingError, match="adapters: not empty"):
+        export_adapters(run, tmp_path / "adapters")
+
+
+def test_a_run_without_adapters_has_none_to_write(finished: tuple[Path, Weights], tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="was trained without adapters; export it without --adapters"):
+        export_adapters(finished[0], tmp_path / "adapters")
 
 
 def test_stage_1_gives_its_projector_alone(inputs: Inputs, first_stage: Path, tmp_path: Path) -> None:
