@@ -78,7 +78,7 @@ def real_tokenizer() -> Path:
     folder = WORK / "tokenizer"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(Path(mistral_common.__file__).parent / "data" / "tokenizer.model.v1", folder / "tokenizer.model")
-    config = {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True}
+    config = {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "legacy": False}
     config |= {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     (folder / "tokenizer_config.json").write_bytes(msgspec.json.encode(config))
     return folder

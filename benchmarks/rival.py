@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from transformers import (
     AutoConfig,
-    AutoTokenizer,
     LlavaForConditionalGeneration,
     Trainer,
     TrainerCallback,
     TrainingArguments,
 )
 
+from mix665k.schemas.tokenizer.load import load_tokenizer
 from mix665k.trainer.data.images import load_processor, open_rgb
 from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.data.pixels import pad_to_square
@@ -41,7 +41,7 @@ class Examples(torch.utils.data.Dataset[Any]):
     """The examples of a job, encoded by this project's encoder, images by the model's processor."""
 
     def __init__(self, job: Job) -> None:
-        tokenizer, config = AutoTokenizer.from_pretrained(job.start), AutoConfig.from_pretrained(job.start)
+        tokenizer, config = load_tokenizer(str(job.start)), AutoConfig.from_pretrained(job.start)
         self._encoder = make_encoder(tokenizer, config, job)
         self._processor = load_processor(str(job.start))
         self._rows = Mixture(job.mixture_folder)

@@ -70,7 +70,6 @@ def write_models(out: Path) -> None:
     """The two random models."""
     import torch
     from transformers import (
-        AutoTokenizer,
         CLIPImageProcessorPil,
         CLIPVisionConfig,
         CLIPVisionModel,
@@ -78,14 +77,17 @@ def write_models(out: Path) -> None:
         LlamaForCausalLM,
     )
 
+    from mix665k.schemas.tokenizer.load import load_tokenizer
+    from mix665k.trainer.model.tokenizer import save_tokenizer
+
     torch.manual_seed(0)
-    words = AutoTokenizer.from_pretrained(real_tokenizer())
+    words = load_tokenizer(str(real_tokenizer()))
     sizes: Any = {"num_hidden_layers": 4, "num_attention_heads": 4}
     llm = LlamaConfig(
         vocab_size=len(words), hidden_size=256, intermediate_size=688, max_position_embeddings=4096, **sizes
     )
     LlamaForCausalLM(llm).save_pretrained(out / "llm")
-    words.save_pretrained(out / "llm")
+    save_tokenizer(words, out / "llm")
     clip = CLIPVisionConfig(hidden_size=128, intermediate_size=512, image_size=336, patch_size=14, **sizes)
     CLIPVisionModel(clip).save_pretrained(out / "vision")
     square = {"height": 336, "width": 336}

@@ -129,11 +129,14 @@ def prepare(folder: Path, shape: str) -> None:
 
 def _write_parts(folder: Path, tokenizer: str, shapes: dict[str, Any]) -> None:
     """Configurations of the two parts; no weights."""
-    from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPVisionConfig, LlamaConfig
+    from transformers import CLIPImageProcessorPil, CLIPVisionConfig, LlamaConfig
 
-    words = AutoTokenizer.from_pretrained(tokenizer)
+    from mix665k.schemas.tokenizer.load import load_tokenizer
+    from mix665k.trainer.model.tokenizer import save_tokenizer
+
+    words = load_tokenizer(tokenizer)
     LlamaConfig(vocab_size=len(words), max_position_embeddings=4096, **shapes["llm"]).save_pretrained(folder / "llm")
-    words.save_pretrained(folder / "llm")
+    save_tokenizer(words, folder / "llm")
     CLIPVisionConfig(image_size=336, patch_size=14, **shapes["vision"]).save_pretrained(folder / "vision")
     square = {"height": 336, "width": 336}
     CLIPImageProcessorPil(size={"shortest_edge": 336}, crop_size=square).save_pretrained(folder / "vision")
