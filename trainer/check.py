@@ -17,7 +17,7 @@ from mix665k.trainer.model.language import end_ids_of
 from mix665k.trainer.model.quantized import require_bits
 from mix665k.trainer.model.summary import summarise
 from mix665k.trainer.run.job import Job
-from mix665k.trainer.run.launch import require_attention
+from mix665k.trainer.run.launch import image_names, require_attention
 from mix665k.trainer.run.stage_files import layout_of
 from mix665k.trainer.run.start_model import parts_of, require_trainable
 from mix665k.trainer.run.templates import settle_template
@@ -28,14 +28,15 @@ SHOWN_FAULTS = 10
 
 
 def check(job: Job, *, ranks: int, console: Console) -> int:
-    """Print the audit of a run; gives the number of images that cannot be used.
+    """Print the audit of a run; gives the number of images that would stop it.
 
     Raises:
         UserError: for a mixture, stage or rows that cannot be trained on.
     """
+    layout = layout_of(job.stage, ranks=ranks)
     require_attention(job.stage)
     require_bits(job.stage)
-    layout = layout_of(job.stage, ranks=ranks)
+    images = image_names(job)
     job = settle_template(job)
     stage = job.stage
     processor, model = require_trainable(job)
@@ -57,10 +58,10 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]
     rows += _plan_rows(plan, tokens, job=job, layout=layout)
     rows += [("memory of a rank", f"about {memory.total / 1e9:,.1f} GB ({parts})")]
-    faults = _image_faults(mixture, job, console)
-    rows += [("images", f"{len({path for path in mixture.images if path}):,}, {len(faults):,} of them unusable")]
+    faults = _image_faults(images, job, console)
+    rows += [("images", f"{len(images):,}, {len(faults):,} of them unusable")]
     _print(console, rows, faults)
-    return len(faults)
+    return len(faults) if job.on_bad_image == "fail" else 0
 
 
 def _data_rows(mixture: Mixture, found: Lengths, job: Job) -> Rows:
@@ -88,11 +89,10 @@ def _plan_rows(plan: Plan, tokens: Integers, *, job: Job, layout: Layout) -> Row
     ]
 
 
-def _image_faults(mixture: Mixture, job: Job, console: Console) -> list[tuple[str, str]]:
-    """The images of the mixture that are missing or cannot be decoded, and why."""
+def _image_faults(names: list[str], job: Job, console: Console) -> list[tuple[str, str]]:
+    """Those of the images that are missing or cannot be decoded, and why."""
     from mix665k.trainer.data.images import find_faults
 
-    names = sorted({path for path in mixture.images if path})
     with Progress(console=Console(stderr=True), disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("decoding images", total=len(names))
         jobs = os.cpu_count() or 1

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from PIL import Image
 from rich.console import Console
@@ -116,6 +117,12 @@ def test_images_that_cannot_be_used_are_counted_and_the_first_ten_named(few: Inp
     assert len(below) == 11
     assert all(line.startswith(f"{k:02}.jpg: cannot be decoded: ") for k, line in enumerate(below[1:10], start=1))
     assert below[10] == "… and 2 more"
+
+
+def test_images_that_the_run_would_leave_out_are_named_and_stop_nothing(few: Inputs) -> None:
+    (few.images / "00.jpg").unlink()
+    faults, rows, below = audit(msgspec.structs.replace(job(few), on_bad_image="drop"))
+    assert (faults, rows["images"], below) == (0, "13, 1 of them unusable", ["00.jpg: no such file"])
 
 
 def test_what_would_stop_the_run_stops_the_audit(few: Inputs) -> None:

@@ -180,13 +180,12 @@ def require_attention(stage: Stage) -> None:
         )
 
 
-def require_images(job: Job) -> None:
-    """Refuse a run whose images are missing, or that has none to learn from; `train check` also decodes them.
+def image_names(job: Job) -> list[str]:
+    """The images that the records of a job name, in order.
 
     Raises:
-        TrainingError: with their number and the first, unless bad images are blanked or dropped.
+        TrainingError: when there is no folder for them, or no image and the stage learns from nothing else.
     """
-    from mix665k.trainer.data.images import find_faults
     from mix665k.trainer.data.mixture import Mixture
 
     if not job.images_folder.is_dir():
@@ -195,6 +194,18 @@ def require_images(job: Job) -> None:
     if not names and job.stage.trains == ["projector"]:
         name = job.stage.name
         raise TrainingError(f"{job.mixture}: no record has an image, and stage {name} learns from images only")
+    return names
+
+
+def require_images(job: Job) -> None:
+    """Refuse a run whose images are missing, or that has none to learn from; `train check` also decodes them.
+
+    Raises:
+        TrainingError: with their number and the first, unless bad images are blanked or dropped.
+    """
+    from mix665k.trainer.data.images import find_faults
+
+    names = image_names(job)
     faults = list(find_faults(job.images_folder, names, decode=False, jobs=1, on_done=lambda: None))
     if not faults:
         return

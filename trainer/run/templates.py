@@ -2,6 +2,7 @@
 
 import msgspec
 
+from mix665k.schemas.errors import StageError
 from mix665k.schemas.template import Template
 from mix665k.trainer.run.job import JOB, Job, read_job
 
@@ -13,19 +14,26 @@ def settle_template(job: Job) -> Job:
     any template goes: LLaVA's `plain` ends captions with a newline, and no answer is generated before stage 2.
 
     Raises:
+        ModelError: when LLaVA cannot hold the language model.
         StageError: when an answer's end is not one special token of the language model's tokenizer.
         TokenizerError: when the tokenizer cannot be loaded, or its chat template not be used.
     """
     from mix665k.schemas.tokenizer.load import load_tokenizer
     from mix665k.trainer.data.chat import resolve_template
     from mix665k.trainer.data.encode import Encoder
+    from mix665k.trainer.model.language import language_of
     from mix665k.trainer.run.start_model import tokenizer_of
 
     tokenizer = load_tokenizer(tokenizer_of(job))
     template = resolve_template(job.stage.template, tokenizer)
     encoder = Encoder(tokenizer, template, image_token_id=len(tokenizer), tokens_per_image=1, max_tokens=1)
     if "language_model" in job.stage.trains:
-        encoder.require_end_tokens()
+        try:
+            encoder.require_end_tokens()
+        except StageError:
+            if job.model is None:
+                language_of(job.llm)  # one that LLaVA cannot hold is refused as that: no template would help
+            raise
     return _with_template(job, template)
 
 
