@@ -99,7 +99,7 @@ class Clock(TrainerCallback):
 def train(job: Job) -> Speed:
     """Train a job's stage from the same start, with Trainer's defaults for all that it does not need."""
     shutil.rmtree(job.folder, ignore_errors=True)
-    prepare(job)
+    job = prepare(job)
     kind: Any = LlavaForConditionalGeneration
     model = kind.from_pretrained(job.start, dtype=torch.bfloat16 if job.stage.bf16 else torch.float32)
     model.config.use_cache = model.config.text_config.use_cache = False

@@ -123,7 +123,14 @@ def job_of(sets: Sequence[str], precision: str, out: Path) -> Any:
     from mix665k.trainer.run.stage_files import load_stage
 
     batch = (f"global_batch={BATCH}", f"per_device_batch={BATCH}", "remainder=drop", f"max_steps={STEPS}")
-    fixed = (*batch, "zero=0", "workers=0", "on_unlabelled=drop", f"bf16={str(precision == 'bf16').lower()}")
+    fixed = (
+        *batch,
+        "zero=0",
+        "template=v1",
+        "workers=0",
+        "on_unlabelled=drop",
+        f"bf16={str(precision == 'bf16').lower()}",
+    )
     stage = load_stage("finetune", [*fixed, *sets])
     paths: dict[str, Any] = {name: str(FOLDER / name) for name in ("mixture", "images", "llm", "vision")}
     return Job(stage=stage, out=str(out), resume="no", report_to="none", **paths)

@@ -173,7 +173,8 @@ def run_kind(kind: Kind, folder: Path, shape: str) -> dict[str, float]:
     workers = f"workers={max(1, (os.cpu_count() or 2) - 2)}"
     fixed = (batch, workers, "remainder=drop", "on_unlabelled=drop", "save_steps=1000", f"max_steps={STEPS}")
     paths: dict[str, Any] = {name: str(folder / shape / name) for name in ("llm", "vision")}
-    stage = load_stage(kind.stage, [*fixed, *kind.sets, *small])
+    template = () if kind.stage == "pretrain" else ("template=v1",)
+    stage = load_stage(kind.stage, [*fixed, *template, *kind.sets, *small])
     job = Job(
         stage=stage,
         mixture=str(folder / kind.stage),

@@ -33,7 +33,7 @@ needs_bitsandbytes = pytest.mark.skipif(
 def _job(inputs: Inputs, out: Path, *sets: str) -> Job:
     quieten()
     return Job(
-        stage=load_stage("finetune", [*SMALL, "zero=0", *sets]),
+        stage=load_stage("finetune", [*SMALL, "zero=0", "template=v1", *sets]),
         mixture=str(inputs.mixture),
         images=str(inputs.images),
         out=str(out),

@@ -21,7 +21,7 @@ ONE = "0" * 64
 
 def job(inputs: Inputs, out: Path, *, seed: int = 42, projector: Path | None = None) -> Job:
     return Job(
-        stage=load_stage("finetune", [f"seed={seed}"]),
+        stage=load_stage("finetune", [f"seed={seed}", "template=v1"]),
         mixture=str(inputs.mixture),
         images=str(inputs.images),
         llm=str(inputs.llm),

@@ -75,7 +75,7 @@ def test_a_stage_orders_its_epochs() -> None:
 
 
 def test_the_data_of_a_run_are_those_of_its_mixture_in_its_start_models_tokens(inputs: Inputs, tmp_path: Path) -> None:
-    stage = load_stage("finetune", ["eval_fraction=0.1", "max_tokens=400", "on_unlabelled=drop"])
+    stage = load_stage("finetune", ["eval_fraction=0.1", "max_tokens=400", "on_unlabelled=drop", "template=v1"])
     asked = Job(
         stage=stage,
         mixture=str(inputs.mixture),
