@@ -88,6 +88,23 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     max_grad_norm: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     max_tokens: Positive = 2048
     bf16: bool = True
+    tf32: Annotated[
+        bool, msgspec.Meta(description="float32 products in TF32 on GPUs that have it, as LLaVA's scripts")
+    ] = False
+    accumulate: Annotated[
+        Literal["bf16", "fp32"],
+        msgspec.Meta(
+            description="in what DeepSpeed adds up the gradients of micro-batches where `bf16` is true (LLaVA's is "
+            "bf16, too); without DeepSpeed always float32"
+        ),
+    ] = "bf16"
+    offload: Annotated[
+        Literal["none", "optimizer"],
+        msgspec.Meta(description="keep AdamW's states in the CPU's memory and step there, under ZeRO"),
+    ] = "none"
+    deepspeed: Annotated[
+        str | None, msgspec.Meta(description="a DeepSpeed JSON instead of the shipped one; must agree with the stage")
+    ] = None
     gradient_checkpointing: Annotated[
         bool | Literal["selective"],
         msgspec.Meta(

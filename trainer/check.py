@@ -16,6 +16,7 @@ from mix665k.trainer.model.cost import estimate
 from mix665k.trainer.model.language import end_ids_of
 from mix665k.trainer.model.quantized import require_bits
 from mix665k.trainer.model.summary import summarise
+from mix665k.trainer.run.deepspeed_config import deepspeed_config
 from mix665k.trainer.run.job import Job
 from mix665k.trainer.run.launch import image_names, require_attention
 from mix665k.trainer.run.stage_files import layout_of
@@ -34,6 +35,7 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
         UserError: for a mixture, stage or rows that cannot be trained on.
     """
     layout = layout_of(job.stage, ranks=ranks)
+    deepspeed_config(job.stage, universal=False)  # raises for what does not agree with the stage
     require_attention(job.stage)
     require_bits(job.stage)
     images = image_names(job)

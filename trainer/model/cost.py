@@ -51,8 +51,8 @@ def estimate(model: Any, stage: Stage, *, ranks: int, tokens: int, labels: int) 
         weights -= _quantized(model) * (size - stage.lora.bits / 8)
     return Memory(
         weights=weights / (ranks if stage.zero == 3 else 1),
-        gradients=trained * size / (ranks if stage.zero else 1),
-        optimizer=trained * 12 / (ranks if stage.zero else 1),
+        gradients=trained * (4 if stage.zero and stage.accumulate == "fp32" else size) / (ranks if stage.zero else 1),
+        optimizer=0.0 if stage.offload == "optimizer" else trained * 12 / (ranks if stage.zero else 1),
         activations=tokens * kept + labels * text.vocab_size * 8,
     )
 

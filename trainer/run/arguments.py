@@ -1,30 +1,13 @@
-"""A stage as the arguments of Hugging Face's Trainer and the configuration of DeepSpeed."""
+"""A stage as the arguments of Hugging Face's Trainer."""
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mix665k.schemas.stage import Stage
 from mix665k.trainer.batching.types import Layout
+from mix665k.trainer.run.deepspeed_config import deepspeed_config
 from mix665k.trainer.run.job import Job
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
-
-_TRAINER = Path(__file__).parent.parent
-
-
-def deepspeed_config(stage: Stage, *, universal: bool) -> dict[str, Any] | None:
-    """The shipped `zero2.json` or `zero3.json`; `universal` loads a checkpoint of another number of ranks.
-
-    None for a stage without DeepSpeed.
-    """
-    if stage.zero == 0:
-        return None
-    config: dict[str, Any] = json.loads((_TRAINER / f"zero{stage.zero}.json").read_text())
-    if universal:
-        config["checkpoint"] = {"load_universal": True}
-    return config
 
 
 def training_arguments(job: Job, layout: Layout, *, universal: bool) -> "TrainingArguments":
@@ -48,6 +31,7 @@ def training_arguments(job: Job, layout: Layout, *, universal: bool) -> "Trainin
         max_grad_norm=stage.max_grad_norm,
         optim="adamw_torch",
         bf16=stage.bf16,
+        tf32=True if stage.tf32 and _has_tf32() else None,  # Trainer ends where the GPU has none, or there is none
         use_cpu=not torch.cuda.is_available(),
         gradient_checkpointing=False,  # Trainer knows the whole model only; `make_trainable` does it by part
         logging_steps=stage.log_steps,
@@ -66,3 +50,10 @@ def training_arguments(job: Job, layout: Layout, *, universal: bool) -> "Trainin
         report_to=job.report_to,
         deepspeed=deepspeed_config(stage, universal=universal),
     )
+
+
+def _has_tf32() -> bool:
+    """Whether the GPU is of Ampere's kind or newer."""
+    import torch
+
+    return torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= 8

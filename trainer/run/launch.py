@@ -12,6 +12,7 @@ from mix665k.schemas.errors import StageError, TrainingError
 from mix665k.schemas.files import held
 from mix665k.schemas.stage import Stage
 from mix665k.trainer.model.quantized import require_bits
+from mix665k.trainer.run.deepspeed_config import deepspeed_config
 from mix665k.trainer.run.job import JOB, Job, read_job, write_job
 from mix665k.trainer.run.ranks import launched_ranks
 from mix665k.trainer.run.stage_files import layout_of
@@ -113,6 +114,7 @@ def prepare(job: Job) -> Job:
     from mix665k.trainer.run.training_data import open_data
 
     require_reporter(job.report_to)
+    deepspeed_config(job.stage, universal=False)  # raises for what does not agree with the stage
     require_attention(job.stage)
     require_bits(job.stage)
     require_images(job)

@@ -42,6 +42,8 @@ def load_stage(name: str, overrides: Sequence[str] = ()) -> Stage:
     if isinstance(stage.template, str) and not is_jinja(stage.template) and stage.template not in known:
         where = _blamed_override("template", overrides) or f"stage {path}: $.template"
         raise StageError(f"{where}: no template {stage.template!r}, expected one of {', '.join(known)}, or FILE.jinja")
+    if stage.deepspeed is not None:  # the ranks of other machines may run in another folder
+        stage = msgspec.structs.replace(stage, deepspeed=str(Path(stage.deepspeed).resolve()))
     return stage
 
 

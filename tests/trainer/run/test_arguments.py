@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from mix665k.trainer.batching.types import Layout
-from mix665k.trainer.run.arguments import deepspeed_config, training_arguments
+from mix665k.trainer.run.arguments import training_arguments
 from mix665k.trainer.run.job import Job, Reporter
 from mix665k.trainer.run.stage_files import load_stage
 
@@ -61,6 +59,7 @@ def test_every_value_of_a_stage_reaches_the_trainer(tmp_path: Path) -> None:
         "gradient_checkpointing": False,
         "remove_unused_columns": False,
         "logging_nan_inf_filter": False,
+        "tf32": None,
     }
     assert {name: getattr(found, name) for name in expected} == expected
     assert found.get_warmup_steps(100) == 25
@@ -71,19 +70,3 @@ def test_without_a_last_step_the_epochs_count_and_nothing_is_evaluated_unless_he
     assert (found.max_steps, found.num_train_epochs, found.eval_strategy) == (-1, 1.0, "no")
     assert found.report_to == []
     assert arguments(tmp_path, "zero=0", "bf16=false", report_to="tensorboard").report_to == ["tensorboard"]
-
-
-@pytest.mark.parametrize("zero", [2, 3])
-def test_a_stage_has_the_deepspeed_configuration_of_its_zero(zero: int) -> None:
-    stage = load_stage("finetune", [f"zero={zero}"])
-    plain, universal = (deepspeed_config(stage, universal=value) for value in (False, True))
-    assert plain is not None
-    assert universal is not None
-    assert plain["zero_optimization"]["stage"] == zero
-    assert plain["gradient_accumulation_steps"] == plain["gradient_clipping"] == "auto"
-    assert "checkpoint" not in plain
-    assert universal == plain | {"checkpoint": {"load_universal": True}}
-
-
-def test_a_stage_without_zero_has_no_deepspeed() -> None:
-    assert deepspeed_config(load_stage("finetune", ["zero=0"]), universal=True) is None

@@ -150,6 +150,7 @@ def test_the_exact_stages_are_the_papers_with_llavas_loss_order_and_decay(stage:
         "batching": batching,
         "remainder": "repeat",
         "decay_groups": "by_class",
+        "tf32": True,
     }
 
 

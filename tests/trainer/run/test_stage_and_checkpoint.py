@@ -47,7 +47,7 @@ def test_values_are_overridden_by_dotted_names() -> None:
         ("lora.x=4", "^--set lora.x=4: object contains unknown field x; expected one of alpha, dropout, r, targets$"),
         ("lora={x: 4}", "^--set lora={x: 4}: object contains unknown field x"),
         ("lora={1: 2}", "^--set lora={1: 2}: expected str"),
-        ("huh=1", "^--set huh=1: object contains unknown field huh; expected one of attention, batching, "),
+        ("huh=1", "^--set huh=1: object contains unknown field huh; expected one of accumulate, attention, "),
     ],
 )
 def test_a_wrong_value_is_an_error(override: str, message: str) -> None:
