@@ -24,6 +24,7 @@ from mix665k.mixtures.terminal import no_bar, no_progress
 from mix665k.mixtures.verify.raw import RawRequest, verify_all
 from mix665k.mixtures.verify.verification import Verification
 from mix665k.schemas.recipe import Recipe
+from mix665k.schemas.tokens import TOKENS_PER_IMAGE
 
 _Path = str | os.PathLike[str]
 
@@ -89,19 +90,32 @@ def build(
 
 
 def inspect(
-    mixture: Mixture, *, sources: Collection[str] = (), sample: int = 0, tokenizer: str | None = None
+    mixture: Mixture,
+    *,
+    sources: Collection[str] = (),
+    sample: int = 0,
+    tokenizer: str | None = None,
+    tokens_per_image: int = TOKENS_PER_IMAGE,
 ) -> Inspection:
     """Check every record and measure it: what `mix inspect` shows, as an object.
 
     `sample` records of each source come along, always the same ones; with a `tokenizer` (a Hub name or a folder)
-    tokens are counted too. Records of a JSON file that have faults are counted in `faults`.
+    tokens are counted too, `tokens_per_image` for an image. Records of a JSON file that have faults are counted in
+    `faults`.
 
     Raises:
         MixtureError: when the mixture is damaged or has no such source.
         RawDataError: when a JSON file is no list.
         TokenizerError: when the tokenizer cannot be loaded.
     """
-    return inspect_mixture(mixture, sources=sources, sample=sample, tokenizer=tokenizer, advance=no_progress)
+    return inspect_mixture(
+        mixture,
+        sources=sources,
+        sample=sample,
+        tokenizer=tokenizer,
+        tokens_per_image=tokens_per_image,
+        advance=no_progress,
+    )
 
 
 def verify(

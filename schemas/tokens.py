@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 TOKENS_PER_IMAGE = 576
-"""Placeholders of one image: CLIP ViT-L/14 at 336 pixels, (336 / 14) squared."""
+"""Placeholders of one image unless another number is given: those of LLaVA-1.5's vision tower, (336 / 14) squared."""
 
 Pairs = Sequence[tuple[str, str]]
 """Questions with their answers."""
@@ -69,10 +69,11 @@ class TokenCounter:
         RecipeError: when there is no such template.
     """
 
-    def __init__(self, tokenizer: str, template: str) -> None:
+    def __init__(self, tokenizer: str, template: str, *, tokens_per_image: int = TOKENS_PER_IMAGE) -> None:
         if template not in TEMPLATES:
             raise RecipeError(f"template: no template {template!r}{did_you_mean(template, TEMPLATES)}")
         self._name = tokenizer
+        self._tokens_per_image = tokens_per_image
         self._loaded: TextEncoder | None = None
         self.template: Template = TEMPLATES[template]
 
@@ -117,7 +118,8 @@ class TokenCounter:
         rendered = [render(self.template, pairs) for pairs in conversations]
         encoded = encoder.encode_batch([text for text, _ in rendered])
         for parts, result in zip(encoded, rendered, strict=True):
-            yield _Tokens.of(parts, text=result.text, num_leading=len(encoder.prefix)), result
+            besides = len(encoder.prefix) + self._tokens_per_image * (len(parts) - 1)
+            yield _Tokens.of(parts, text=result.text, num_besides=besides), result
 
 
 class _Tokens(NamedTuple):
@@ -132,9 +134,10 @@ class _Tokens(NamedTuple):
     skipped: int
 
     @classmethod
-    def of(cls, parts: "Sequence[Encoding]", *, text: str, num_leading: int) -> "_Tokens":
+    def of(cls, parts: "Sequence[Encoding]", *, text: str, num_besides: int) -> "_Tokens":
+        """Of the parts of a text between its images; the prefix and the images are `num_besides` tokens more."""
         *others, last = parts
-        before = num_leading + sum(map(len, others)) + TOKENS_PER_IMAGE * len(others)
+        before = num_besides + sum(map(len, others))
         return cls(last=last, before=before, skipped=text.rfind(IMAGE_TOKEN) + len(IMAGE_TOKEN) if others else 0)
 
     @property

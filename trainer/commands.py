@@ -152,7 +152,7 @@ def plan(
     max_tokens: Annotated[int, typer.Option(min=1, help="Longer examples are cut.")] = 2048,
     window: Annotated[int, typer.Option(min=1, help="Global batches among which `grouped` sorts.")] = 50,
     tokens_per_image: Annotated[
-        int, typer.Option(min=1, help="Tokens of an image: `train check` says how many a vision tower gives.")
+        int, typer.Option(min=1, help="Tokens of an image: as `train check` says of a vision tower.")
     ] = TOKENS_PER_IMAGE,
     seed: Annotated[int, typer.Option(help="Seed of the draws: it gives the orders.")] = 42,
     png: Annotated[Path | None, typer.Option(help="Draw it into this file too.", dir_okay=False)] = None,

@@ -10,7 +10,7 @@ from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.registry import step
 from mix665k.builders.steps.derive import derive
 from mix665k.schemas.conversation import Conversation, Pair, values
-from mix665k.schemas.tokens import TokenCounter
+from mix665k.schemas.tokens import TOKENS_PER_IMAGE, TokenCounter
 
 _BATCH = 512
 _CHARS_PER_TOKEN = 4
@@ -25,15 +25,18 @@ def truncate(
     max_tokens: Annotated[int, msgspec.Meta(ge=1)] = 2048,
     tokenizer: str,
     template: str = "v1",
+    tokens_per_image: Annotated[int, msgspec.Meta(ge=1)] = TOKENS_PER_IMAGE,
     at: Literal["pair", "inside"] = "pair",
 ) -> Iterator[Conversation]:
     """Cut conversations that are over `max_tokens` as a trainer renders them, template and image included.
+
+    An image is `tokens_per_image` of them, 576 with LLaVA-1.5's vision tower; `train check` says how many with another.
 
     The part that fits is kept and ends on an answer: whole pairs (`at: pair`), or also the part that fits of the answer
     where the limit falls (`at: inside`). Where the first pair alone is too long its answer is cut either way; where its
     question fills the limit the conversation is dropped. (Paper, appendix A.2: truncated, not split.)
     """
-    counter = TokenCounter(tokenizer, template)
+    counter = TokenCounter(tokenizer, template, tokens_per_image=tokens_per_image)
     stream = iter(conversations)
     while batch := list(islice(stream, _BATCH)):
         for conversation, pairs, ends in zip(batch, *_measure(batch, counter, max_tokens=max_tokens), strict=True):

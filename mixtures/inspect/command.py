@@ -8,6 +8,7 @@ from rich.console import Console
 
 from mix665k.mixtures.options import MixtureOrFile, OutputFormat, Source
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.tokens import TOKENS_PER_IMAGE
 
 if TYPE_CHECKING:
     from mix665k.mixtures.inspect.findings import Inspection
@@ -31,8 +32,12 @@ def inspect(
     ] = 0,
     tokenizer: Annotated[
         str | None,
-        typer.Option(help="Tokenizer, by Hub name or folder: count tokens too, 576 per image, template v1."),
+        typer.Option(help="Tokenizer, by Hub name or folder: count tokens too, of template v1."),
     ] = None,
+    tokens_per_image: Annotated[
+        int,
+        typer.Option(min=1, help="Tokens of an image: as `train check` says of a vision tower; with --tokenizer."),
+    ] = TOKENS_PER_IMAGE,
     html: Html = None,
     images: Annotated[Path | None, typer.Option(help="With --html: folder with the images.")] = None,
     gallery: Annotated[
@@ -50,7 +55,14 @@ def inspect(
     drawn = max(sample, page.gallery) if page else sample
     with bar_on_stderr("looking") as advance:
         opened = Mixture.open(mixture)
-        found = inspect_mixture(opened, sources=source or (), sample=drawn, tokenizer=tokenizer, advance=advance)
+        found = inspect_mixture(
+            opened,
+            sources=source or (),
+            sample=drawn,
+            tokenizer=tokenizer,
+            tokens_per_image=tokens_per_image,
+            advance=advance,
+        )
     _print_found(found, sample=sample, output=output)
     if page:
         _write_page(found, page, output=output)

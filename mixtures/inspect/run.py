@@ -16,7 +16,7 @@ from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.storage.published_counts import audit_image_names
 from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.manifest import left_out
-from mix665k.schemas.tokens import TokenCounter, text_encoder
+from mix665k.schemas.tokens import TOKENS_PER_IMAGE, TokenCounter, text_encoder
 
 
 def inspect(
@@ -25,18 +25,21 @@ def inspect(
     sources: Collection[str] = (),
     sample: int = 0,
     tokenizer: str | None = None,
+    tokens_per_image: int = TOKENS_PER_IMAGE,
     advance: Advance,
 ) -> Inspection:
     """Everything `mix inspect` tells about a mixture; what its manifest says of its sources comes along.
 
-    `sample` records of each source are drawn, and tokens counted with a `tokenizer`, which is loaded first.
+    `sample` records of each source are drawn, and tokens counted with a `tokenizer`, which is loaded first; an image is
+    `tokens_per_image` of them.
 
     Raises:
         MixtureError: for a mixture that is damaged, and a source that is not there.
         RawDataError: for a file that is no JSON list. Records of it with faults are counted, see `require_sound`.
         TokenizerError: when the tokenizer cannot be loaded.
     """
-    faults, measurements = Faults(), _Measurements(sample=sample, tokenizer=tokenizer)
+    faults = Faults()
+    measurements = _Measurements(sample=sample, tokenizer=tokenizer, tokens_per_image=tokens_per_image)
     for batch in mixture.batches(sources=sources, advance=advance, checked=True, faults=faults):
         measurements.add(batch)
     entries = {entry.name: entry for entry in mixture.entries(sources)} if mixture.manifest else {}
@@ -63,12 +66,12 @@ def require_sound(inspection: Inspection) -> None:
 class _Measurements:
     """What has been read so far: a row of numbers for each record, the answers, and the sample."""
 
-    def __init__(self, *, sample: int, tokenizer: str | None) -> None:
+    def __init__(self, *, sample: int, tokenizer: str | None, tokens_per_image: int) -> None:
         self._tokenizer = tokenizer
         self._counter: TokenCounter | None = None
         if tokenizer is not None:
             text_encoder(tokenizer)
-            self._counter = TokenCounter(tokenizer, "v1")
+            self._counter = TokenCounter(tokenizer, "v1", tokens_per_image=tokens_per_image)
         self._samples = sample > 0
         self._sampler = Sampler(sample)
         self._counting = AnswerCounter()

@@ -39,6 +39,7 @@ def test_words_and_signs_are_counted_with_the_template(words: str) -> None:
     # 31 for the system text and `USER:`, 3 for `ASSISTANT:` and `</s>`, 5 for those two and `USER:` in later pairs
     assert TokenCounter(words, "v1").ends([texts(_talk())]) == [[39, 47, 56]]
     assert TokenCounter(words, "plain").ends([[("<image>\nx", "a b")]]) == [[578]]
+    assert TokenCounter(words, "plain", tokens_per_image=729).ends([[("<image>\nx", "a b")]]) == [[731]]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,14 @@ def test_inside_keeps_the_part_of_an_answer_that_fits(words: str, max_tokens: in
     [cut] = _cut(_talk(), words, max_tokens, at="inside").conversations
 
     assert [pair.answer for pair in cut.pairs] == answers
+
+
+def test_an_image_is_as_many_tokens_as_are_said(words: str) -> None:
+    seen = talk("a", ("<image> q1", "a1"), ("q2", "a2"))
+    first = TokenCounter(words, "v1").ends([texts(seen)])[0][0]
+    for tokens_per_image, kept in ((576, 1), (64, 2)):
+        [cut] = _cut(seen, words, first, tokens_per_image=tokens_per_image).conversations
+        assert len(cut.pairs) == kept
 
 
 @pytest.mark.parametrize("at", ["pair", "inside"])

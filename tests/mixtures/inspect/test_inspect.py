@@ -124,6 +124,15 @@ def test_json_is_one_document_and_nothing_else(small: Path) -> None:
     assert document["sample"][2]["record"]["conversations"] == SMALL["mine"][0]["conversations"]
 
 
+def test_an_image_is_as_many_tokens_as_are_said(small: Path) -> None:
+    given = ["inspect", str(small), "--source", "gqa", "--tokenizer", "tiny", "--format", "json"]
+    [llavas, more] = [
+        json.loads(run(*given, *options).stdout)["sources"][0]["tokens"]["per_record"]
+        for options in ((), ("--tokens-per-image", "729"))
+    ]
+    assert more["max"] == llavas["max"] + 729 - 576
+
+
 @pytest.mark.parametrize("width", ["80", "120"])
 def test_no_table_cell_is_wrapped(tiny_mixture: Path, width: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", width)
