@@ -13,7 +13,7 @@ from tests.trainer.mixtures import record, write_mixture
 
 CHANGES = {
     "zero": ("zero=2", "3 to 2"),
-    "lora": ("lora.r=4", r"None to Lora\(r=4, alpha=256, dropout=0.05\)"),
+    "lora": ("lora.r=4", r"None to Lora\(r=4, alpha=256, dropout=0.05, .*\)"),
     "trains": ("trains=[projector]", r"\['projector', 'language_model'\] to \['projector'\]"),
     "bf16": ("bf16=false", "True to False"),
     "seed": ("seed=1", "42 to 1"),

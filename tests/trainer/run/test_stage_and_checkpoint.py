@@ -44,7 +44,7 @@ def test_values_are_overridden_by_dotted_names() -> None:
         ("epochs=nan", "^--set epochs=nan: expected float > 0"),
         ("seed=-1", "^--set seed=-1: expected int >= 0"),
         ("seed=4294967296", "^--set seed=4294967296: expected int <= 4294967295"),
-        ("lora.x=4", "^--set lora.x=4: object contains unknown field x; expected one of alpha, dropout, r, targets$"),
+        ("lora.x=4", "^--set lora.x=4: object contains unknown field x; expected one of alpha, bits, double_quant, "),
         ("lora={x: 4}", "^--set lora={x: 4}: object contains unknown field x"),
         ("lora={1: 2}", "^--set lora={1: 2}: expected str"),
         ("huh=1", "^--set huh=1: object contains unknown field huh; expected one of accumulate, attention, "),
