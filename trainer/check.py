@@ -5,11 +5,13 @@ import os
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from mix665k.trainer.batching.epoch import plan_epoch
 from mix665k.trainer.batching.types import Integers, Layout, Plan, load_of, measure, tokens_at
+from mix665k.trainer.data.encode import Encoder
 from mix665k.trainer.data.lengths import Lengths, lengths
 from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.model.cost import estimate
@@ -57,6 +59,7 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     rows = [("starts from", parts_of(job))]
     rows += summarise(model, stage, encoder=encoder, tokenizer=processor.tokenizer, end_ids=end_ids)
     rows += _data_rows(mixture, found, job)
+    rows += _control_rows(mixture, encoder)
     rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]
     rows += _plan_rows(plan, tokens, job=job, layout=layout)
     rows += [("memory of a rank", f"about {memory.total / 1e9:,.1f} GB ({parts})")]
@@ -76,6 +79,13 @@ def _data_rows(mixture: Mixture, found: Lengths, job: Job) -> Rows:
         ("cut by max_tokens", f"{cut:,} records, {int(found.answers_cut.sum()):,} answers"),
         ("without a label", f"{int((found.supervised == 0).sum()):,} records"),
     ]
+
+
+def _control_rows(mixture: Mixture, encoder: Encoder) -> Rows:
+    """Questions and answers that hold a special token as text: it becomes the token, as with LLaVA."""
+    found = mixture.records_with(encoder.special_tokens)
+    listed = ", ".join(f"{text!r} in {number:,} records" for text, number in found.items())
+    return [("special tokens in texts", listed)] if found else []
 
 
 def _plan_rows(plan: Plan, tokens: Integers, *, job: Job, layout: Layout) -> Rows:
@@ -105,7 +115,7 @@ def _image_faults(names: list[str], job: Job, console: Console) -> list[tuple[st
 def _print(console: Console, rows: Rows, faults: list[tuple[str, str]]) -> None:
     table = Table(box=SIMPLE_HEAD, show_header=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))  # '[/INST]' is no mark of Rich's
     console.print(table)
     for name, why in faults[:SHOWN_FAULTS]:
         console.print(f"  {name}: {why}", highlight=False, markup=False, soft_wrap=True)

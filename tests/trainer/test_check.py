@@ -132,3 +132,13 @@ def test_what_would_stop_the_run_stops_the_audit(few: Inputs) -> None:
     own = few._replace(mixture=write_mixture(few.mixture.parent / "long", [long]))
     with pytest.raises(TrainingError, match="1 rows have no label within max_tokens 100, the first is c/1"):
         audit(job(own))
+
+
+def test_special_tokens_in_texts_are_counted_by_name(few: Inputs, tmp_path: Path) -> None:
+    assert "special tokens in texts" not in audit(job(few))[1]
+    rows = [record(f"a/{k}", "Why?", text) for k, text in enumerate(("No </s> here.", "So.", "</s>", "<s>"))]
+    given = few._replace(mixture=write_mixture(tmp_path / "marked", rows))
+
+    _, table, _ = audit(job(given))
+
+    assert table["special tokens in texts"] == "'<s>' in 1 records, '</s>' in 2 records"

@@ -99,8 +99,10 @@ class Encoder:
         """Identifies everything that an encoding depends on, except the row."""
         self._eos: str | None = getattr(tokenizer, "eos_token", None)
         self._has_chat_template = bool(getattr(tokenizer, "chat_template", None))
-        special = set(special_tokens(tokenizer))
-        self.ends = [self._end(text, i, special=special) for i, text in enumerate(renderer.ends)]
+        self.special_tokens = special_tokens(tokenizer)
+        """Texts that become control tokens wherever they are, in questions and answers too."""
+        # As with LLaVA, and with processors, which see the text only. `train check` counts them.
+        self.ends = [self._end(text, i) for i, text in enumerate(renderer.ends)]
         """How answers end: all but the last, and the last."""
 
     @property
@@ -146,14 +148,14 @@ class Encoder:
         rendered = self._render(row.pairs)
         return rendered.text[: rendered.answers[answer].start]
 
-    def _end(self, text: str, number: int, *, special: set[str]) -> "End":
+    def _end(self, text: str, number: int) -> "End":
         """The tokens of the end of a made-up conversation's answer."""
         rendered = self._render(_PROBE)
         ids, starts, stops, _ = self._tokens(rendered.text)
         stop = rendered.answers[number].stop
         own = ids[(starts < stop) & (stops > stop - len(text))].tolist()
         token = text.strip()
-        is_special = token in special and self._text_encoder.tokenizer.id_to_token(own[-1]) == token
+        is_special = token in self.special_tokens and self._text_encoder.tokenizer.id_to_token(own[-1]) == token
         return End(text=text, ids=own, is_special_token=is_special)
 
     def encode(self, row: Row) -> Encoded:

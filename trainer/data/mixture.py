@@ -1,6 +1,7 @@
 """A mixture's rows, by number, in the order of its manifest."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -114,6 +115,19 @@ class Mixture:
         # characters for it.
         texts = (turns for batch in self._batches for turns in batch.column("turns").to_pylist())
         return np.array([sum(len(text.split()) for text in turns) for turns in texts], dtype=np.int64)
+
+    def records_with(self, texts: Sequence[str]) -> dict[str, int]:
+        """How many records have each of these texts in a question or an answer; those that none has are left out."""
+        found: Counter[str] = Counter()
+        anywhere = "|".join(rf"\Q{text}\E" for text in texts)
+        for batch in self._batches if texts else ():
+            turns = batch.column("turns")
+            values = turns.flatten()
+            hits = pc.match_substring_regex(values, anywhere)
+            rows = pc.list_parent_indices(turns).filter(hits).to_pylist()
+            shown = zip(rows, values.filter(hits).to_pylist(), strict=True)
+            found.update(text for _, text in {(row, text) for row, value in shown for text in texts if text in value})
+        return {text: found[text] for text in texts if text in found}
 
     def __len__(self) -> int:
         return int(self._starts[-1])

@@ -38,6 +38,23 @@ def test_rows_come_in_the_order_of_the_manifest(tmp_path: Path, monkeypatch: Any
     assert mixture.images == ["b/1.jpg", None, "b/3.jpg", None]
 
 
+@pytest.mark.parametrize("rows_per_batch", [1, 2, 8192])
+def test_records_that_hold_special_tokens_as_text_are_counted(
+    tmp_path: Path, monkeypatch: Any, rows_per_batch: int
+) -> None:
+    monkeypatch.setattr("mix665k.trainer.data.mixture._ROWS_PER_BATCH", rows_per_batch)
+    rows = [
+        record("a/1", "What is </s>?", "It ends </s> a text, </s>.", "And <s>?", "It begins one."),
+        record("a/2", "Plain", "text"),
+        record("a/3", "[/INST] or [INST]?", "</s>"),
+    ]
+    mixture = Mixture(write_mixture(tmp_path / "few", rows))
+
+    assert mixture.records_with(["<s>", "</s>", "<unk>", "[/INST]"]) == {"<s>": 1, "</s>": 2, "[/INST]": 1}
+    assert mixture.records_with(["<unk>"]) == {}
+    assert mixture.records_with([]) == {}
+
+
 def test_all_rows_of_a_built_mixture_are_there(tiny_mixture: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(cache, "FOLDER", tmp_path)
     mixture = Mixture(tiny_mixture)
