@@ -74,8 +74,9 @@ def export_adapters(path: Path, out: Path) -> Path:
 def model_card(job: Job, done: Complete) -> str:
     """What the model is and what it was trained on, in Markdown with the Hub's front matter."""
     stage = job.stage
-    llm, vision = (Path(name).name if Path(name).is_absolute() else name for name in (job.llm, job.vision))
-    bases = [name for name in (job.llm, job.vision) if not Path(name).is_absolute()]
+    origins = (job.llm, job.vision) if job.llm else (str(job.model),)  # of a model that is continued, its parts may
+    names = " and ".join(f"`{Path(one).name if Path(one).is_absolute() else one}`" for one in origins)  # be unknown
+    bases = [one for one in origins if not Path(one).is_absolute()]
     front = {"library_name": "transformers", "pipeline_tag": "image-text-to-text", "tags": ["llava"]}
     front |= {"base_model": bases} if bases else {}
     rows = "\n".join(f"| {name} | {getattr(stage, name)} |" for name in stage.__struct_fields__ if name != "name")
@@ -84,7 +85,7 @@ def model_card(job: Job, done: Complete) -> str:
 
 # LLaVA-1.5, stage {stage.name}, step {done.step:,}
 
-Composed of `{llm}` and `{vision}`, trained for {done.step:,} steps on {done.ranks} rank(s).
+Made of {names}, trained for {done.step:,} steps on {done.ranks} rank(s).
 
 Mixture: `{Path(job.mixture).name}`, row hash `{done.mixture}`.
 

@@ -1,5 +1,6 @@
 """A LLaVA model composed of a bare language model and a vision tower, in the llava-hf form."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,10 +140,19 @@ def read_projector(path: Path, config: Any) -> "dict[str, Tensor]":
     weights = _read_tensors(path)
     with torch.device("meta"):
         expected = LlavaMultiModalProjector(config).state_dict()
-    fitting, found = ({name: tuple(value.shape) for name, value in one.items()} for one in (expected, weights))
-    if fitting != found:
-        raise ModelError(f"projector {path}: layers {found}, expected {fitting}; was it trained with other models?")
-    return weights
+    found = {projector_name(name): value for name, value in weights.items()}
+    if len(found) == len(weights) and _shapes(found) == _shapes(expected):
+        return found
+    given = _shapes(weights)
+    shown = ", ".join(f"{name} {shape}" for name, shape in list(given.items())[:4])
+    raise ModelError(
+        f"projector {path}: its {len(given)} weights ({shown}{', …' if len(given) > 4 else ''}) are not those of a "
+        f"projector between these models, {_shapes(expected)}; was it trained with other models?"
+    )
+
+
+def _shapes(weights: "Mapping[str, Tensor]") -> dict[str, list[int]]:
+    return {name: list(value.shape) for name, value in weights.items()}
 
 
 def _read_tensors(path: Path) -> "dict[str, Tensor]":
@@ -160,4 +170,4 @@ def _read_tensors(path: Path) -> "dict[str, Tensor]":
         raise ModelError(f"projector {path}: no file of weights, expected .safetensors or a .bin of tensors") from None
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise ModelError(f"projector {path}: expected tensors by name, as torch.save or safetensors writes them")
-    return {projector_name(name): value for name, value in weights.items()}
+    return weights

@@ -15,7 +15,7 @@ from transformers import AutoProcessor, AutoTokenizer
 from transformers import LlavaForConditionalGeneration as Llava
 
 from mix665k.schemas.errors import ModelError, TrainingError
-from mix665k.trainer.export import export, export_adapters
+from mix665k.trainer.export import export, export_adapters, model_card
 from mix665k.trainer.model.adapters import add_adapters
 from mix665k.trainer.model.compose import compose
 from mix665k.trainer.model.layout import to_llava
@@ -358,6 +358,28 @@ def test_a_projector_of_other_models_is_refused_by_check_and_run_alike(inputs: I
     for refuse in (describe_start, make_start):
         with pytest.raises(ModelError, match="was it trained with other models"):
             refuse(job)
+
+
+def test_a_file_of_a_model_is_not_taken_for_a_projector(inputs: Inputs, exported: Path, tmp_path: Path) -> None:
+    file = exported / "model.safetensors"
+    job = _job(inputs, tmp_path, start_from(str(file), llm=str(inputs.llm), vision=str(inputs.vision)))
+    with pytest.raises(ModelError, match=r"its \d\d weights \(.*, …\) are not those of a projector between") as told:
+        describe_start(job)
+    assert len(str(told.value)) < 700
+
+
+@pytest.mark.parametrize(
+    ("start", "says"),
+    [
+        (StartFrom(llm="", vision="", model="llava-hf/llava-1.5-7b-hf"), "Made of `llava-hf/llava-1.5-7b-hf`, trained"),
+        (StartFrom(llm="a/llm", vision="b/clip", model="/runs/2"), "Made of `a/llm` and `b/clip`, trained"),
+        (StartFrom(llm="/models/own", vision="b/clip"), "Made of `own` and `b/clip`, trained"),
+    ],
+)
+def test_a_card_says_what_a_model_is_made_of(inputs: Inputs, tmp_path: Path, start: StartFrom, says: str) -> None:
+    card = model_card(_job(inputs, tmp_path, start), Complete(step=2, ranks=1, mixture="a" * 64, stage="finetune"))
+    assert says in card
+    assert "''" not in card.split("---")[1]
 
 
 def test_a_start_that_is_nowhere_is_one_line(inputs: Inputs, tmp_path: Path) -> None:
