@@ -24,7 +24,7 @@ from docs.generator.recordings import RECORDED, typed
 from docs.generator.screenshots import PAGES as PICTURES
 from docs.generator.screenshots import SESSIONS
 from docs.generator.source_pages import image_table, raw_file_list, source_page
-from docs.generator.stages import SHIPPED, field_meanings, fields
+from docs.generator.stages import SHIPPED
 from docs.generator.tables import readable_json
 from mix665k.builders.bind import parameters
 from mix665k.builders.registry import SOURCES, STEPS
@@ -33,6 +33,7 @@ from mix665k.schemas import errors
 from mix665k.schemas.conversation import Record
 from mix665k.schemas.manifest import Manifest
 from mix665k.schemas.recipe import Recipe
+from mix665k.trainer.run.stage_fields import field_meanings, fields
 from mix665k.trainer.run.stage_files import FOLDER as STAGES
 
 ROOT = Path(__file__).parent.parent

@@ -30,7 +30,9 @@ Projector = Annotated[
 ]
 OtherLlm = Annotated[str | None, typer.Option(help="Language model, by Hub name or folder.", show_default=VICUNA)]
 OtherVision = Annotated[str | None, typer.Option(help="Vision tower, by Hub name or folder.", show_default=CLIP)]
-StageFile = Annotated[str | None, typer.Option("--stage", help="Stage, a YAML file: your own instead of the paper's.")]
+StageFile = Annotated[
+    str | None, typer.Option("--stage", help="Stage, a YAML file: your own, or what differs from the paper's.")
+]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Override a value, such as lr=1e-3 or lora.r=64; repeat.")
 ]
@@ -73,7 +75,7 @@ def pretrain(
 ) -> None:
     """Stage 1: align the projector of a new model, everything else frozen."""
     job = _job(
-        _stage(stage or "pretrain", sets=sets, seed=seed, max_steps=max_steps),
+        _stage(stage, base="pretrain", sets=sets, seed=seed, max_steps=max_steps),
         mixture=mixture,
         images=images,
         out=out,
@@ -107,7 +109,7 @@ def finetune(
     """Stage 2: train projector and language model on instructions, from stage 1's projector or a finished model."""
     if (from_ is None) == (projector is None):
         raise typer.BadParameter("give either --from, a run or a model, or --projector, a file")
-    chosen = _stage(stage or "finetune", sets=sets, seed=seed, max_steps=max_steps)
+    chosen = _stage(stage, base="finetune", sets=sets, seed=seed, max_steps=max_steps)
     job = _job(
         chosen,
         mixture=mixture,
@@ -134,9 +136,16 @@ def check_run(
     ranks: Annotated[int, typer.Option(min=1, help="Ranks on all machines.")] = 1,
 ) -> None:
     """Say what can be known about a run without a GPU: labels, lengths, images, batches, memory."""
-    chosen = _stage(stage, sets=sets)
+    chosen = _stage(stage, base="finetune", sets=sets)
     start = _start(from_, projector=projector, llm=llm, vision=vision)
     _check(_job(chosen, mixture=mixture, images=images, out=Path(), start=start), ranks=ranks)
+
+
+def stages(name: Annotated[str | None, typer.Argument(help="One shipped stage: its values.")] = None) -> None:
+    """List the shipped stages and the fields of a stage, with their defaults."""
+    from mix665k.trainer.run.stage_fields import describe_stages
+
+    describe_stages(Console(), name)
 
 
 def plan(
@@ -263,12 +272,15 @@ def _start(from_: str | None, *, projector: Path | None, llm: str | None, vision
     return of_parts(llm, vision) if projector is None else of_projector(projector, llm=llm, vision=vision)
 
 
-def _stage(name: str, *, sets: list[str] | None, seed: int | None = None, max_steps: int | None = None) -> "Stage":
-    """A stage with --set, then --seed and --max-steps, which are short for it."""
+def _stage(
+    name: str | None, *, base: str, sets: list[str] | None, seed: int | None = None, max_steps: int | None = None
+) -> "Stage":
+    """A stage with --set, then --seed and --max-steps, which are short for it; a file's values go before its base's."""
     from mix665k.trainer.run.stage_files import load_stage
 
     given = {"seed": seed, "max_steps": max_steps}
-    return load_stage(name, [*(sets or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)])
+    overrides = [*(sets or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    return load_stage(name or base, overrides, base=base)
 
 
 def _job(

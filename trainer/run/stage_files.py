@@ -18,8 +18,16 @@ _SET = "NAME=VALUE, such as lr=1e-3"
 _LINES = "lines of NAME: VALUE, such as lr: 1e-3"
 
 
-def load_stage(name: str, overrides: Sequence[str] = ()) -> Stage:
+def shipped() -> list[str]:
+    """The names of the stages that come with the package."""
+    return sorted(one.stem for one in FOLDER.glob("*.yaml"))
+
+
+def load_stage(name: str, overrides: Sequence[str] = (), *, base: str | None = None) -> Stage:
     """The stage of a shipped name or a YAML file, with overrides such as `lr=1e-3` or `lora.r=64`.
+
+    A file needs to hold only what differs from the shipped stage that it names as its `base`; from `base` if it names
+    none.
 
     Raises:
         StageError: for a file that cannot be read or is no stage, an unknown field or a value of the wrong type.
@@ -27,6 +35,8 @@ def load_stage(name: str, overrides: Sequence[str] = ()) -> Stage:
     path = FOLDER / f"{name}.yaml"
     path = path if path.is_file() else Path(name)
     content = _read(path, name)
+    if path.parent != FOLDER:
+        content = _on_base(content, base, where=f"stage {path}")
     _read_template(content, folder=path.parent, where=f"stage {path}")
     for override in overrides:
         _override(content, override)
@@ -45,6 +55,14 @@ def load_stage(name: str, overrides: Sequence[str] = ()) -> Stage:
     if stage.deepspeed is not None:  # the ranks of other machines may run in another folder
         stage = msgspec.structs.replace(stage, deepspeed=str(Path(stage.deepspeed).resolve()))
     return stage
+
+
+def _on_base(content: dict[str, Any], base: str | None, *, where: str) -> dict[str, Any]:
+    """A file's values, and those of its base for what it does not say."""
+    named = content.pop("base", base)
+    if named is not None and named not in shipped():
+        raise StageError(f"{where}: $.base: no shipped stage {named!r}, expected one of {', '.join(shipped())}")
+    return content if named is None else _read(FOLDER / f"{named}.yaml", named) | content
 
 
 def _read_template(content: dict[str, Any], *, folder: Path, where: str) -> None:

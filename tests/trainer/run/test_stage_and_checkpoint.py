@@ -76,6 +76,29 @@ def test_a_file_that_is_no_stage_is_blamed_and_not_the_override(tmp_path: Path, 
         load_stage(str(tmp_path / "own.yaml"), ["lr=1"])
 
 
+@pytest.mark.parametrize(
+    ("content", "template", "zero"),
+    [("lr: 1e-6", "auto", 3), ("base: pretrain\nlr: 1e-6", "plain", 2), ("lr: 1e-6\nzero: 0", "auto", 0)],
+)
+def test_a_file_may_hold_what_differs_from_a_shipped_stage(
+    tmp_path: Path, content: str, template: str, zero: int
+) -> None:
+    (tmp_path / "own.yaml").write_text(content)
+    stage = load_stage(str(tmp_path / "own.yaml"), ["seed=7"], base="finetune")
+    assert (stage.lr, stage.template, stage.zero, stage.seed) == (1e-6, template, zero, 7)
+
+
+def test_a_shipped_stage_takes_nothing_from_the_commands_own() -> None:
+    assert load_stage("pretrain", base="finetune") == load_stage("pretrain")
+
+
+def test_a_base_that_is_not_shipped_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("base: vicuna\nlr: 1")
+    expected = r"own.yaml: \$.base: no shipped stage 'vicuna', expected one of finetune, llava-exact-finetune, "
+    with pytest.raises(StageError, match=expected):
+        load_stage(str(tmp_path / "own.yaml"), base="finetune")
+
+
 def test_a_stage_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> None:
     with pytest.raises(
         StageError,
