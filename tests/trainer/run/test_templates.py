@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import LlamaConfig
 
 from mix665k.schemas.errors import StageError, TokenizerError
 from mix665k.schemas.template import TEMPLATES, Template
@@ -29,6 +30,7 @@ def job(out: Path, *, stage: str = "finetune", sets: tuple[str, ...] = (), chat:
     llm = out / "llm"
     tokenizer = new_tokenizer(chat)
     tokenizer.save_pretrained(llm)
+    LlamaConfig(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1).save_pretrained(llm)
     given: dict[str, Any] = {"mixture": "/m", "images": "/i", "vision": "/v", "out": str(out)}
     return Job(stage=load_stage(stage, sets), llm=str(llm), **given)
 
@@ -139,3 +141,17 @@ def test_a_jinja_file_that_cannot_be_used_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(TokenizerError, match=r"the stage's template does not write an answer"):
         settle_template(job(tmp_path, sets=(f"template={tmp_path}/own.jinja",)))
+
+
+def test_the_template_in_the_documentation_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "train" / "templates.md").read_text(encoding="utf-8")
+    own = page.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "stage.yaml").write_text(
+        f"name: own\ntrains: [language_model]\n{own}lr: 1\nglobal_batch: 1\nper_device_batch: 1\n"
+        "image: pad\nzero: 0\nseed: 1\n"
+    )
+
+    settled = settle_template(job(tmp_path, stage=str(tmp_path / "stage.yaml")))
+
+    assert isinstance(settled.stage.template, Template)
+    assert settled.stage.template.end == "<|im_end|>"
