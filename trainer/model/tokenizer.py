@@ -56,8 +56,8 @@ def save_tokenizer(tokenizer: "PreTrainedTokenizerFast", out: Path) -> None:
 
     `tokenizer.json` says all that ids depend on, and the class is the one that takes it as it is written in all these
     versions: version 5 names `TokenizersBackend`, which 4 does not know, and writes `extra_special_tokens` as a list,
-    which 4 cannot read. Added tokens are written with their flags: given as words, version 5 adds them again, and
-    those that a `▁` must not follow would be found before it is written.
+    which 4 cannot read. Added tokens are listed with their flags, which the end token takes from there: as a plain word
+    it would be found before the `▁` is written, and one would follow it.
 
     Raises:
         OSError: when the folder cannot be written.
@@ -67,28 +67,23 @@ def save_tokenizer(tokenizer: "PreTrainedTokenizerFast", out: Path) -> None:
     path = out / "tokenizer_config.json"
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     config = {key: value for key, value in config.items() if key not in _OF_VERSION_5 and value is not None}
-    added = {i: {flag: getattr(token, flag) for flag in _FLAGS} for i, token in _added_tokens(tokenizer).items()}
+    found: dict[int, Any] = tokenizer.backend_tokenizer.get_added_tokens_decoder()
+    added = {i: {flag: getattr(token, flag) for flag in _FLAGS} for i, token in sorted(found.items())}
     by_text = {token["content"]: token for token in added.values()}
     named = {key: by_text[text] for key in _NAMED if (text := getattr(tokenizer, key)) in by_text}
-    extra = [by_text[text] for text in tokenizer.extra_special_tokens if text in by_text]
-    typed = [{"__type": "AddedToken", **token} for token in extra]
+    special = {key: {flag: token[flag] for flag in _FLAGS[:-1]} for key, token in named.items()}
+    extra = [str(text) for text in tokenizer.extra_special_tokens]
     config |= {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "padding_side": tokenizer.padding_side,
         "clean_up_tokenization_spaces": bool(config.get("clean_up_tokenization_spaces")),
         "added_tokens_decoder": {str(i): token for i, token in added.items()},
-        "additional_special_tokens": typed,
+        "additional_special_tokens": extra,
     }
     if (out / "chat_template.jinja").is_file():  # one template, whether the processor renders or the tokenizer
         config["chat_template"] = (out / "chat_template.jinja").read_text(encoding="utf-8")
     _write(path, config)
-    special = {key: {flag: token[flag] for flag in _FLAGS[:-1]} for key, token in named.items()}
-    _write(out / "special_tokens_map.json", {**special, "additional_special_tokens": [t["content"] for t in extra]})
-
-
-def _added_tokens(tokenizer: "PreTrainedTokenizerFast") -> dict[int, Any]:
-    added: dict[int, Any] = tokenizer.backend_tokenizer.get_added_tokens_decoder()
-    return dict(sorted(added.items()))
+    _write(out / "special_tokens_map.json", {**special, "additional_special_tokens": extra})
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

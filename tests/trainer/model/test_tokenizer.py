@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mix665k.schemas.template import TEMPLATES
 from mix665k.schemas.tokenizer.load import load_tokenizer
 from mix665k.schemas.tokens import TextEncoder
+from mix665k.trainer.data.jinja import jinja_of
 from mix665k.trainer.model.tokenizer import composed_tokenizer, leave_bos_to, save_tokenizer
 from tests.schemas.sentencepiece_folders import MODELS, write_folder
 from tests.trainer.families import FAMILIES, language_model
@@ -165,11 +167,20 @@ def test_a_rendered_chat_begins_with_one_first_token(family: str) -> None:
     assert ids.count(composed.bos_token_id) == text.count(composed.bos_token or "\0")
 
 
-def test_the_first_token_stays_where_no_template_writes_it() -> None:
+def test_the_first_token_stays_where_a_template_of_ours_does_not_write_it() -> None:
     composed = composed_tokenizer("tiny")
-    leave_bos_to("{% for m in messages %}{{ m.content }}{% endfor %}", composed)
+    leave_bos_to(jinja_of(TEMPLATES["v1"]), composed)
 
     assert composed("a")["input_ids"][0] == composed.bos_token_id
+
+
+def test_text_after_an_image_token_that_a_folder_brings_begins_as_any_other(tmp_path: Path) -> None:
+    llm = write_folder(tmp_path / "llm", "tiny", legacy=False, additional_special_tokens=["<image>"])
+    (tmp_path / "llm/added_tokens.json").write_text('{"<image>": 2000}')
+    loaded = load_tokenizer(llm)
+
+    text = "USER: <image>\nWhat?</s>USER:"
+    assert loaded(text)["input_ids"] == _by_parts(TextEncoder(loaded.backend_tokenizer), text)
 
 
 def test_files_name_nothing_that_transformers_4_does_not_know(tmp_path: Path) -> None:
