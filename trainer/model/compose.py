@@ -9,7 +9,7 @@ from mix665k.schemas.errors import ModelError, os_reason
 from mix665k.schemas.template import Template
 from mix665k.trainer.data.chat import exported_chat_template
 from mix665k.trainer.model.files import write_model
-from mix665k.trainer.model.language import language_of, load_language
+from mix665k.trainer.model.language import language_config, load_language
 from mix665k.trainer.model.layout import projector_name
 from mix665k.trainer.model.tokenizer import composed_tokenizer, leave_bos_to, save_tokenizer
 from mix665k.trainer.model.tower import FEATURE_LAYER, Tower, load_tower, tower_of
@@ -79,7 +79,7 @@ def describe(llm: str, vision: str, template: str | Template, *, vision_layer: i
     """
     from transformers import LlavaConfig
 
-    text_config = language_of(llm).config
+    text_config = language_config(llm)
     tower = tower_of(vision, layer=vision_layer)
     processor = _processor(llm, tower, template=template)
     tokenizer = processor.tokenizer

@@ -1,6 +1,6 @@
-"""The language model of a LLaVA: what it is made of, found on one without weights, and whether LLaVA can hold it."""
+"""The language model of a LLaVA: its configuration, its weights, and whether LLaVA can hold it."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from mix665k.schemas.errors import ModelError, one_line
 from mix665k.trainer.model.configuration import read_config
@@ -9,51 +9,26 @@ from mix665k.trainer.model.proof import require_same_logits
 
 WORKING = "Llama, Mistral, Mixtral, Qwen2, Qwen3, Gemma 1 and 3, Phi-3, Phi-4, SmolLM or OLMo"
 """Families that are known to work: a refusal names them."""
-_DROPOUTS = ("attention_dropout", "attn_pdrop")
 _UNFIT = (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError, ImportError, AssertionError)
 """What transformers raises where a model does not have the form that LLaVA expects of its language model."""
 
 
-class Language(NamedTuple):
-    """A language model, known from its configuration."""
-
-    config: Any
-    """Its text configuration, also where a checkpoint holds more than a language model; attention dropout is off."""
-    tied: bool
-    """Whether the head is the embedding."""
-    dropout: float
-    """The attention dropout of its own configuration, which is not used."""
-    end_ids: tuple[int, ...]
-    """The tokens at which its own generation ends."""
-
-
-def language_of(name: str) -> Language:
-    """Look at a language model by Hub name or folder; no weight is read.
+def language_config(name: str) -> Any:
+    """The configuration of a language model by Hub name or folder, also where that holds more than a language model.
 
     Raises:
         ModelError: when there is none, or LLaVA cannot hold it: its logits would be others.
     """
     whole = read_config(name, "a language model's configuration")
     config = whole.get_text_config(decoder=True)
-    config.tie_word_embeddings = tied = bool(whole.tie_word_embeddings)
-    # LLaVA trains without dropout in attention, and so do the published configurations of nearly all families. Fused
-    # kernels for rows of several conversations have none.
-    dropout = max((getattr(config, field, None) or 0.0 for field in _DROPOUTS), default=0.0)
-    for field in _DROPOUTS:
-        if getattr(config, field, None):
-            setattr(config, field, 0.0)
+    config.tie_word_embeddings = whole.tie_word_embeddings
     try:
         require_same_logits(config)
     except _UNFIT as error:
         raise _refusal(name, config, why=f"transformers cannot put it there ({one_line(error)[:120]})") from None
     except ModelError as error:
         raise _refusal(name, config, why=str(error)) from None
-    return Language(
-        config=config,
-        tied=tied,
-        dropout=float(dropout),
-        end_ids=end_ids_of(name),
-    )
+    return config
 
 
 def load_language(name: str) -> Any:

@@ -21,7 +21,7 @@ def settle_template(job: Job) -> Job:
     from mix665k.schemas.tokenizer.load import load_tokenizer
     from mix665k.trainer.data.chat import resolve_template
     from mix665k.trainer.data.encode import Encoder
-    from mix665k.trainer.model.language import language_of
+    from mix665k.trainer.model.language import language_config
     from mix665k.trainer.run.start_model import tokenizer_of
 
     tokenizer = load_tokenizer(tokenizer_of(job))
@@ -32,7 +32,7 @@ def settle_template(job: Job) -> Job:
             encoder.require_end_tokens()
         except StageError:
             if job.model is None:
-                language_of(job.llm)  # one that LLaVA cannot hold is refused as that: no template would help
+                language_config(job.llm)  # one that LLaVA cannot hold is refused as that: no template would help
             raise
     return _with_template(job, template)
 

@@ -9,7 +9,7 @@ import transformers
 
 from mix665k.schemas.errors import ModelError
 from mix665k.trainer.model.compose import compose
-from mix665k.trainer.model.language import language_of
+from mix665k.trainer.model.language import end_ids_of, language_config
 
 SIZES: dict[str, Any] = {
     "hidden_size": 64,
@@ -50,7 +50,7 @@ def write(out: Path, kind: str, **settings: Any) -> str:
     ],
 )
 def test_what_llava_can_hold_passes(kind: str, settings: dict[str, Any], tied: bool, tmp_path: Path) -> None:
-    assert language_of(write(tmp_path, kind, **settings)).tied == tied
+    assert language_config(write(tmp_path, kind, **settings)).tie_word_embeddings == tied
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_what_llava_would_change_is_refused_in_one_line(
 ) -> None:
     name = write(tmp_path, kind, **settings)
     with pytest.raises(ModelError, match=f"^{name}: .*{why}.*; expected one built like Llama, Mistral") as error:
-        language_of(name)
+        language_config(name)
     assert "\n" not in str(error.value)
 
 
 def test_a_factor_of_one_is_none(tmp_path: Path) -> None:
-    assert language_of(write(tmp_path, "GraniteConfig", **SIZES, logits_scaling=1.0))
+    assert language_config(write(tmp_path, "GraniteConfig", **SIZES, logits_scaling=1.0))
 
 
 def test_a_look_draws_nothing_from_the_callers_generator(tmp_path: Path) -> None:
@@ -85,20 +85,15 @@ def test_a_look_draws_nothing_from_the_callers_generator(tmp_path: Path) -> None
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    language_of(name)
+    language_config(name)
     assert torch.equal(torch.rand(1), expected)
-
-
-def test_attention_dropout_is_left_out_and_known(tmp_path: Path) -> None:
-    found = language_of(write(tmp_path, "LlamaConfig", **SIZES, attention_dropout=0.1))
-    assert (found.dropout, found.config.attention_dropout) == (0.1, 0.0)
 
 
 def test_end_tokens_are_those_of_its_generation(tmp_path: Path) -> None:
     name = write(tmp_path, "LlamaConfig", **SIZES, eos_token_id=7)
-    assert language_of(name).end_ids == (7,)
+    assert end_ids_of(name) == (7,)
     (tmp_path / "generation_config.json").write_text('{"eos_token_id": [7, 9]}')
-    assert language_of(name).end_ids == (7, 9)
+    assert end_ids_of(name) == (7, 9)
 
 
 def test_a_composed_model_gives_the_logits_of_its_language_model(inputs: Any, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """`train check` refuses what a run would refuse, in the same words, and nothing else: over families, towers, stages."""
 
 import io
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,12 +65,12 @@ def outcome(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
     """What becomes of a job: the line that both refuse it with, or none where both accept it."""
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
 
-    def of(family: str, vision: str, *sets: str, mixture: str = "mixture", images: str = "images") -> str | None:
+    def of(family: str | Path, vision: str, *sets: str, mixture: str = "mixture", images: str = "images") -> str | None:
         job = Job(
             stage=load_stage("finetune", [*SETS, *sets]),
             mixture=str(data / mixture),
             images=str(data / images),
-            llm=str(language_model(family)),
+            llm=str(language_model(family) if isinstance(family, str) else family),
             vision=str(tower(vision)),
             out=str(tmp_path / "out"),
             report_to="none",
@@ -119,6 +121,25 @@ def test_a_stage_that_does_not_fit_is_refused_by_both(
     family: str, sets: tuple[str, ...], why: str, outcome: Any
 ) -> None:
     assert why in str(outcome(family, "clip56", *sets))
+
+
+@pytest.mark.parametrize(
+    ("family", "file", "change"),
+    [
+        ("gemma", "tokenizer_config.json", {"pad_token": None}),  # `<pad>` is in its vocabulary all the same
+        ("llama3", "config.json", {"attention_dropout": 0.1}),
+        ("qwen25", "config.json", {"eos_token_id": None, "bos_token_id": None}),
+    ],
+)
+def test_what_a_checkpoint_leaves_open_stops_nothing(
+    family: str, file: str, change: dict[str, Any], outcome: Any, tmp_path: Path
+) -> None:
+    changed = Path(shutil.copytree(language_model(family), tmp_path / "llm"))
+    settings = json.loads((changed / file).read_text()) | change
+    (changed / file).write_text(json.dumps({name: value for name, value in settings.items() if value is not None}))
+    for batching in ("grouped", "padding_free"):
+        assert outcome(changed, "clip56", f"batching={batching}", "lora.r=4") is None
+        shutil.rmtree(tmp_path / "out")
 
 
 @pytest.mark.parametrize("sets", [("lora.r=4", "batching=padding_free"), ("router_loss=0.1",)])
