@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from mix665k.mixtures.fetch.addressed_images import ImagesReport
 from mix665k.mixtures.images.mapping import load_mapping
 from tests.mixtures.fetch.server import Act, Publisher
 from tests.mixtures.small import run
@@ -148,3 +149,9 @@ def test_covers_without_the_books_are_a_step_by_hand(tmp_path: Path) -> None:
     shown = run("fetch", "--source", "ocrvqa", "--images", tmp_path)
     assert shown.exit_code == 1
     assert "the addresses of its images are in ocrvqa/dataset.json; --raw is missing" in shown.stdout
+
+
+def test_reports_of_two_sources_add_up() -> None:
+    one = ImagesReport(wanted=5, there=1, fetched=3, gone={"a": "404"}, failed={})
+    other = ImagesReport(wanted=4, there=2, fetched=1, gone={}, failed={"b": "500"})
+    assert one + other == ImagesReport(wanted=9, there=3, fetched=4, gone={"a": "404"}, failed={"b": "500"})

@@ -177,11 +177,16 @@ def test_a_damaged_jpeg_is_not_decodable(tmp_path: Path) -> None:
         (1, 1, "1 x 1 pixels, expected 28 or more"),
         (500, 27, "500 x 27 pixels, expected 28 or more"),
         (28, 5_601, "28 x 5601 pixels, expected no side over 200 times the other"),
+        (5_601, 28, "5601 x 28 pixels, expected no side over 200 times the other"),
     ],
 )
 def test_sides_that_no_trainer_takes_are_insane(tmp_path: Path, width: int, height: int, detail: str) -> None:
     path = save(tmp_path / "a.jpg", made=Image.new("RGB", (width, height)))
     assert found(path) == ("insane size", detail)
+
+
+def test_the_longest_side_that_trainers_take_is_no_fault(tmp_path: Path) -> None:
+    assert found(save(tmp_path / "a.jpg", made=Image.new("RGB", (5_600, 28)))) == (None, "")
 
 
 def test_the_shortest_side_can_be_chosen(tmp_path: Path) -> None:

@@ -88,6 +88,13 @@ def test_tokens_count_the_image_and_show_what_is_cut(tmp_path: Path) -> None:
     assert found.total.tokens.over == 1
 
 
+@pytest.mark.parametrize("counted", [True, False])
+def test_tokens_are_shown_where_they_were_counted(small: Path, counted: bool) -> None:
+    shown = run("inspect", small, *(["--tokenizer", "tiny"] if counted else []))
+    assert shown.exit_code == 0
+    assert ("tokens per record" in shown.stdout) is counted
+
+
 def test_a_tokenizer_that_is_nowhere_is_told_before_anything_is_read(small: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(TokenizerError, match=r"no tokenizer\.json"):

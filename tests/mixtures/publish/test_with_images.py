@@ -121,6 +121,16 @@ def test_full_files_are_followed_by_others(
     ]
 
 
+def test_a_file_of_several_row_groups_has_every_record_once(
+    small: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mix665k.mixtures.publish.with_images._ROWS_PER_GROUP", 2)
+    folder = dry_run(small, images, tmp_path / "out")
+    assert [row["id"] for row in loaded(folder, "gqa-with-images", tmp_path)] == [
+        row["id"] for row in rows_of(small)["gqa"]
+    ]
+
+
 def test_images_are_stored_as_they_are(small: Path, images: Path, tmp_path: Path) -> None:
     folder = dry_run(small, images, tmp_path / "out")
     footer = pq.read_metadata(folder / "images/gqa-00000-of-00001.parquet")

@@ -112,6 +112,8 @@ def test_what_may_be_several_records_lists_them(tiny_mixture: Path) -> None:
         ("gqa/2327514#0", r"no record 'gqa/2327514#0'; did you mean 'gqa/2327515#0'\?"),
         ("gqa/232751", r"no record 'gqa/232751'; did you mean 'gqa/2327515#0'\?"),
         ("gqq/2327515#0", r"no record 'gqq/2327515#0', and no source 'gqq'; did you mean 'gqa'\?"),
+        ("gqa/n1660.8#0", r"no record 'gqa/n1660\.8#0'; did you mean 'gqa/n166008#0'\?"),
+        ("gqa/(", r"no record 'gqa/\(', expected an id such as 'gqa/2327515#0'"),
         ("mine/9 9 9", r"no record 'mine/9 9 9', expected an id such as 'mine/7#0'"),
         ("", r"no record '', expected an id such as 'gqa/2327515#0'"),
         ("n16600", r"no record 'n16600'; did you mean 'gqa/n166008#0'\?"),

@@ -83,6 +83,12 @@ def test_a_build_with_options_is_built_again_with_them(
     assert outcomes(checks(tmp_path / "out", made_up_raw, "options")) == ["ok"] * 5
 
 
+def test_a_source_of_several_shards_is_built_again_with_as_many(made_up_raw: Path, tmp_path: Path) -> None:
+    manifest, _ = run(written(tmp_path, RECIPE), Options(made_up_raw, tmp_path / "out", rows_per_shard=4))
+    assert max(len(entry.shards) for entry in manifest.sources) > 2
+    assert outcomes(checks(tmp_path / "out", made_up_raw)) == ["ok"] * 5
+
+
 def test_images_that_were_missing_are_missing_again(made_up_raw: Path, tmp_path: Path) -> None:
     raw, images = copy_raw(made_up_raw, tmp_path / "raw", "okvqa"), tmp_path / "images"
     draw_images(raw, images)
