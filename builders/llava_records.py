@@ -2,32 +2,126 @@
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import DecodedRecord, Download, Lookup, RawFile, by_numbered_origin, number_of
-from mix665k.schemas.conversation import Conversation, Pair
+from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair
 
 Kind = Literal["mixture", "llava_json"]
 LLAVA_JSON: Final = "llava_json"
 """What reports call a file in this form, beside a mixture's folder."""
 
 
-class Said(msgspec.Struct, gc=False):
+class Said(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """`{"from": "human", "value": "<image>\\nWhat is this?"}`."""
 
     role: Literal["human", "gpt"] = msgspec.field(name="from")
     value: str
 
 
-class LlavaRecord(msgspec.Struct, gc=False):
-    """`{"id": "000000033471", "image": "coco/train2017/000000033471.jpg", "conversations": [turns]}`."""
+class LlavaRecord(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """`{"id": "000000033471", "image": "coco/train2017/000000033471.jpg", "conversations": [turns]}`.
+
+    The published mixture has `model` in place of `image` in its text-only records; it is always empty.
+    """
 
     id: str | int
     conversations: list[Said]
     image: str | None = None
+    model: Any = None
+
+
+class AdaptedRecord(LlavaRecord, gc=False):
+    """A record that was not of LLaVA's form: what was done to read it, and the names of fields that were left out."""
+
+    done: tuple[str, ...] = ()
+    not_kept: tuple[str, ...] = ()
+
+
+_ROLES: dict[object, Literal["human", "gpt"]] = {"human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
+_OTHER_KEYS = {"role": "from", "content": "value"}
+
+
+def adapt(value: Any, place: str | int) -> AdaptedRecord:
+    """A record that means what LLaVA's form says in other words, as people's own files and other trainers write it.
+
+    Raises:
+        ValueError: for one whose meaning is not plain, with what was expected.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"expected an object with id, image and conversations, got {_kind(value)}")
+    done: list[str] = []
+    not_kept = [name for name in value if name not in ("id", "image", "conversations", "messages", "model")]
+    turns = _turns_of(value, done, not_kept)
+    return AdaptedRecord(
+        id=_id_of(value, place, done),
+        image=_image_of(value, done),
+        conversations=turns,
+        done=tuple(dict.fromkeys(done)),
+        not_kept=tuple(not_kept),
+    )
+
+
+def _turns_of(value: dict[str, Any], done: list[str], not_kept: list[str]) -> list[Said]:
+    key = "messages" if "messages" in value and "conversations" not in value else "conversations"
+    found = value.get(key)
+    if not isinstance(found, list):
+        raise ValueError(f"{key}: expected a list of turns, got {_kind(found)}")
+    if key == "messages":
+        done.append("messages read as conversations")
+    turns = []
+    for i, turn in enumerate(found):
+        if not isinstance(turn, dict):
+            raise ValueError(f"{key}[{i}]: expected an object with from and value, got {_kind(turn)}")
+        named = {_OTHER_KEYS.get(name, name): one for name, one in turn.items()}
+        role, text = named.get("from"), named.get("value")
+        if role == "system":
+            raise ValueError(f"{key}[{i}]: a system turn, which a mixture cannot hold; expected human and gpt in turn")
+        if not isinstance(role, str) or role not in _ROLES:
+            raise ValueError(f"{key}[{i}]: turn by {role!r}, expected human or gpt (user or assistant)")
+        if not isinstance(text, str):
+            raise ValueError(f"{key}[{i}]: value: expected text, got {_kind(text)}")
+        if role != _ROLES[role] or "role" in turn:
+            done.append("user and assistant read as human and gpt")
+        not_kept += [f"conversations[].{name}" for name in named if name not in ("from", "value")]
+        turns.append(Said(_ROLES[role], text))
+    return turns
+
+
+def _id_of(value: dict[str, Any], place: str | int, done: list[str]) -> str | int:
+    found = value.get("id")
+    if found is None:
+        done.append("id made from its place")
+        return str(place)
+    if isinstance(found, float) and found.is_integer():
+        return int(found)
+    if not isinstance(found, str | int) or isinstance(found, bool):
+        raise ValueError(f"id: expected text or a whole number, got {_kind(found)}")
+    return found
+
+
+def _image_of(value: dict[str, Any], done: list[str]) -> str | None:
+    found = value.get("image")
+    if isinstance(found, list):
+        if len(found) > 1:
+            raise ValueError(f"image: {len(found)} images, expected one per record")
+        done.append("list of one image read as the image" if found else "empty image read as none")
+        found = found[0] if found else None
+    elif found == "":
+        done.append("empty image read as none")
+        found = None
+    if found is not None and not isinstance(found, str):
+        raise ValueError(f"image: expected a path or null, got {_kind(found)}")
+    return found
+
+
+def _kind(value: object) -> str:
+    """A JSON value's type in words."""
+    words = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
+    return words.get(type(value), "a number")
 
 
 def llava_file(path: str, *, hub: str | None = None, num_bytes: int | None = None) -> RawFile:
@@ -36,6 +130,7 @@ def llava_file(path: str, *, hub: str | None = None, num_bytes: int | None = Non
         role="records",
         path=path,
         form=LlavaRecord,
+        adapt=adapt,
         download=Download(name=path.rpartition("/")[2], hub=hub),
         num_bytes=num_bytes,
         pairs=lambda record: len(record.conversations) // 2,
@@ -54,16 +149,23 @@ def llava_lookups(*, several: bool) -> tuple[Lookup, ...]:
 def _counted(entries: Iterable[DecodedRecord], *, several: bool) -> Iterator[tuple[str, DecodedRecord]]:
     times: dict[str, int] = {}
     for entry in entries:
-        if _take_turns(entry.record):
+        if _take_turns(_answered(entry.record)):
             yield _count(entry.record, times, several=several), entry
 
 
-def _place(origin: str, record: LlavaRecord) -> dict[str, list[int]]:  # noqa: ARG001, see `Lookup.items`
-    return {"conversations": [2 * number_of(origin), 2 * number_of(origin) + 1]}
+def _place(origin: str, record: LlavaRecord) -> dict[str, list[int]]:
+    first = len(record.conversations) - len(_answered(record)) + 2 * number_of(origin)
+    return {"conversations": [first, first + 1]}
 
 
-def _take_turns(record: LlavaRecord) -> bool:
-    roles = [turn.role for turn in record.conversations]
+def _answered(record: LlavaRecord) -> list[Said]:
+    """The turns of a record without a leading one by gpt, which LLaVA's trainer leaves out too."""
+    turns = record.conversations
+    return turns[1:] if turns and turns[0].role == "gpt" else turns
+
+
+def _take_turns(turns: list[Said]) -> bool:
+    roles = [turn.role for turn in turns]
     return bool(roles) and roles == ["human", "gpt"] * (len(roles) // 2)
 
 
@@ -80,16 +182,23 @@ def llava_conversations(raw: RawFiles, *, image_folder: str, several: bool) -> I
     times: dict[str, int] = {}
     for where, record in raw.entering("records"):
         name = str(record.id)
-        turns = record.conversations
-        if not _take_turns(record):
-            roles = ", ".join(turn.role for turn in turns) or "no one"
+        turns = _answered(record)
+        if not _take_turns(turns):
+            roles = ", ".join(turn.role for turn in record.conversations) or "no one"
             why = f"{where}.conversations: turns by {roles}, expected human and gpt in turn"
-            raw.reject("records", name, why, pairs=len(turns) // 2)
+            raw.reject("records", name, why, pairs=len(record.conversations) // 2)
             continue
         origin = _count(record, times, several=several)
         pairs = [
             Pair(human.value, gpt.value, f"{origin}/{i}")
             for i, (human, gpt) in enumerate(zip(turns[::2], turns[1::2], strict=True))
         ]
+        done = record.done if isinstance(record, AdaptedRecord) else ()
+        if len(turns) < len(record.conversations):
+            done += ("leading gpt turn left out",)
+        if record.image and IMAGE_TOKEN not in pairs[0].question:
+            done += (f"{IMAGE_TOKEN} put in front",)
+        for what in done:
+            raw.note(what, name)
         image = record.image and f"{image_folder}{'/' if image_folder else ''}{record.image}"
-        yield Conversation(id=name, image=image, pairs=pairs, several=several)
+        yield Conversation(id=name, image=image or None, pairs=pairs, several=several, history=done)

@@ -3,13 +3,23 @@
 import io
 import mmap
 import pickle
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import msgspec
 
 from mix665k.builders.funnel import StepFunnel
+from mix665k.builders.json_text import (
+    BOM,
+    container,
+    is_json_lines,
+    place_in_text,
+    split_records,
+    without_numbers_that_are_none,
+)
 from mix665k.builders.registry import About, DecodedRecord, RawFile
 from mix665k.schemas.errors import RawDataError
 from mix665k.schemas.files import UNREADABLE, fault, os_errors
@@ -132,6 +142,9 @@ class RawFiles:
                     seen.add(identifier)
                 if entering:
                     self._funnel.enter(pairs=num_pairs(found) if num_pairs else 1)
+                if file.adapt and type(found) is not file.form:
+                    for name in dict.fromkeys(found.not_kept):
+                        self._funnel.note(f"field `{name}` is not kept", identifier)
                 yield identifier, found
                 continue
             if entering:
@@ -174,18 +187,26 @@ def _decoded(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iter
         try:
             record: Any = decode(raw)
         except UNREADABLE as error:
-            at, why = fault(error)
-            yield (
-                place,
-                _identify(file, place, raw),
-                BadRecord(f"{json_path(file, place)}{at.removeprefix('$')}", why),
-                raw,
-            )
-            continue
+            record = _read_loosely(file, place, raw, error=error, decode=decode)
+            if isinstance(record, BadRecord):
+                yield place, _identify(file, place, raw), record, raw
+                continue
         if isinstance(place, str):
             yield place, place, record, raw
         else:
             yield place, json_path(file, place) if file.id is None else str(getattr(record, file.id)), record, raw
+
+
+def _read_loosely(file: RawFile, place: str | int, raw: Any, *, error: Exception, decode: Callable[[Any], Any]) -> Any:
+    """A record that is not of its form: as its file's `adapt` understands it, or what is wrong with it."""
+    if file.at != "pickle":
+        content = without_numbers_that_are_none(bytes(raw))
+        try:
+            return file.adapt(msgspec.json.decode(content), place) if file.adapt else decode(content)
+        except UNREADABLE as other:
+            error = other
+    at, why = fault(error)
+    return BadRecord(f"{json_path(file, place)}{at.removeprefix('$')}", why)
 
 
 def read_again(file: RawFile, path: Path, places: Collection[int]) -> dict[int, Any]:
@@ -241,7 +262,9 @@ def _split(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterat
 
 
 def _raw_records(file: RawFile, path: Path, data: mmap.mmap) -> Iterator[tuple[str | int, msgspec.Raw]]:
-    if file.at == "lines":
+    view = memoryview(data)[len(BOM) if data[: len(BOM)] == BOM else 0 :]
+    if file.at == "lines" or (file.at == "[]" and is_json_lines(view)):
+        data.seek(len(data) - len(view))
         lines = enumerate(iter(data.readline, b""))
         return ((number, msgspec.Raw(line)) for number, line in lines if not line.isspace())
     kind: Any = list[msgspec.Raw]
@@ -250,15 +273,28 @@ def _raw_records(file: RawFile, path: Path, data: mmap.mmap) -> Iterator[tuple[s
     elif file.at != "[]":
         kind = msgspec.defstruct("Envelope", [("records", list[msgspec.Raw], msgspec.field(name=file.at))])
     try:
-        whole: Any = msgspec.json.decode(data, type=kind, dec_hook=lambda key_type, key: key_type(key))
+        whole: Any = msgspec.json.decode(view, type=kind, dec_hook=lambda key_type, key: key_type(key))
     except msgspec.ValidationError as error:
         at, why = fault(error)
-        raise RawDataError(f"{path}: {at or '$'}: {why}; is it the right file?") from None
+        raise RawDataError(f"{path}: {at or '$'}: {why}; is this the expected file?") from None
     except UNREADABLE as error:
-        raise RawDataError(f"{path}: not a complete JSON file: {fault(error)[1]}; get it again") from None
+        if what := container(data):
+            raise RawDataError(f"{path}: {what}") from None
+        with suppress(ValueError):
+            if (records := split_records(view, at=file.at)) is not None:
+                return iter(records)
+        why = _with_line(fault(error)[1], view)
+        raise RawDataError(f"{path}: not a complete JSON file: {why}; download it again") from None
     if isinstance(whole, dict):
         return ((str(key), raw) for key, raw in whole.items())
     return enumerate(whole if isinstance(whole, list) else whole.records)
+
+
+def _with_line(why: str, view: memoryview) -> str:
+    """A reason of msgspec's with line and column beside its byte."""
+    if found := re.search(r"\(byte (\d+)\)", why):
+        return f"{why.replace(found[0], '').rstrip()} at {place_in_text(view, int(found[1]))} {found[0]}"
+    return why
 
 
 def map_file(path: Path) -> mmap.mmap:
@@ -269,7 +305,7 @@ def map_file(path: Path) -> mmap.mmap:
     """
     with os_errors(RawDataError, path), path.open("rb") as file:
         if path.stat().st_size == 0:
-            raise RawDataError(f"{path}: empty file, expected JSON; get it again")
+            raise RawDataError(f"{path}: empty file, expected JSON; download it again")
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
@@ -282,5 +318,5 @@ def _unpickle(path: Path) -> list[Any]:
         why = str(error) or type(error).__name__
         raise RawDataError(f"{path}: not a pickle of plain data: {why}; get it again") from None
     if not isinstance(content, list):
-        raise RawDataError(f"{path}: $: expected list, got {type(content).__name__}; is it the right file?")
+        raise RawDataError(f"{path}: $: expected list, got {type(content).__name__}; is this the expected file?")
     return content

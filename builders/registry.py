@@ -59,7 +59,8 @@ class RawFile(msgspec.Struct, frozen=True, kw_only=True):
     on each line, `pickle` a pickled list, any other text the field that holds their list. `form` is one record, `id`
     the field of it that tells records apart (None: ids may repeat, or are the keys). `pairs` counts the question-answer
     pairs of a record; None: it has one. Of `optional` files those whose roles begin alike (`refcoco+/refs`) are given
-    together or not at all.
+    together or not at all. `adapt` reads a record that is not of the form but whose meaning is plain, given as plain
+    JSON with its place; what it gives has `not_kept`, the names of the fields that it leaves out.
 
     Raises:
         ValueError: when made, for facts that contradict each other.
@@ -75,6 +76,7 @@ class RawFile(msgspec.Struct, frozen=True, kw_only=True):
     optional: bool = False
     member: str = ""
     pairs: Callable[[Any], int] | None = None
+    adapt: Callable[[Any, str | int], Any] | None = None
 
     def __post_init__(self) -> None:
         if why := self._fault():

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mix665k.builders.funnel import StepFunnel
@@ -40,17 +41,26 @@ def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "empty file, expected JSON; get it again"),
-        (b'[{"image_id": 7', "not a complete JSON file: input data was truncated; get it again"),
+        (b"", "empty file, expected JSON; download it again"),
+        (b'[{"image_id": 7', "not a complete JSON file: input data was truncated; download it again"),
         (b"  \n", "not a complete JSON file: input data was truncated"),
-        (b"<html>404</html>", "not a complete JSON file: JSON is malformed: invalid character"),
+        (b"<html>404</html>", "a web page, expected JSON; the address may be wrong or need a login, download it again"),
+        (b"\x1f\x8b\x08", "gzip-compressed, expected JSON; unpack it with gunzip"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, expected the file itself; run `git lfs"),
+        ("[]".encode("utf-16"), "UTF-16, expected UTF-8; re-save it as UTF-8"),
+        ("[1]".encode("utf-16-le"), "UTF-16 or UTF-32, expected UTF-8"),
+        (b"[{'question_id': 'q1'}]", "Python's own notation, expected JSON; write it with json.dump"),
+        (b"PAR1", "a Parquet file, expected JSON"),
+        (
+            b'[{"a": 1},\n {"b": x}\n',
+            r"not a complete JSON file: JSON is malformed: .* at line 2, column 8 \(byte 18\)",
+        ),
         (b"[] []", "not a complete JSON file: JSON is malformed: trailing characters"),
-        (b"\xef\xbb\xbf[]", "not a complete JSON file: JSON is malformed: invalid character"),
-        (b'[{"image_id": NaN}]', "not a complete JSON file: JSON is malformed: invalid character"),
-        (b'[{"question": "\\ud83d, cut off"}]', "not a complete JSON file: JSON is malformed: .*"),
-        (b'[{"rationales": ' + DEEP + b"}]", "not a complete JSON file: maximum recursion depth exceeded"),
-        (b'{"data": []}', r"\$: expected array, got object; is it the right file\?"),
-        (b"null", r"\$: expected array, got null; is it the right file\?"),
+        (b'[{"image_id": NaN}]', r"\$\[0\]\.image_id: expected int, got null"),
+        (b'[{"question": "\\ud83d, cut off"}]', r"\$\[0\]: JSON is malformed: .*surrogate pair"),
+        (b'[{"rationales": ' + DEEP + b"}]", r"\$\[0\]: maximum recursion depth exceeded"),
+        (b'{"data": []}', r"\$: expected array, got object; is this the expected file\?"),
+        (b"null", r"\$: expected array, got null; is this the expected file\?"),
     ],
 )
 def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path, content: bytes, message: str) -> None:
@@ -65,7 +75,9 @@ def test_a_damaged_file_is_an_error_also_when_bad_records_are_dropped(tmp_path: 
 
 
 def test_a_keyed_file_that_is_a_list_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RawDataError, match=r"questions\.json: \$: expected object, got array; is it the right file\?"):
+    with pytest.raises(
+        RawDataError, match=r"questions\.json: \$: expected object, got array; is this the expected file\?"
+    ):
         build("gqa", raw=write_raw(tmp_path, "gqa", questions=[]))
 
 
@@ -77,9 +89,9 @@ def test_a_key_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"question": []}, r"\$: object missing required field questions; is it the right file\?"),
-        ({"questions": {}}, r"\$\.questions: expected array, got object; is it the right file\?"),
-        ([], r"\$: expected object, got array; is it the right file\?"),
+        ({"question": []}, r"\$: object missing required field questions; is this the expected file\?"),
+        ({"questions": {}}, r"\$\.questions: expected array, got object; is this the expected file\?"),
+        ([], r"\$: expected object, got array; is this the expected file\?"),
     ],
 )
 def test_a_file_without_its_list_is_an_error(tmp_path: Path, content: Any, message: str) -> None:
@@ -106,6 +118,41 @@ def test_a_source_without_records_gives_none(tmp_path: Path, source: str, conten
     steps: list[Any] = ["merge_by_image", {"sample": {"count": 3}}, {"split": {"max_pairs": 2}}]
 
     assert build(source, raw=write_raw(tmp_path, source, **contents), steps=steps).conversations == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf[%s, %s]",
+        b"[%s,\r\n%s]\r\n",
+        b"%s\n%s\n",
+        b"\xef\xbb\xbf%s\r\n\r\n%s",
+        b'[%s, {"nobody reads": [NaN, -Infinity], "direct_answers": "NaN ]", %s]',
+    ],
+)
+def test_a_file_that_python_reads_is_read(tmp_path: Path, content: bytes) -> None:
+    first, second = (msgspec.json.encode(GOOD | {"question_id": name}) for name in ("q1", "q2"))
+    if b"NaN" in content:
+        second = second[1:]
+    found = build("aokvqa", raw=_aokvqa(tmp_path, content % (first, second)))
+    assert sorted({pair.origin for one in found.conversations for pair in one.pairs}) == ["q1", "q2"]
+
+
+@pytest.mark.parametrize("bad", [b'{"question": "\\ud83d"}', b'{"question_id": ' + DEEP + b"}", b"nonsense", b"{a: 1}"])
+def test_one_odd_record_costs_no_other(tmp_path: Path, bad: bytes) -> None:
+    first, third = (msgspec.json.encode(GOOD | {"question_id": name}) for name in ("q1", "q3"))
+    raw = _aokvqa(tmp_path, b"[" + b", ".join([first, bad, third]) + b"]")
+    with pytest.raises(RawDataError, match=r"aokvqa_v1p0_train\.json: \$\[1\]"):
+        build("aokvqa", raw=raw)
+    found = build("aokvqa", raw=raw, on_bad_record="drop")
+    assert sorted({pair.origin for one in found.conversations for pair in one.pairs}) == ["q1", "q3"]
+
+
+def test_one_odd_record_of_a_keyed_file_costs_no_other(tmp_path: Path) -> None:
+    good = {"imageId": "n1", "question": "Is it dry?", "answer": "yes"}
+    content = b'{"a": %s, "b": {"question": "\\ud83d"}, "c": %s}' % ((msgspec.json.encode(good),) * 2)
+    found = build("gqa", raw=write_raw(tmp_path, "gqa", questions=content), on_bad_record="drop")
+    assert [pair.origin for one in found.conversations for pair in one.pairs] == ["a", "c"]
 
 
 BAD: list[tuple[Any, str, str]] = [

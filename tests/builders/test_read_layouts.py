@@ -87,12 +87,12 @@ def test_a_bad_record_is_named_by_its_path_and_the_others_are_read(tmp_path: Pat
 @pytest.mark.parametrize(
     ("at", "content", "why"),
     [
-        ("[]", b'{"a": 1}', r"\$: expected array, got object; is it the right file\?"),
-        ("{}", b"[1]", r"\$: expected object, got array; is it the right file\?"),
-        ("paintings", b'{"pictures": []}', r"\$: object missing required field paintings; is it the right file\?"),
-        ("paintings", b'{"paintings": {}}', r"\$\.paintings: expected array, got object; is it the right file\?"),
-        ("[]", b'[{"number": 1', "not a complete JSON file: input data was truncated; get it again"),
-        ("pickle", pickle.dumps({"a": 1}), r"\$: expected list, got dict; is it the right file\?"),
+        ("[]", b'{"a": 1}', r"\$: expected array, got object; is this the expected file\?"),
+        ("{}", b"[1]", r"\$: expected object, got array; is this the expected file\?"),
+        ("paintings", b'{"pictures": []}', r"\$: object missing required field paintings; is this the expected file\?"),
+        ("paintings", b'{"paintings": {}}', r"\$\.paintings: expected array, got object; is this the expected file\?"),
+        ("[]", b'[{"number": 1', "not a complete JSON file: input data was truncated; download it again"),
+        ("pickle", pickle.dumps({"a": 1}), r"\$: expected list, got dict; is this the expected file\?"),
         ("pickle", b"\x80\x02", "not a pickle of plain data: .*; get it again"),
     ],
 )

@@ -69,5 +69,5 @@ def test_what_is_no_path_below_the_folder_is_named_for_what_it_is(name: str, why
 def test_no_name_leaves_the_folder(name: str) -> None:
     if name_fault(name) is None:
         assert Path("/images").joinpath(name).resolve().is_relative_to("/images")
-    if re.search(SURE_NAME, name):
+    if re.fullmatch(SURE_NAME, name):
         assert name_fault(name) is None

@@ -95,8 +95,8 @@ def test_a_class_or_function_in_a_pickle_is_an_error(tmp_path: Path, content: by
         (b"<html>404</html>", "not a pickle of plain data: "),
         (b"\x8d" + b"\xff" * 8, "not a pickle of plain data: BINUNICODE exceeds system's maximum size"),
         (b"Pname\n.", "not a pickle of plain data: .*persistent"),
-        (pickle.dumps({"a": 1}), r"\$: expected list, got dict; is it the right file\?"),
-        (pickle.dumps("text"), r"\$: expected list, got str; is it the right file\?"),
+        (pickle.dumps({"a": 1}), r"\$: expected list, got dict; is this the expected file\?"),
+        (pickle.dumps("text"), r"\$: expected list, got str; is this the expected file\?"),
     ],
 )
 def test_a_damaged_pickle_is_an_error_that_names_it(tmp_path: Path, content: bytes, message: str) -> None:

@@ -160,7 +160,7 @@ def test_ids_from_cannot_guess_sources_apart_that_share_a_folder(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"data": []}', r"mix\.json: \$: expected array, got object; is it the right file\?"),
+        ('{"data": []}', r"mix\.json: \$: expected array, got object; is this the expected file\?"),
         ("[", r"mix\.json: not a complete JSON file"),
         ('[{"image": "a.jpg"}]', r"\$\[0\]: object missing required field id \(id .*\), expected LLaVA's own form"),
         ('[{"id": "x", "image": 5}]', r"\$\[0\]\.image: expected str \| null, got int \(id 'x'\), expected LLaVA's"),

@@ -137,7 +137,7 @@ def test_the_wrong_folder_is_told(tmp_path: Path) -> None:
     [
         ('[{"id": 1, "image": 5, "conversations": []}]', "the first is $[0] (id '1'): $.image: expected str | null"),
         ('[{"id": 1, "image": "a.jpg"', "not a complete JSON file"),
-        ("{}", "$: expected array, got object; is it the right file?"),
+        ("{}", "$: expected array, got object; is this the expected file?"),
     ],
 )
 def test_a_file_of_another_form_is_one_line(tmp_path: Path, records: str, message: str) -> None:

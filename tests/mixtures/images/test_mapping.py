@@ -36,7 +36,7 @@ def test_a_mapping_is_json_or_csv(tmp_path: Path, name: str, content: str) -> No
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.json", "[1]", r"a.json: \$: expected object, got array; is it the right file"),
+        ("a.json", "[1]", r"a.json: \$: expected object, got array; is this the expected file"),
         (
             "a.json",
             '{"a.jpg": 1}',

@@ -24,11 +24,11 @@ def read(folder: Path, records: Any, *, checked: bool = True) -> tuple[list[dict
 @pytest.mark.parametrize(
     ("bad", "expected"),
     [
-        ({"id": "1"}, "object missing required field conversations"),
-        ({"id": "1", "conversations": 5}, "$.conversations: expected array, got int"),
+        ({"id": "1"}, "conversations: expected a list of turns, got nothing"),
+        ({"id": "1", "conversations": 5}, "conversations: expected a list of turns, got a number"),
         (
             {"id": "1", "conversations": [{"from": "system", "value": "x"}]},
-            "$.conversations[0].from: invalid enum value",
+            "conversations[0]: a system turn, which a mixture cannot hold; expected human and gpt in turn",
         ),
         (record("1", None), "$.conversations: turns by no one, expected human and gpt in turn"),
         (record("1", None, "q"), "$.conversations: turns by human, expected human and gpt in turn"),
@@ -37,7 +37,7 @@ def read(folder: Path, records: Any, *, checked: bool = True) -> tuple[list[dict
         (record("1", None, "<image>\nq", "a"), "1 <image> in the first human turn, expected 0"),
         (record("1", "a.jpg", "q", "a"), "0 <image> in the first human turn, expected 1"),
         (record("1", "a.jpg", "<image>\n[0.1, 0.2, 0.3, 1.4]", "a"), "turn 0 holds a box outside 0..1"),
-        ("text", "expected object, got str"),
+        ("text", "expected an object with id, image and conversations, got text"),
     ],
 )
 def test_what_is_wrong_with_a_record_is_said_with_its_place(tmp_path: Path, bad: Any, expected: str) -> None:
