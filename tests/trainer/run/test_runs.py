@@ -250,3 +250,26 @@ def test_two_runs_of_one_rank_go_side_by_side(inputs: Inputs, tmp_path: Path) ->
     runs = [subprocess.Popen(line, stderr=subprocess.DEVNULL, env=environment) for line in lines]
     assert [process.wait() for process in runs] == [0, 0]
     assert told(steps_of(tmp_path / "one")) == told(steps_of(tmp_path / "two"))
+
+
+def test_llavas_loss_on_two_ranks_is_that_of_two_accumulated_micro_batches(
+    inputs: Inputs, projector: Path, tmp_path: Path
+) -> None:
+    """The same micro-batches: averaged by the ranks, or by accumulation, under DDP as under ZeRO."""
+    runs = {
+        (zero, ranks): finetune(
+            inputs,
+            projector,
+            tmp_path / f"{zero}-{ranks}",
+            *("--stage", "llava-exact-finetune", "--max-steps", "3", "--nproc", str(ranks)),
+            sets=(f"zero={zero}",),
+        )
+        for zero, ranks in ((0, 1), (0, 2), (2, 2))
+    }
+    expected = runs[0, 1]
+    for lines in runs.values():
+        assert [line["samples"] for line in lines] == [line["samples"] for line in expected]
+        assert [line["loss"] for line in lines] == pytest.approx([line["loss"] for line in expected], rel=1e-5)
+        assert [line["grad_norm"] for line in lines] == pytest.approx(
+            [line["grad_norm"] for line in expected], rel=1e-3
+        )
