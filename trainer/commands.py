@@ -203,12 +203,21 @@ def export_run(
     adapters: Annotated[
         bool, typer.Option("--adapters", help="Adapters and projector alone, as peft loads them; not merged.")
     ] = False,
+    form: Annotated[
+        Literal["hf", "llava"],
+        typer.Option(
+            "--format", help="Format of the output: llava-hf's, or LLaVA's own, for its scripts and llama.cpp."
+        ),
+    ] = "hf",
 ) -> None:
     """Write a checkpoint as a model that `AutoModelForImageTextToText` loads, with a card."""
     from mix665k.trainer.export import export, export_adapters
 
     _quieten()
-    typer.echo(f"wrote {out} from {(export_adapters if adapters else export)(checkpoint, out)}")
+    if adapters and form != "hf":
+        raise typer.BadParameter("adapters go into a folder of their own; leave --format out", param_hint="--adapters")
+    done = export_adapters(checkpoint, out) if adapters else export(checkpoint, out, form=form)
+    typer.echo(f"wrote {out} from {done}")
 
 
 def publish(

@@ -6,7 +6,6 @@ from typing import Any
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import ModelError, one_line
 from mix665k.trainer.data.images import open_rgb
-from mix665k.trainer.data.pixels import pad_to_square
 from mix665k.trainer.model.loading import load, load_weights
 from mix665k.trainer.run.job import JOB
 
@@ -31,13 +30,16 @@ def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_toke
         )
     model = load_weights(AutoModelForImageTextToText, model_folder, "an image-text-to-text model")
     processor = load(AutoProcessor.from_pretrained, model_folder, "a processor")
-    content: list[dict[str, str]] = [{"type": "text", "text": prompt}]
-    picture = None
+    content: list[dict[str, Any]] = [{"type": "text", "text": prompt}]
     if image is not None:
-        picture = _open(image, processor)
-        content.insert(0, {"type": "image"})
-    text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    inputs = processor(images=picture, text=text, return_tensors="pt")
+        content.insert(0, {"type": "image", "image": _open(image)})
+    inputs = processor.apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+    )
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     inputs = inputs.to(model.device, model.dtype)
     with torch.no_grad():
@@ -46,11 +48,8 @@ def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_toke
     return answer.strip()
 
 
-def _open(path: Path, processor: Any) -> Any:
-    """The image, padded to a square as in stage 2."""
+def _open(path: Path) -> Any:
     try:
-        picture = open_rgb(path)
+        return open_rgb(path)
     except (OSError, ValueError, SyntaxError) as error:
         raise ModelError(f"{path}: cannot be opened as an image: {one_line(error)}") from None
-    red, green, blue = (int(channel * 255) for channel in processor.image_processor.image_mean)
-    return pad_to_square(picture, (red, green, blue))

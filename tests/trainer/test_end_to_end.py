@@ -48,15 +48,16 @@ def _answer(folder: Path, question: str, image: int | None) -> str:
     processor_kind: Any = AutoProcessor
     model = model_kind.from_pretrained(folder / "model", dtype=torch.float32).eval()
     processor = processor_kind.from_pretrained(folder / "model")
-    content = [{"type": "image"}] * (image is not None) + [{"type": "text", "text": question}]
-    text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    picture = None
+    content: list[dict[str, Any]] = [{"type": "text", "text": question}]
     if image is not None:
-        colour = tuple(int(channel * 255) for channel in processor.image_processor.image_mean)
-        shown = Image.open(folder / "images" / f"{image}.jpg")
-        picture = Image.new("RGB", (shown.width, shown.width), colour)
-        picture.paste(shown, (0, (shown.width - shown.height) // 2))
-    given = processor(images=picture, text=text, return_tensors="pt")
+        content.insert(0, {"type": "image", "image": Image.open(folder / "images" / f"{image}.jpg")})
+    given = processor.apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+    )
     output = model.generate(**given, max_new_tokens=20, do_sample=False)[0, given["input_ids"].shape[1] :]
     assert output[-1] == processor.tokenizer.eos_token_id
     answer: str = processor.decode(output, skip_special_tokens=True)

@@ -8,10 +8,10 @@ from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import ModelError, os_reason
 from mix665k.schemas.template import Template
 from mix665k.trainer.data.chat import exported_chat_template
-from mix665k.trainer.model.files import write_model
+from mix665k.trainer.model.files import write_model, write_processor
 from mix665k.trainer.model.language import language_config, load_language
 from mix665k.trainer.model.layout import projector_name
-from mix665k.trainer.model.tokenizer import composed_tokenizer, leave_bos_to, save_tokenizer
+from mix665k.trainer.model.tokenizer import composed_tokenizer, leave_bos_to
 from mix665k.trainer.model.tower import FEATURE_LAYER, Tower, load_tower, tower_of
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def compose(
     model.generation_config = language.generation_config
     model.generation_config.pad_token_id = config.pad_token_id
     write_model(model, out)
-    processor.save_pretrained(out)
-    save_tokenizer(processor.tokenizer, out)
+    write_processor(processor, out)
 
 
 def describe(llm: str, vision: str, template: str | Template, *, vision_layer: int = FEATURE_LAYER) -> tuple[Any, Any]:

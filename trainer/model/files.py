@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mix665k.schemas.files import write_whole
+from mix665k.trainer.model.tokenizer import save_tokenizer
 
 GENERATION = "generation_config.json"
 Config = dict[str, Any]
@@ -29,7 +30,7 @@ def write_model(model: Any, out: Path) -> None:
     write_whole(out / GENERATION, generation.to_json_string(use_diff=True))
     path = out / "config.json"
     config = readable_by_transformers_4(json.loads(path.read_text(encoding="utf-8")))
-    write_whole(path, json.dumps(config, indent=2, sort_keys=True) + "\n")
+    write_whole(path, as_json(config))
 
 
 def readable_by_transformers_4(config: Config) -> Config:
@@ -57,3 +58,29 @@ def readable_by_transformers_4(config: Config) -> Config:
     if "sliding_attention" in rope:
         named["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
     return named
+
+
+def write_processor(processor: Any, out: Path) -> None:
+    """Write tokenizer, image processor and chat template so that transformers 4 and 5 make the same of them.
+
+    Raises:
+        OSError: when the folder cannot be written.
+    """
+    processor.tokenizer.chat_template = processor.chat_template  # lmms-eval and servers take the tokenizer's
+    processor.save_pretrained(out)
+    save_tokenizer(processor.tokenizer, out)
+    # Version 5 writes the image processor into `processor_config.json`, under the name of its form for Pillow; 4 looks
+    # for a file of its own, and knows the name without it.
+    processor.image_processor.save_pretrained(out)
+    of_pictures, of_all = out / "preprocessor_config.json", out / "processor_config.json"
+    config = json.loads(of_pictures.read_text(encoding="utf-8"))
+    config["image_processor_type"] = config["image_processor_type"].removesuffix("Pil")
+    write_whole(of_pictures, as_json(config | {"processor_class": type(processor).__name__}))
+    config = json.loads(of_all.read_text(encoding="utf-8"))
+    config.pop("image_processor", None)
+    write_whole(of_all, as_json(config))
+
+
+def as_json(content: Config) -> str:
+    """A configuration file's text."""
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

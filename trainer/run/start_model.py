@@ -14,7 +14,7 @@ from mix665k.schemas.files import sha256_of, write_whole
 from mix665k.schemas.template import Template
 from mix665k.trainer.model.attention_needs import require_fit
 from mix665k.trainer.model.compose import compose, describe, read_projector
-from mix665k.trainer.model.files import write_model
+from mix665k.trainer.model.files import write_model, write_processor
 from mix665k.trainer.model.finished import Finished, holds_tower, load_finished, look_at_finished
 from mix665k.trainer.model.loading import load
 from mix665k.trainer.model.shards import weight_files
@@ -158,7 +158,7 @@ def _continue(job: Job) -> None:
     else:
         model = load_finished(found, seed=job.stage.seed)
     write_model(model, job.start)
-    found.processor.save_pretrained(job.start)
+    write_processor(found.processor, job.start)
 
 
 def _look_at(job: Job) -> Finished:
