@@ -57,6 +57,12 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             "to start from"
         ),
     ] = None
+    projector_type: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="`mlp2x_gelu`, or `linear`, as LLaVA names them: the former, or that of a run to start from"
+        ),
+    ] = None
     image_path: Annotated[
         Literal["exact", "fast"],
         msgspec.Meta(description="the image processor's values to the bit, or some of them one grey level off"),

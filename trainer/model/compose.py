@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 EMBEDDING_MULTIPLE = 64
 """Vocabulary sizes are rounded up to this, as llava-hf's conversion does."""
+PROJECTORS = {"mlp2x_gelu": "gelu", "linear": "linear"}
+"""LLaVA's kinds of projector that fit llava-hf's two layers, and what is between these."""
 PARTS = {
     "projector": "model.multi_modal_projector.",
     "language_model": "model.language_model.",
@@ -36,11 +38,13 @@ def compose(
     template: str | Template,
     seed: int,
     vision_layer: int = FEATURE_LAYER,
+    projector_type: str = "mlp2x_gelu",
 ) -> None:
     """Write a model and its processor to a folder that `LlavaForConditionalGeneration.from_pretrained` reads.
 
-    The projector is two linear layers with a GELU between (`mlp2x_gelu`), drawn from `seed` or read from a file. Image
-    features are the output of the tower's `vision_layer` without the class token, where it has one.
+    The projector is two linear layers with a GELU between (`mlp2x_gelu`), or one and the identity behind it (`linear`),
+    drawn from `seed` or read from a file. Image features are the output of the tower's `vision_layer` without the class
+    token, where it has one.
 
     Raises:
         ModelError: when a part cannot be loaded, or parts do not fit together.
@@ -49,7 +53,7 @@ def compose(
     import torch
     from transformers import LlavaForConditionalGeneration
 
-    processor, config = describe(llm, vision, template, vision_layer=vision_layer)
+    processor, config = describe(llm, vision, template, vision_layer=vision_layer, projector_type=projector_type)
     language = load_language(llm)
     tower = load_tower(vision, config.vision_config)
     with torch.random.fork_rng(devices=[]):  # the embeddings of new tokens are drawn
@@ -70,7 +74,14 @@ def compose(
     write_processor(processor, out)
 
 
-def describe(llm: str, vision: str, template: str | Template, *, vision_layer: int = FEATURE_LAYER) -> tuple[Any, Any]:
+def describe(
+    llm: str,
+    vision: str,
+    template: str | Template,
+    *,
+    vision_layer: int = FEATURE_LAYER,
+    projector_type: str = "mlp2x_gelu",
+) -> tuple[Any, Any]:
     """The processor and the configuration of a model composed of these parts; no weight is read.
 
     Raises:
@@ -78,6 +89,11 @@ def describe(llm: str, vision: str, template: str | Template, *, vision_layer: i
     """
     from transformers import LlavaConfig
 
+    if projector_type not in PROJECTORS:
+        raise ModelError(
+            f"projector_type {projector_type}: expected {' or '.join(PROJECTORS)}; the exported form has two linear "
+            "layers, which cannot hold another"
+        )
     text_config = language_config(llm)
     tower = tower_of(vision, layer=vision_layer)
     processor = _processor(llm, tower, template=template)
@@ -90,7 +106,7 @@ def describe(llm: str, vision: str, template: str | Template, *, vision_layer: i
         text_config=text_config,
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
         image_seq_length=tower.tokens_per_image,
-        projector_hidden_act="gelu",
+        projector_hidden_act=PROJECTORS[projector_type],
         vision_feature_select_strategy=tower.strategy,
         vision_feature_layer=tower.layer,
         tie_word_embeddings=text_config.tie_word_embeddings,
@@ -124,7 +140,16 @@ def _draw_projector(config: Any, seed: int) -> "dict[str, Tensor]":
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return dict(LlavaMultiModalProjector(config).state_dict())
+        drawn = dict(LlavaMultiModalProjector(config).state_dict())
+    return drawn | _identity(config) if config.projector_hidden_act == "linear" else drawn
+
+
+def _identity(config: Any) -> "dict[str, Tensor]":
+    """The second layer of a projector that is linear."""
+    import torch
+
+    size = config.text_config.hidden_size
+    return {"linear_2.weight": torch.eye(size), "linear_2.bias": torch.zeros(size)}
 
 
 def read_projector(path: Path, config: Any) -> "dict[str, Tensor]":
@@ -137,10 +162,16 @@ def read_projector(path: Path, config: Any) -> "dict[str, Tensor]":
     from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
     weights = _read_tensors(path)
+    is_linear, identity = config.projector_hidden_act == "linear", _identity(config)
+    if is_linear and all(".mm_projector." in f".{name}" for name in weights) and len(weights) == 2:
+        weights = {f"linear_1.{name.rpartition('.')[2]}": value for name, value in weights.items()} | identity
     with torch.device("meta"):
         expected = LlavaMultiModalProjector(config).state_dict()
     found = {projector_name(name): value for name, value in weights.items()}
     if len(found) == len(weights) and _shapes(found) == _shapes(expected):
+        if is_linear != all(torch.equal(found[name].float(), value) for name, value in identity.items()):
+            kinds = ("mlp2x_gelu", "linear") if is_linear else ("linear", "mlp2x_gelu")
+            raise ModelError(f"projector {path}: is {kinds[0]}, the stage's projector_type is {kinds[1]}; change one")
         return found
     given = _shapes(weights)
     shown = ", ".join(f"{name} {shape}" for name, shape in list(given.items())[:4])

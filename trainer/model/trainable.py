@@ -84,15 +84,17 @@ def freeze(model: Any, stage: Stage) -> None:
     """Unfreeze the parts that the stage trains, and freeze the others.
 
     Of the vision tower only what features come through is unfrozen: the rest gets no gradient, which DDP reports as an
-    error.
+    error. Of a linear projector only its first layer is.
     """
     prefixes = tuple(PARTS[part] for part in stage.trains)
     if "language_model" in stage.trains:
         prefixes += ("lm_head.",)
-    unused = set()
+    unused: set[str] = set()
     if "vision_tower" in stage.trains:
         names = without_gradient(model.config.vision_config, model.config.vision_feature_layer)
         unused = {PARTS["vision_tower"] + name for name in names}
+    if model.config.projector_hidden_act == "linear":  # the second layer is the identity
+        unused |= {f"{PARTS['projector']}linear_2.{kind}" for kind in ("weight", "bias")}
     for name, parameter in model.named_parameters():
         quantized = not parameter.is_floating_point()
         parameter.requires_grad_(name.startswith(prefixes) and name not in unused and not quantized)

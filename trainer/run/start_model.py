@@ -13,7 +13,7 @@ from mix665k.schemas.errors import StageError, TrainingError, os_reason
 from mix665k.schemas.files import sha256_of, write_whole
 from mix665k.schemas.template import Template
 from mix665k.trainer.model.attention_needs import require_fit
-from mix665k.trainer.model.compose import compose, describe, read_projector
+from mix665k.trainer.model.compose import PROJECTORS, compose, describe, read_projector
 from mix665k.trainer.model.files import write_model, write_processor
 from mix665k.trainer.model.finished import Finished, holds_tower, load_finished, look_at_finished
 from mix665k.trainer.model.loading import load
@@ -39,6 +39,7 @@ class Origin(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     projector: str | None
     """A checkpoint of stage 1, or the SHA-256 of a file."""
     vision_layer: int = FEATURE_LAYER
+    projector_type: str = "mlp2x_gelu"
     model: str | None = None
     """A checkpoint of a run, a folder with a SHA-256 of its weights, or a Hub name."""
 
@@ -83,6 +84,7 @@ def make_start(job: Job) -> None:
             template=stage.template,
             seed=stage.seed,
             vision_layer=_vision_layer(job),
+            projector_type=_projector_type(job),
         )
     print(f"starting from {parts_of(job)}", file=sys.stderr)
     write_whole(job.folder / _ORIGIN, msgspec.json.encode(wanted))
@@ -110,7 +112,8 @@ def describe_start(job: Job) -> tuple[Any, Any]:
         TrainingError: when a run that it is to continue has no complete checkpoint.
     """
     if job.model is None:
-        processor, config = describe(job.llm, job.vision, job.stage.template, vision_layer=_vision_layer(job))
+        layer, kind = _vision_layer(job), _projector_type(job)
+        processor, config = describe(job.llm, job.vision, job.stage.template, vision_layer=layer, projector_type=kind)
         if job.projector and not Path(job.projector).is_dir():
             read_projector(Path(job.projector), config)
         return processor, config
@@ -173,7 +176,26 @@ def _look_at(job: Job) -> Finished:
         raise StageError(
             f"vision_layer {job.stage.vision_layer}: {job.model} learned from the output of layer {layer}; leave it out"
         )
+    if job.stage.projector_type not in (None, _type_of(found.config)):
+        raise StageError(
+            f"projector_type {job.stage.projector_type}: that of {job.model} is {_type_of(found.config)}; leave it out"
+        )
     return found
+
+
+def _type_of(config: Any) -> str:
+    """LLaVA's name of a model's kind of projector."""
+    act = config.projector_hidden_act
+    return next((name for name, between in PROJECTORS.items() if between == act), f"mlp2x_{act}")
+
+
+def _projector_type(job: Job) -> str:
+    """The kind of projector of a model that is composed: the stage's, or that of the run it comes from."""
+    if job.stage.projector_type is not None:
+        return job.stage.projector_type
+    if job.projector and Path(job.projector).is_dir():
+        return _projector_type(job_of(find_checkpoint(Path(job.projector))[0]))
+    return "mlp2x_gelu"
 
 
 def _vision_layer(job: Job) -> int:
@@ -211,6 +233,7 @@ def _origin(job: Job) -> Origin:
         seed=stage.seed,
         projector=projector,
         vision_layer=FEATURE_LAYER if job.model else _vision_layer(job),
+        projector_type="mlp2x_gelu" if job.model else _projector_type(job),
         model=model,
     )
 

@@ -15,7 +15,8 @@ from mix665k.schemas.template import TEMPLATES, render
 from mix665k.trainer.data.jinja import jinja_of
 from mix665k.trainer.export import export
 from mix665k.trainer.model.adapters import add_adapters, merge_adapters
-from mix665k.trainer.model.compose import compose, describe
+from mix665k.trainer.model.compose import compose, describe, read_projector
+from mix665k.trainer.model.trainable import freeze
 from mix665k.trainer.run.checkpoint import find_checkpoint
 from mix665k.trainer.run.stage_files import load_stage
 from mix665k.trainer.run.weights import load_trained, write_projector
@@ -196,3 +197,41 @@ def test_the_two_stages_are_the_papers() -> None:
     for stage in (first, second):
         assert (stage.warmup_ratio, stage.weight_decay, stage.epochs, stage.schedule) == (0.03, 0.0, 1.0, "cosine")
         assert (stage.max_tokens, stage.bf16, stage.gradient_checkpointing) == (2048, True, True)
+
+
+def test_a_linear_projector_is_one_layer_in_llava_hfs_form_and_that_one_learns(inputs: Inputs, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    compose(str(inputs.llm), str(inputs.vision), out, projector=None, template="v1", seed=3, projector_type="linear")
+    model = LLAVA.from_pretrained(out, dtype=torch.float32)
+    projector = model.model.multi_modal_projector
+    features = torch.randn(5, projector.linear_1.in_features)
+    assert torch.equal(projector(features), projector.linear_1(features))
+    freeze(model, load_stage("pretrain"))
+    learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert learning == {f"model.multi_modal_projector.linear_1.{kind}" for kind in ("weight", "bias")}
+
+
+def test_llavas_linear_projector_file_is_read(inputs: Inputs, start: Path, tmp_path: Path) -> None:
+    first = LLAVA.from_pretrained(start).model.multi_modal_projector.linear_1.state_dict()
+    torch.save({f"model.mm_projector.{name}": value for name, value in first.items()}, tmp_path / "mm_projector.bin")
+    out, file = tmp_path / "out", tmp_path / "mm_projector.bin"
+    compose(str(inputs.llm), str(inputs.vision), out, projector=file, template="v1", seed=0, projector_type="linear")
+    read = LLAVA.from_pretrained(out).model.multi_modal_projector
+    assert all(torch.equal(read.linear_1.state_dict()[name], value) for name, value in first.items())
+    assert torch.equal(read.linear_2.weight, torch.eye(len(read.linear_2.weight), dtype=read.linear_2.weight.dtype))
+    with pytest.raises(ModelError, match="was it trained with other models"):
+        compose(str(inputs.llm), str(inputs.vision), tmp_path / "x", projector=file, template="v1", seed=0)
+
+
+def test_a_projector_file_of_the_other_kind_is_refused(inputs: Inputs, start: Path, tmp_path: Path) -> None:
+    weights = LLAVA.from_pretrained(start).model.multi_modal_projector.state_dict()
+    torch.save({f"model.multi_modal_projector.{name}": value for name, value in weights.items()}, tmp_path / "two.bin")
+    _, config = describe(str(inputs.llm), str(inputs.vision), "v1", projector_type="linear")
+    with pytest.raises(ModelError, match=r"two.bin: is mlp2x_gelu, the stage's projector_type is linear; change one"):
+        read_projector(tmp_path / "two.bin", config)
+
+
+@pytest.mark.parametrize("kind", ["mlp3x_gelu", "identity", "mlp2x"])
+def test_a_projector_that_the_export_cannot_hold_is_refused(inputs: Inputs, kind: str) -> None:
+    with pytest.raises(ModelError, match=f"^projector_type {kind}: expected mlp2x_gelu or linear; the exported form"):
+        describe(str(inputs.llm), str(inputs.vision), "v1", projector_type=kind)
