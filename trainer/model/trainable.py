@@ -58,7 +58,8 @@ def outline(config: Any, stage: Stage) -> Any:
         raise StageError(f"router_loss {stage.router_loss}: the language model has no experts; leave it out")
     freeze(model, stage)
     if stage.lora is not None:
-        add_adapters(model, stage.lora, seed=stage.seed)
+        with torch.device("meta"):  # peft would draw adapters' weights on the CPU: seconds at 7B
+            add_adapters(model, stage.lora, seed=stage.seed)
     return model
 
 
