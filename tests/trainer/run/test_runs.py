@@ -273,3 +273,16 @@ def test_llavas_loss_on_two_ranks_is_that_of_two_accumulated_micro_batches(
         assert [line["grad_norm"] for line in lines] == pytest.approx(
             [line["grad_norm"] for line in expected], rel=1e-3
         )
+
+
+def test_a_linear_projector_goes_on_into_stage_2_and_stays_linear(inputs: Inputs, tmp_path: Path) -> None:
+    sets = ("zero=0", "projector_type=linear")
+    pretrain(inputs, tmp_path / "one", "--max-steps", "2", sets=sets)
+    given = [*inputs.options(), "--from", str(tmp_path / "one"), "--out", str(tmp_path / "two")]
+    done = run("finetune", *given, "--max-steps", "2", sets=(*SMALL, "zero=0", "template=v1"))
+    assert done.returncode == 0, done.stderr[:6000]
+    assert _changed(tmp_path / "two") == {"projector", "language_model"}
+    projector = load_trained(checkpoints(tmp_path / "two")[-1][0]).model.multi_modal_projector
+    assert torch.equal(projector.linear_2.weight, torch.eye(len(projector.linear_2.weight)))
+    features = torch.randn(3, projector.linear_1.in_features)
+    assert torch.equal(projector(features), projector.linear_1(features))
