@@ -48,7 +48,8 @@ def write_prefix(content: dict[str, Any], *, legacy: bool) -> None:
     for token in content["added_tokens"]:
         token["normalized"] = token in joined
     # What is searched for is a token's own text, normalized: that must not begin with a `▁`. A special token at the
-    # beginning of a text has none before it either, as in Llama's slow tokenizer; another added token has.
+    # beginning of a text has none before it either, as in Llama's slow tokenizer. Another added token has one there,
+    # except where it is all of the text: that cannot be told from what is searched for.
     special = "|".join(re.escape(token["content"]) for token in joined if token["special"])
     others = "|".join(re.escape(token["content"]) for token in joined if not token["special"])
     patterns = [rf"\A{SPACE}(?=(?:{special}))"] * bool(special) + [rf"\A{SPACE}(?=(?:{others})\z)"] * bool(others)
