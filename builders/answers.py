@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from string import ascii_uppercase
 from typing import Literal
 
+from mix665k.schemas.conversation import is_blank
+
 Order = Literal["rotate_left", "rotate_right", "as_is"]
 
 
@@ -28,5 +30,5 @@ def letter_of(raw_index: int, choices: Sequence[tuple[int, str]]) -> str:
 
 def most_common(answers: Iterable[str]) -> str | None:
     """The most common non-empty answer, the earlier one of equals; None when all are empty."""
-    counts = Counter(text for answer in answers if (text := answer.strip()))
+    counts = Counter(text for answer in answers if not is_blank(text := answer.strip()))
     return max(counts, key=counts.__getitem__) if counts else None

@@ -24,11 +24,12 @@ class Run:
         limit: int | None = None,
     ) -> None:
         self.read = StepFunnel("read")
+        self.writes_boxes = bound.source.about.writes_boxes
         self._funnels = [self.read]
         raw = RawFiles(
             bound.source.about, bound.files, funnel=self.read, on_bad_record=on_bad_record, progress=progress
         )
-        stream = self.read.built(bound.source.function(raw, **bound.params), limit=limit)
+        stream = self.read.built(raw.asking(bound.source.function(raw, **bound.params)), limit=limit)
         self.conversations = self._through(bound.steps, stream)
 
     def funnel(self) -> list[FunnelStep]:

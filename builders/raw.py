@@ -4,14 +4,14 @@ import io
 import mmap
 import pickle
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import msgspec
 
-from mix665k.builders.funnel import StepFunnel
+from mix665k.builders.funnel import Dropped, Regrouped, StepFunnel
 from mix665k.builders.json_text import (
     BOM,
     container,
@@ -21,6 +21,7 @@ from mix665k.builders.json_text import (
     without_numbers_that_are_none,
 )
 from mix665k.builders.registry import About, DecodedRecord, RawFile
+from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, is_blank
 from mix665k.schemas.errors import RawDataError
 from mix665k.schemas.files import UNREADABLE, fault, os_errors
 
@@ -83,6 +84,7 @@ class RawFiles:
         self._about = about
         self._drops = on_bad_record == "drop"
         self._progress = progress
+        self._entered = about.files[0].role
 
     def entering(self, role: str) -> Iterator[tuple[str, Any]]:
         """(id, record) of the file that conversations are made of, each counted as it is read, good or bad.
@@ -93,6 +95,7 @@ class RawFiles:
         Raises:
             RawDataError: for a bad record, unless those are dropped.
         """
+        self._entered = role
         return self._sound(role, entering=True)
 
     def index(self, role: str) -> dict[str, Any]:
@@ -113,6 +116,24 @@ class RawFiles:
         """
         reason = self._refuse(role, identifier, why)
         self._funnel.drop(reason, pairs=pairs)
+
+    def asking(
+        self, found: Iterable[Conversation | Dropped | Regrouped]
+    ) -> Iterator[Conversation | Dropped | Regrouped]:
+        """What a source yields; a conversation with a question that shows nothing is a bad record.
+
+        Later an image token or a prompt would stand in it and hide that.
+
+        Raises:
+            RawDataError: for such a conversation, unless bad records are dropped.
+        """
+        for one in found:
+            if type(one) is Conversation:
+                blank = next((pair for pair in one.pairs if is_blank(pair.question.replace(IMAGE_TOKEN, ""))), None)
+                if blank:
+                    self.reject(self._entered, blank.origin, "a blank question, expected text", pairs=len(one.pairs))
+                    continue
+            yield one
 
     def note(self, reason: str, identifier: str) -> None:
         """Count something that changes no number, with the id as an example."""

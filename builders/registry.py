@@ -145,9 +145,10 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     the texts may hold. A source without `images` is text only.
 
     No module of `mixtures/` knows a source by name: what it needs to know beyond that is declared here, too.
-    `published` says how a published file shows the source, `image_collection` whose images it has, `same_images` which
-    of them another collection has too, `image_addresses` where images are that no archive holds, `evaluation` how its
-    data set publishes evaluation files, and `image_splits` what else is evaluated on the images that it trains on.
+    `writes_boxes` says that its texts have region boxes as LLaVA writes them, in fractions of the image. `published`
+    says how a published file shows the source, `image_collection` whose images it has, `same_images` which of them
+    another collection has too, `image_addresses` where images are that no archive holds, `evaluation` how its data set
+    publishes evaluation files, and `image_splits` what else is evaluated on the images that it trains on.
     """
 
     title: str
@@ -159,6 +160,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     papers: tuple[Paper, ...] = ()
     languages: tuple[str, ...] = ("en",)
     personal_data: str = ""
+    writes_boxes: bool = False
     published: Published | None = None
     image_collection: ImageCollection | None = None
     same_images: SameImages | None = None

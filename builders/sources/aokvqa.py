@@ -14,7 +14,7 @@ from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, Lookup, RawFile, by_origin, source
-from mix665k.schemas.conversation import Conversation, Pair
+from mix665k.schemas.conversation import Conversation, Pair, is_blank
 
 
 class Question(msgspec.Struct, gc=False):
@@ -88,6 +88,9 @@ def aokvqa(
         if question.correct_choice_idx >= len(question.choices):
             why = f"correct_choice_idx {question.correct_choice_idx} of {len(question.choices)} choices"
             raw.reject("questions", identifier, f"{why}, expected one of them")
+            continue
+        if is_blank(question.question):  # the options would hide it
+            raw.reject("questions", identifier, "a blank question, expected text")
             continue
         images.setdefault(question.image_id, []).append(question)
     for image_id, questions in images.items():

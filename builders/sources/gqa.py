@@ -12,7 +12,7 @@ from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, ImageFolder, Lookup, RawFile, by_origin, source
 from mix665k.builders.sentences import upper_first
-from mix665k.schemas.conversation import Conversation, Pair
+from mix665k.schemas.conversation import Conversation, Pair, is_blank
 
 
 class Question(msgspec.Struct, gc=False):
@@ -91,7 +91,7 @@ ABOUT = About(
 def gqa(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation | Dropped]:
     """One conversation per question, with the short answer, its first letter upper-cased ("yes" becomes "Yes")."""
     for identifier, question in raw.entering("questions"):
-        if not question.answer.strip():
+        if is_blank(question.answer):
             yield Dropped("empty answer", identifier)
             continue
         image = question.imageId

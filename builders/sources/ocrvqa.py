@@ -19,7 +19,7 @@ from mix665k.builders.registry import (
     number_of,
     source,
 )
-from mix665k.schemas.conversation import Conversation, Pair
+from mix665k.schemas.conversation import Conversation, Pair, is_blank
 
 
 class Book(msgspec.Struct, gc=False):
@@ -91,7 +91,7 @@ def ocrvqa(raw: RawFiles, *, splits: list[int] = [1]) -> Iterator[Conversation |
         pairs = [
             Pair(question, answer, f"{key}/{i}")
             for i, (question, answer) in enumerate(zip(book.questions, book.answers, strict=True))
-            if answer.strip()
+            if not is_blank(answer)
         ]
         if empty := num_pairs - len(pairs):
             yield Dropped("empty answer", key, conversations=int(not pairs), pairs=empty)

@@ -14,7 +14,7 @@ from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, ByField, Download, ImageFolder, Lookup, RawFile, by_origin, source
 from mix665k.builders.sentences import fold, with_period
-from mix665k.schemas.conversation import Conversation, Pair
+from mix665k.schemas.conversation import Conversation, Pair, is_blank
 from mix665k.schemas.prompts import OCR_LINE, RESPONSE_FORMATS
 
 
@@ -130,7 +130,7 @@ def textcaps(
     chosen: dict[str, Caption] = {}
     for identifier, candidate in raw.entering("captions"):
         image = candidate.image_id
-        if not candidate.caption_str.strip():
+        if is_blank(candidate.caption_str):
             yield Dropped("empty sentence", identifier)
         elif image not in chosen:
             chosen[image] = candidate

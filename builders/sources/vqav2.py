@@ -13,7 +13,7 @@ from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, RawFile, source
 from mix665k.builders.sentences import upper_first
-from mix665k.schemas.conversation import Conversation, Pair
+from mix665k.schemas.conversation import Conversation, Pair, is_blank
 
 
 class Annotation(msgspec.Struct, gc=False):
@@ -97,7 +97,7 @@ def vqav2(raw: RawFiles, *, capitalize: bool = True) -> Iterator[Conversation | 
     """
     for identifier, question, annotation in annotated_questions(raw):
         answer = annotation.multiple_choice_answer
-        if not answer.strip():
+        if is_blank(answer):
             yield Dropped("empty answer", identifier)
             continue
         answer = upper_first(answer) if capitalize else answer

@@ -91,7 +91,11 @@ def finished_rows(
         stream = funnel.leaving(_with_images(funnel.entering(stream), funnel, is_there=is_there))
     funnel = run.add("check")
     records = _valid(
-        _named(funnel.entering(stream), label=label), funnel, label=label, on_bad_record=options.on_bad_record
+        _named(funnel.entering(stream), label=label),
+        funnel,
+        label=label,
+        boxes=run.writes_boxes,
+        on_bad_record=options.on_bad_record,
     )
     while batch := list(islice(records, min(ROWS_PER_GROUP, options.rows_per_shard))):
         yield to_rows(label, batch)
@@ -193,7 +197,9 @@ def _named(conversations: Iterable[Conversation], *, label: str) -> Iterator[Nam
         yield name(identifier, conversation)
 
 
-def _valid(records: Iterable[Named], funnel: StepFunnel, *, label: str, on_bad_record: OnBadRecord) -> Iterator[Named]:
+def _valid(
+    records: Iterable[Named], funnel: StepFunnel, *, label: str, boxes: bool, on_bad_record: OnBadRecord
+) -> Iterator[Named]:
     """Records that agree with the published schema and the rules of conversations, counted as they leave.
 
     Raises:
@@ -201,7 +207,7 @@ def _valid(records: Iterable[Named], funnel: StepFunnel, *, label: str, on_bad_r
     """
     check = RecordCheck()
     for record in records:
-        why = check.record(record, source=label)
+        why = check.record(record, source=label, boxes=boxes)
         pairs = record.conversation.pairs
         if why is None:
             funnel.leave(record.conversation)

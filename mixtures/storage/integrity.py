@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from mix665k.mixtures.storage.parquet import Filling, read_shard, shard_name, to_dicts
-from mix665k.mixtures.storage.validate import RecordCheck, suspects
+from mix665k.mixtures.storage.validate import RecordCheck, suspects, writes_boxes
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, SourceEntry, funnel_fault
@@ -131,9 +131,9 @@ def record_faults(
     some cost, for the first `max_explained` of them; by default for all.
     """
     doubtful = suspects(rows, source=entry.name)
-    found = 0
+    found, boxes = 0, writes_boxes(entry.source)
     for row in to_dicts(rows.take(pa.array(doubtful))) if doubtful else ():
-        why = check.row(row, explained=max_explained is None or found < max_explained)
+        why = check.row(row, boxes=boxes, explained=max_explained is None or found < max_explained)
         if why is None and (row["source"] != entry.name or not row["id"].startswith(f"{entry.name}/")):
             why = f"$.source: {row['source']!r}, expected {entry.name!r} there and in front of the id"
         if why:

@@ -90,7 +90,7 @@ def read_rows(path: Path, faults: Faults, *, checked: bool, progress: Callable[[
         rows = to_rows(records)
         for i in suspects(rows, source=LABEL) if checked else ():
             place, record = records[i]
-            if why := _roles_fault(record) or check.row(to_dicts(rows.slice(i, 1))[0]):
+            if why := _roles_fault(record) or check.row(to_dicts(rows.slice(i, 1))[0], boxes=False):
                 bad[place] = Fault(f"$[{place}]", str(record.id), why)
         for place in sorted(bad):
             faults.add(bad[place])
@@ -117,7 +117,7 @@ def to_rows(records: Sequence[tuple[int, LlavaRecord]]) -> pa.RecordBatch:
     columns = [
         pa.array([f"{LABEL}/{record.id}" for _, record in records], pa.string()),
         pa.array([LABEL] * len(records), pa.string()),
-        pa.array([record.image for _, record in records], pa.string()),
+        pa.array([record.image or None for _, record in records], pa.string()),
         lists(counts, structs),
         lists([count // 2 for count in counts], pa.array(origins, pa.string())),
         lists([0] * len(records), pa.array([], pa.string())),

@@ -21,6 +21,13 @@ BOX = "Where is it? [0.1, 0.2, 0.3, 1.0]"
         (["", "Odo."], False, "turn 0 is empty"),
         (["Who?", ""], False, "turn 1 is empty"),
         (["Who?", " \n\u00a0"], False, "turn 1 is empty"),
+        (["Who?", "\u200b\ufeff\u00ad"], False, "turn 1 is empty"),
+        (["\0", "Odo."], False, "turn 0 is empty"),
+        (["\u2800\u3164", "Odo."], False, "turn 0 is empty"),
+        (["<image>\n", "Odo."], True, "turn 0 is empty"),
+        (["<image>", "Odo."], True, "turn 0 is empty"),
+        (["?", "\u65e5"], False, None),
+        (["Who?", "\U0001f642"], False, None),
         (["Who?", "Odo."], True, "0 <image> in the first human turn, expected 1"),
         (["<image>\n<image>\nWho?", "Odo."], True, "2 <image> in the first human turn, expected 1"),
         (["<image>\nWho?", "Odo."], False, "1 <image> in the first human turn, expected 0"),
@@ -31,7 +38,12 @@ BOX = "Where is it? [0.1, 0.2, 0.3, 1.0]"
     ],
 )
 def test_the_fault_of_a_conversation(turns: list[str], has_image: bool, expected: str | None) -> None:
-    assert fault(turns, has_image=has_image) == expected
+    assert fault(turns, has_image=has_image, boxes=True) == expected
+
+
+def test_numbers_in_brackets_are_no_boxes_unless_a_source_writes_them() -> None:
+    turns = ["<image>\nA?", "[12.5, 30.0, 200.0, 220.0]"]
+    assert fault(turns, has_image=True, boxes=False) is None
 
 
 def _talk(*questions: str, image: str | None) -> Conversation:

@@ -5,11 +5,11 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mix665k.schemas.conversation import Conversation, fault, values
+from mix665k.schemas.conversation import Conversation, fault, is_blank, values
 from tests.builders.building import run_step, talk
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=80)
-TEXT = st.text(min_size=1, max_size=8).filter(lambda text: bool(text.strip()) and "<image>" not in text)
+TEXT = st.text(min_size=1, max_size=8).filter(lambda text: not is_blank(text) and "<image>" not in text)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=12)
 
 
@@ -30,7 +30,7 @@ def _origins(talks: list[Conversation]) -> Counter[str]:
 
 
 def _sound(talks: list[Conversation]) -> bool:
-    return all(fault(list(values(one)), has_image=one.image is not None) is None for one in talks)
+    return all(fault(list(values(one)), has_image=one.image is not None, boxes=True) is None for one in talks)
 
 
 @PROPERTY

@@ -11,7 +11,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split, Whitespace
 
 from mix665k.builders.steps.truncate import texts
-from mix665k.schemas.conversation import Conversation
+from mix665k.schemas.conversation import Conversation, is_blank
 from mix665k.schemas.tokens import TokenCounter, text_encoder
 from tests.builders.building import Result, build, flow, run_step, talk
 
@@ -164,7 +164,7 @@ def test_the_samples_surviving_conversations_are_counted_in_the_samples_funnel(w
 
 
 TEXT = st.text(alphabet="ab Z9.,?!\n\t\r<>/s[]🌀é日\u200b\u0301", min_size=1, max_size=40).filter(
-    lambda text: bool(text.strip()) and "<image>" not in text
+    lambda text: not is_blank(text) and "<image>" not in text
 )
 TALKS = st.builds(
     lambda pairs, seen: talk("t", *pairs, image="a.jpg" if seen else None),

@@ -135,7 +135,10 @@ def test_the_wrong_folder_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ('[{"id": 1, "image": 5, "conversations": []}]', "the first is $[0] (id '1'): $.image: expected str | null"),
+        (
+            '[{"id": 1, "image": 5, "conversations": []}]',
+            "the first is $[0] (id '1'): image: expected a path or null, got a number",
+        ),
         ('[{"id": 1, "image": "a.jpg"', "not a complete JSON file"),
         ("{}", "$: expected array, got object; is this the expected file?"),
     ],

@@ -67,15 +67,15 @@ def test_a_json_file_with_strings_and_integers_as_ids_is_read(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        ({"image": "a.jpg", "conversations": []}, "object missing required field id"),
-        ({"id": 1.5, "conversations": []}, "$.id: expected int | str, got float"),
+        ({"image": "a.jpg", "conversations": []}, "turns by no one, expected human and gpt in turn"),
+        ({"id": 1.5, "conversations": []}, "id: expected text or a whole number, got a number"),
         (record("1", None), "turns by no one, expected human and gpt in turn"),
         (record("1", None, "a", "b", "c"), "turns by human, gpt, human, expected human and gpt in turn"),
         (record("1", "a.jpg", "a", "b"), "0 <image> in the first human turn, expected 1"),
         (record("1", None, "<image>\na", "b"), "1 <image> in the first human turn, expected 0"),
         (record("1", None, "a", ""), "$.conversations[1].value: '' should be non-empty"),
-        (record("1", "", "a", "b"), "$.image: '' should be non-empty"),
-        (record("1", "a.jpg", "<image>\nat [0.1, 0.2, 0.3, 1.4]", "b"), "turn 0 holds a box outside 0..1"),
+        (record("1", "../a.jpg", "<image>\na", "b"), "$.image: '../a.jpg': a path out of the images folder"),
+        (record("1", "a.jpg", "<image>\n\u200b", "b"), "turn 0 is empty"),
     ],
 )
 def test_a_record_with_a_fault_is_counted_shown_and_exit_code_1(tmp_path: Path, bad: dict[str, Any], why: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mix665k.mixtures.storage.parquet import from_dicts, name, read_shard, to_dicts, to_rows
-from mix665k.mixtures.storage.validate import RecordCheck, explain, suspects
+from mix665k.mixtures.storage.validate import RecordCheck, explain, suspects, writes_boxes
 from mix665k.schemas.conversation import Conversation, Pair
 
 CHECK = RecordCheck()
@@ -30,9 +30,9 @@ def said(*values: str) -> dict[str, Any]:
 
 
 def test_a_sound_row_has_no_fault() -> None:
-    assert CHECK.row(SOUND) is None
-    assert CHECK.row(said("a\n<image>", "b", "c", "d")) is None
-    assert CHECK.row(said("a", "b") | {"image": None}) is None
+    assert CHECK.row(SOUND, boxes=True) is None
+    assert CHECK.row(said("a\n<image>", "b", "c", "d"), boxes=True) is None
+    assert CHECK.row(said("a", "b") | {"image": None}, boxes=True) is None
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,28 @@ def test_a_sound_row_has_no_fault() -> None:
     ],
 )
 def test_a_fault_is_explained(row: dict[str, Any], why: str) -> None:
-    assert CHECK.row(row) == why
+    assert CHECK.row(row, boxes=True) == why
+
+
+def test_boxes_are_judged_only_where_a_source_writes_them() -> None:
+    pixels = said("<image>\na", "[12.5, 30.0, 200.0, 220.0]")
+    assert CHECK.row(pixels, boxes=False) is None
+    assert [name for name in ("vg", "refcoco", "llava_json", "textcaps", "mine") if writes_boxes(name)] == [
+        "vg",
+        "refcoco",
+    ]
+
+
+def test_an_id_that_ends_in_a_line_break_is_explained() -> None:
+    assert CHECK.row(SOUND | {"id": "gqa/1\n"}, boxes=False) == "$.id: 'gqa/1\\n' ends in a line break, expected none"
 
 
 def test_an_explanation_that_is_not_asked_for_costs_nothing() -> None:
-    assert CHECK.row(SOUND | {"image": ""}, explained=False) == "does not agree with the schema of conversations"
-    assert CHECK.row(said("a", "b"), explained=False) == "0 <image> in the first human turn, expected 1"
+    assert (
+        CHECK.row(SOUND | {"image": ""}, explained=False, boxes=True)
+        == "does not agree with the schema of conversations"
+    )
+    assert CHECK.row(said("a", "b"), explained=False, boxes=True) == "0 <image> in the first human turn, expected 1"
     assert explain(SOUND | {"source": ""}).startswith("$.source: ")
 
 
@@ -85,8 +101,8 @@ CONVERSATION = st.builds(
 def test_conversations_are_judged_as_the_rows_they_become(conversations: list[Conversation]) -> None:
     records = [name(f"gqa/{one.id}", one) for one in conversations]
     rows = to_dicts(to_rows("gqa", records))
-    judged = [CHECK.record(record, source="gqa") for record in records]
-    assert judged == [CHECK.row(row) for row in rows]
+    judged = [CHECK.record(record, source="gqa", boxes=True) for record in records]
+    assert judged == [CHECK.row(row, boxes=True) for row in rows]
     faulty = {k for k, why in enumerate(judged) if why}
     assert faulty <= set(suspects(from_dicts(rows), source="gqa"))
 
@@ -94,4 +110,4 @@ def test_conversations_are_judged_as_the_rows_they_become(conversations: list[Co
 def test_a_mixture_that_was_built_is_sound(tiny_mixture: Path) -> None:
     for shard in (tiny_mixture / "data").glob("*.parquet"):
         for rows in read_shard(shard):
-            assert [why for row in to_dicts(rows) if (why := CHECK.row(row))] == []
+            assert [why for row in to_dicts(rows) if (why := CHECK.row(row, boxes=True))] == []
