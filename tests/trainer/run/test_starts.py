@@ -407,3 +407,21 @@ def test_a_run_is_not_resumed_after_its_start_changed(
     save_file(_changed(load_file(model / "model.safetensors")), model / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(TrainingError, match=r"model changed from .* of weights \w+ to .* of weights \w+; use the orig"):
         make_start(job)
+
+
+def test_a_model_exported_in_llavas_form_comes_back_as_it_was(
+    inputs: Inputs, finished: tuple[Path, Weights], tmp_path: Path
+) -> None:
+    export(finished[0], tmp_path / "llava-own", form="llava")
+    job = _job(inputs, tmp_path / "next", start_from(str(tmp_path / "llava-own")))
+    make_start(job)
+    found = _weights_of_start(job)
+    # what the tower's own checkpoint has: LLaVA's form leaves out a tower that its run did not train
+    _require_equal(
+        {name: value for name, value in found.items() if "vision_tower" not in name},
+        {name: value for name, value in finished[1].items() if "vision_tower" not in name},
+    )
+    before, after = (TOKENIZER.from_pretrained(path / "start") for path in (finished[0], job.folder))
+    assert [after.convert_tokens_to_ids(token) for token in ("<image>", "</s>")] == [
+        before.convert_tokens_to_ids(token) for token in ("<image>", "</s>")
+    ]
