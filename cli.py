@@ -55,8 +55,8 @@ def _one_line_errors() -> Iterator[None]:
         if error.name not in _FOR_TRAINING:
             raise
         why = f"{error.name} is not installed; pip install 'mix665k[train]'"
-    except KeyboardInterrupt:
-        typer.secho("interrupted", err=True)
+    except KeyboardInterrupt as stop:
+        typer.secho(f"interrupted {stop}".rstrip(), err=True)
         raise typer.Exit(130) from None
     except OSError as error:  # a full disk, a folder that cannot be written, a reader of our output that has left
         why = _system_fault(error)

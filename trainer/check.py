@@ -24,7 +24,7 @@ from mix665k.trainer.run.launch import image_names, require_attention
 from mix665k.trainer.run.stage_files import layout_of
 from mix665k.trainer.run.start_model import parts_of, require_trainable
 from mix665k.trainer.run.templates import settle_template
-from mix665k.trainer.run.training_data import examples_of, make_encoder, order_of, split_rows
+from mix665k.trainer.run.training_data import eval_rows, examples_of, make_encoder, order_of, split_rows
 
 Rows = list[tuple[str, str]]
 SHOWN_FAULTS = 10
@@ -60,6 +60,8 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     rows += summarise(model, stage, encoder=encoder, tokenizer=processor.tokenizer, end_ids=end_ids)
     rows += _data_rows(mixture, found, job)
     rows += _control_rows(mixture, encoder)
+    if job.eval_mixture is not None:
+        held_out = eval_rows(job, encoder)
     rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]
     rows += _plan_rows(plan, tokens, job=job, layout=layout)
     rows += [("memory of a rank", f"about {memory.total / 1e9:,.1f} GB ({parts})")]

@@ -36,6 +36,9 @@ StageFile = Annotated[
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Override a value, such as lr=1e-3 or lora.r=64; repeat.")
 ]
+EvalMixture = Annotated[
+    Path | None, typer.Option(help="Another mixture's folder: measure its loss every `eval_steps`, by source.")
+]
 Nproc = Annotated[int, typer.Option(min=1, help="Ranks to start on this machine.")]
 Resume = Annotated[str, typer.Option(help="auto: from the newest complete checkpoint; no; or a checkpoint's path.")]
 Report = Annotated[
@@ -71,6 +74,7 @@ def pretrain(
     seed: Seed = None,
     max_steps: MaxSteps = None,
     on_bad_image: BadImage = "fail",
+    eval_mixture: EvalMixture = None,
     dry_run: DryRun = False,
 ) -> None:
     """Stage 1: align the projector of a new model, everything else frozen."""
@@ -80,6 +84,7 @@ def pretrain(
         images=images,
         out=out,
         start=of_parts(llm, vision),
+        eval_mixture=eval_mixture,
         resume=resume,
         report_to=report_to,
         on_bad_image=on_bad_image,
@@ -104,6 +109,7 @@ def finetune(
     seed: Seed = None,
     max_steps: MaxSteps = None,
     on_bad_image: BadImage = "fail",
+    eval_mixture: EvalMixture = None,
     dry_run: DryRun = False,
 ) -> None:
     """Stage 2: train projector and language model on instructions, from stage 1's projector or a finished model."""
@@ -116,6 +122,7 @@ def finetune(
         images=images,
         out=out,
         start=_start(from_, projector=projector, llm=llm, vision=vision),
+        eval_mixture=eval_mixture,
         resume=resume,
         report_to=report_to,
         on_bad_image=on_bad_image,
@@ -133,12 +140,14 @@ def check_run(
     llm: OtherLlm = None,
     vision: OtherVision = None,
     sets: Sets = None,
+    eval_mixture: EvalMixture = None,
     ranks: Annotated[int, typer.Option(min=1, help="Ranks on all machines.")] = 1,
 ) -> None:
     """Say what can be known about a run without a GPU: labels, lengths, images, batches, memory."""
     chosen = _stage(stage, base="finetune", sets=sets)
     start = _start(from_, projector=projector, llm=llm, vision=vision)
-    _check(_job(chosen, mixture=mixture, images=images, out=Path(), start=start), ranks=ranks)
+    job = _job(chosen, mixture=mixture, images=images, out=Path(), start=start, eval_mixture=eval_mixture)
+    _check(job, ranks=ranks)
 
 
 def stages(name: Annotated[str | None, typer.Argument(help="One shipped stage: its values.")] = None) -> None:
@@ -299,6 +308,7 @@ def _job(
     images: Path,
     out: Path,
     start: StartFrom,
+    eval_mixture: Path | None = None,
     resume: str = "no",
     report_to: Literal["none", "tensorboard", "wandb", "trackio"] = "none",
     on_bad_image: Literal["fail", "blank", "drop"] = "fail",
@@ -313,6 +323,7 @@ def _job(
         images=str(images),
         out=str(out),
         **start._asdict(),
+        eval_mixture=None if eval_mixture is None else str(eval_mixture.resolve()),
         resume=resume,
         report_to=report_to,
         on_bad_image=on_bad_image,

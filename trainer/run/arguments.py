@@ -16,7 +16,7 @@ def training_arguments(job: Job, layout: Layout, *, universal: bool) -> "Trainin
     from transformers import TrainingArguments
 
     stage = job.stage
-    evaluates = stage.eval_fraction > 0
+    evaluates = stage.eval_fraction > 0 or job.eval_mixture is not None
     return TrainingArguments(
         output_dir=job.out,
         per_device_train_batch_size=stage.per_device_batch,

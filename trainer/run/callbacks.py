@@ -125,17 +125,20 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def draw_curve(log: list[dict[str, Any]], path: Path) -> None:
-    """Plot training loss, and held-out loss where there is one, over steps."""
+    """Plot training loss, and held-out loss where there is one, over steps: of all, and in thin lines by source."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for key, label in (("loss", "training"), ("eval_loss", "held out")):
+    sources = sorted({key for line in log for key in line if key.startswith(("loss/", "eval_loss/"))})
+    named = {key: key.replace("eval_loss/", "held out: ").removeprefix("loss/") for key in sources}
+    for key, label in {"loss": "training", "eval_loss": "held out", **named}.items():
         points = [(line["step"], line[key]) for line in log if key in line]
         if points:
-            axes.plot(*zip(*points, strict=True), label=label)
+            style = "--" if key.startswith("eval") else "-"
+            axes.plot(*zip(*points, strict=True), label=label, linestyle=style, linewidth=0.6 if "/" in key else 2.0)
     axes.set(xlabel="step", ylabel="loss per labelled token")
-    axes.legend()
+    axes.legend(fontsize="x-small", ncols=1 + len(named) // 12, loc="upper right")
     figure.savefig(path, dpi=120)
 
 

@@ -36,6 +36,8 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     `llm` and `vision` then say what it was composed of, as far as it is known; `vision` may replace the vision tower
     that one of LLaVA's own checkpoints names.
     """
+    eval_mixture: str | None = None
+    """A mixture whose loss is measured, instead of that of rows held out of `mixture`."""
     resume: str = "auto"
     """`auto`, `no` or the path of a checkpoint."""
     report_to: Reporter = "tensorboard"

@@ -4,7 +4,8 @@ import importlib.util
 import logging
 import os
 import sys
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ _LOCK = ".lock"
 _WEIGHTS = ("zero", "lora", "trains", "bf16")
 _ORDER = ("seed", "global_batch", "batching", "window", "remainder", "eval_fraction", "template", "max_tokens")
 _OPTIMIZER = ("lr", "projector_lr", "vision_tower_lr", "weight_decay", "decay_groups", "loss")
+_SCHEDULE = ("max_steps", "epochs", "schedule", "warmup_ratio")
 _SAME = (*_WEIGHTS, *_ORDER, *_OPTIMIZER)
 """Fields of a stage that determine which weights a checkpoint holds, which examples a step takes, what AdamW keeps."""
 
@@ -37,9 +39,10 @@ def launch(job: Job, *, nproc: int) -> int:
     launched = launched_ranks()
     layout_of(job.stage, ranks=launched or nproc)
     if launched is not None:
-        _run_as_rank(job)
+        with _saying_where(job):
+            _run_as_rank(job)
         return 0
-    with _only_run(job.folder):
+    with _only_run(job.folder), _saying_where(job):
         job = prepare(job)
         if nproc > 1:
             return _start_ranks(write_job(job), nproc)
@@ -53,6 +56,29 @@ def _only_run(folder: Path) -> AbstractContextManager[None]:
     """Hold a run's folder, so that a second run does not write into it."""
     busy = TrainingError(f"{folder}: another run is training here; wait for it, or name another --out")
     return held(folder / _LOCK, busy=busy)
+
+
+@contextmanager
+def _saying_where(job: Job) -> Iterator[None]:
+    """Let an interruption say how far the run is and how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(where_stopped(job)) from None
+
+
+def where_stopped(job: Job) -> str:
+    """How far an interrupted run came, its newest checkpoint, and the command that resumes from it."""
+    from mix665k.trainer.run.callbacks import read_log
+    from mix665k.trainer.run.checkpoint import checkpoints
+
+    steps = [line["step"] for line in read_log(job.folder) if "loss" in line]
+    where = f"after step {steps[-1]:,}" if steps else "before the first step"
+    known = checkpoints(job.folder)
+    if not known:
+        return f"{where}; no checkpoint is complete, the same command starts again"
+    how = "the same command" if job.resume == "auto" else "the same command with --resume auto"
+    return f"{where}; {how} resumes from {known[-1][0]}"
 
 
 def _run_as_rank(job: Job) -> None:
@@ -124,6 +150,8 @@ def prepare(job: Job) -> Job:
     if chosen:
         require_same_run(job, chosen[0])
         print(_resumption(job, *chosen), file=sys.stderr)
+        if changed := _changes(job, chosen[0], _SCHEDULE):
+            print(f"{'; '.join(changed)}: learning rates follow the new schedule", file=sys.stderr)
     write_job(job)
     return job
 
@@ -149,12 +177,17 @@ def require_same_run(job: Job, checkpoint: Path) -> None:
     # A checkpoint restores weights, optimizer states and learning rates, whatever the stage says now; and in another
     # order some examples would be trained on twice and others never. The length of the schedule may change: `Schedule`
     # follows a longer one.
-    if not (checkpoint.parent / JOB).is_file():
-        return
-    before = read_job(checkpoint.parent / JOB)
-    pairs = [(name, getattr(before.stage, name), getattr(job.stage, name)) for name in _SAME]
-    if changed := [f"{name} changed from {was} to {now}" for name, was, now in pairs if was != now]:
+    if changed := _changes(job, checkpoint, _SAME):
         raise TrainingError(f"{checkpoint}: {'; '.join(changed)}; use the original value or a new --out")
+
+
+def _changes(job: Job, checkpoint: Path, names: Sequence[str]) -> list[str]:
+    """Which of these fields of the stage are others than when the run of a checkpoint was last started, in words."""
+    if not (checkpoint.parent / JOB).is_file():
+        return []
+    before = read_job(checkpoint.parent / JOB)
+    pairs = [(name, getattr(before.stage, name), getattr(job.stage, name)) for name in names]
+    return [f"{name} changed from {was} to {now}" for name, was, now in pairs if was != now]
 
 
 def require_reporter(name: str) -> None:
@@ -196,7 +229,8 @@ def image_names(job: Job) -> list[str]:
     if not names and job.stage.trains == ["projector"]:
         name = job.stage.name
         raise TrainingError(f"{job.mixture}: no record has an image, and stage {name} learns from images only")
-    return names
+    other = [] if job.eval_mixture is None else Mixture(Path(job.eval_mixture)).images
+    return sorted({*names, *(path for path in other if path)})
 
 
 def require_images(job: Job) -> None:

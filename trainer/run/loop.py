@@ -1,5 +1,6 @@
 """Hugging Face's Trainer with our batches, loss and logs; it brings DeepSpeed, accumulation and resuming."""
 
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.model.attention import inputs_of
 from mix665k.trainer.model.hooks import ImageFeatures, LabelledHead, Routers
 from mix665k.trainer.run.checkpoint import Complete, mark_complete, mark_incomplete, remove_older
-from mix665k.trainer.run.metrics import Metrics
+from mix665k.trainer.run.metrics import Metrics, by_source, losses_of, sums_of
 from mix665k.trainer.run.parameter_groups import parameter_groups
 from mix665k.trainer.run.weights import WEIGHTS, load_weights_of_run, weights_to_save
 
@@ -53,6 +54,8 @@ class StageTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         self.stage = stage
         self.metrics = metrics
+        self.has_computed = False
+        """Whether a checkpoint has been read, if there was one, and the first micro-batch computed."""
         self._batches = batches
         self._mixture_hash = mixture_hash
         self._head = LabelledHead(model)
@@ -95,6 +98,7 @@ class StageTrainer(Trainer):
         # LLaVA averages the means of ranks and micro-batches, which weights the labels of short answers on one rank
         # more than those of long ones on another, and makes the loss depend on the layout.
         losses = self._losses(model, inputs)
+        self.has_computed = True
         if model.training:
             self.metrics.add(losses, inputs)
         total = losses.sum()
@@ -162,16 +166,23 @@ class StageTrainer(Trainer):
     def evaluate(  # the arguments are Trainer's
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """The mean loss over the labelled tokens of all held-out examples."""
-        self.model_wrapped.eval()
-        total, count = 0.0, 0
-        with torch.no_grad():
-            for batch in self.get_eval_dataloader():
-                losses = self._losses(self.model_wrapped, self._prepare_inputs(batch))
-                total, count = total + float(losses.double().sum()), count + len(losses)
-        self.model_wrapped.train()
-        ranks = _gather((total, count))
-        metrics = {f"{metric_key_prefix}_loss": sum(t for t, _ in ranks) / max(sum(c for _, c in ranks), 1)}
+        """The mean loss over the labelled tokens of all held-out examples, and of each source's."""
+        begun, batches = time.perf_counter(), []
+        with self.metrics.paused():
+            self.model_wrapped.eval()
+            with torch.no_grad():
+                for batch in self.get_eval_dataloader():
+                    losses = self._losses(self.model_wrapped, self._prepare_inputs(batch))
+                    batches.append((batch["sources"], batch["num_labels"], sums_of(losses, batch)))
+            self.model_wrapped.train()
+            ranks = _gather(by_source(batches))
+        of_all = [numbers for rank in ranks for numbers in rank.values()]
+        loss = sum(total for total, _ in of_all) / max(sum(count for _, count in of_all), 1)
+        names = sorted({source for rank in ranks for source in rank})
+        of_sources: dict[str, Any] = losses_of(ranks, names)
+        metrics: dict[str, float] = {f"{metric_key_prefix}_loss": loss}
+        metrics |= {f"{metric_key_prefix}_{name}": value for name, value in of_sources.items()}
+        metrics[f"{metric_key_prefix}_seconds"] = time.perf_counter() - begun
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics=metrics)
         return metrics
@@ -190,6 +201,12 @@ class StageTrainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Save a checkpoint, then remove older ones: a kill in between leaves one to resume from."""
+        begun = time.perf_counter()
+        with self.metrics.paused():
+            self._save_whole(model, trial)
+        self.log({"save_seconds": time.perf_counter() - begun})
+
+    def _save_whole(self, model: nn.Module, trial: Any) -> None:
         step, run = self.state.global_step, Path(str(self.args.output_dir))
         if self.is_world_process_zero():
             mark_incomplete(run / f"checkpoint-{step}")

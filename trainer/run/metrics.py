@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
     from mix665k.trainer.model.cost import Flops
 
+_Sums = tuple[list[str], list[int], "torch.Tensor"]
+"""Of a micro-batch: the source of each example, how many labels it has, and the sum of their losses."""
 PEAK_FLOPS = {
     "H100 PCIe": 756e12,
     "H100 NVL": 835e12,
@@ -32,7 +35,7 @@ class Metrics:
     def __init__(self, sources: Sequence[str], *, flops: "Flops") -> None:
         self._sources = sources
         self._flops = flops
-        self._losses: list[tuple[list[str], list[int], torch.Tensor]] = []
+        self._losses: list[_Sums] = []
         self._tokens = self._computed = 0
         self._waited_s = 0.0
         self._seen: list[str] = []
@@ -49,17 +52,20 @@ class Metrics:
                 return
             yield batch
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is done meanwhile, such as saving, is not in the seconds of the steps."""
+        begun = time.perf_counter()
+        yield
+        self._begun += time.perf_counter() - begun
+
     def add(self, losses: "torch.Tensor", batch: dict[str, Any]) -> None:
         """Count a micro-batch of `collate`.
 
         losses  float32 [n]  of the labelled tokens, in reading order
         """
         # Sums stay on the device until `drain`: nothing here waits for it.
-        import torch
-
-        sums = torch.zeros(len(batch["ids"]), dtype=torch.float64, device=losses.device)
-        sums.index_add_(0, batch["example_index"], losses.detach().double())
-        self._losses.append((batch["sources"], batch["num_labels"], sums))
+        self._losses.append((batch["sources"], batch["num_labels"], sums_of(losses, batch)))
         self._tokens += batch["num_tokens"]
         self._computed += batch["input_ids"].numel()
         self._bad_images += batch["bad_images"]
@@ -72,7 +78,7 @@ class Metrics:
         slowest rank waited for batches; `samples` a hash of the ids seen; `mfu` the share of the device's peak.
         """
         mine = {
-            "by_source": self._by_source(),
+            "by_source": by_source(self._losses),
             "tokens": self._tokens,
             "computed": self._computed,
             "seen": self._seen,
@@ -98,24 +104,39 @@ class Metrics:
             labels = sum(count for rank in ranks for _, count in rank["by_source"].values())
             done = tokens * self._flops.token + labels * self._flops.label
             numbers["mfu"] = done / seconds / (peak * len(ranks))
-        for source in self._sources:
-            loss, count = (sum(rank["by_source"].get(source, (0, 0))[k] for rank in ranks) for k in (0, 1))
-            if count:
-                numbers[f"loss/{source}"] = loss / count
-                numbers[f"labels/{source}"] = count
+        numbers |= losses_of([rank["by_source"] for rank in ranks], self._sources)
         self._losses, self._tokens, self._computed, self._seen, self._bad_images = [], 0, 0, [], []
         self._waited_s = 0.0
         self._begun = now
         return numbers
 
-    def _by_source(self) -> dict[str, tuple[float, int]]:
-        """The sum of losses and the number of labels of each source."""
-        found: dict[str, tuple[float, int]] = {}
-        for sources, counts, sums in self._losses:
-            for source, count, loss in zip(sources, counts, sums.tolist(), strict=True):
-                before = found.get(source, (0.0, 0))
-                found[source] = (before[0] + loss, before[1] + count)
-        return found
+
+def sums_of(losses: "torch.Tensor", batch: Mapping[str, Any]) -> "torch.Tensor":
+    """float64 [E]: the sum of the losses of each example of a micro-batch."""
+    import torch
+
+    sums = torch.zeros(len(batch["ids"]), dtype=torch.float64, device=losses.device)
+    return sums.index_add_(0, batch["example_index"], losses.detach().double())
+
+
+def by_source(batches: Sequence[_Sums]) -> dict[str, tuple[float, int]]:
+    """The sum of losses and the number of labels of each source; this waits for the device."""
+    found: dict[str, tuple[float, int]] = {}
+    for sources, counts, sums in batches:
+        for source, count, loss in zip(sources, counts, sums.tolist(), strict=True):
+            before = found.get(source, (0.0, 0))
+            found[source] = (before[0] + loss, before[1] + count)
+    return found
+
+
+def losses_of(ranks: Sequence[Mapping[str, tuple[float, int]]], sources: Sequence[str]) -> dict[str, float | str]:
+    """Each source's mean loss over all ranks, `loss/SOURCE`, and its labels, `labels/SOURCE`, in this order."""
+    numbers: dict[str, float | str] = {}
+    for source in sources:
+        loss, count = (sum(rank.get(source, (0, 0))[k] for rank in ranks) for k in (0, 1))
+        if count:
+            numbers |= {f"loss/{source}": loss / count, f"labels/{source}": count}
+    return numbers
 
 
 def _peak_flops() -> float | None:

@@ -4,9 +4,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from mix665k.schemas.errors import TrainingError, UserError
+from safetensors import SafetensorError
+
+from mix665k.schemas.errors import TrainingError, UserError, one_line
 from mix665k.schemas.stage import Stage
 from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.run.arguments import training_arguments
@@ -18,6 +21,8 @@ from mix665k.trainer.run.training_data import TrainingData, open_data
 
 _PARTED = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 """What gloo reports when another rank has ended."""
+_UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, LookupError, UnpicklingError, SafetensorError)
+"""What torch, safetensors, DeepSpeed and json raise where a file of a checkpoint is cut off, changed or missing."""
 LoadModel = Callable[[Path, Stage], Any]
 """From the folder of a start model and a stage to the model that trains."""
 
@@ -68,7 +73,21 @@ def run(job: Job, *, load: LoadModel | None = None) -> None:
     except UserError as error:  # from a worker of the loader: PyTorch puts a traceback before the message
         last = str(error).strip().splitlines()[-1]
         raise TrainingError(last.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")) from None
+    except _UNREADABLE as error:
+        if chosen is None or trainer.has_computed or not _is_of_a_file(error):
+            raise
+        raise TrainingError(
+            f"{chosen[0]}: cannot be read, it is damaged ({one_line(error)[:160]}); remove it, and the same command "
+            "resumes from the checkpoint before it, or starts again"
+        ) from None
     end_ranks()
+
+
+def _is_of_a_file(error: BaseException) -> bool:
+    """Whether reading may have failed: not where memory was short, or another rank has ended."""
+    import torch
+
+    return not isinstance(error, torch.OutOfMemoryError) and not any(text in str(error) for text in _PARTED)
 
 
 def _make_trainer(

@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -63,7 +64,12 @@ def open_data(job: Job) -> TrainingData:
     loader = ImageLoader(
         job.images_folder, processor, mode=stage.image, on_bad=job.on_bad_image, speed=stage.image_path
     )
-    dataset = MixtureDataset(mixture, encoder=encoder, images=loader, filler_id=tokenizer.pad_token_id)
+    dataset, other = (
+        MixtureDataset(rows, encoder=encoder, images=loader, filler_id=tokenizer.pad_token_id)
+        for rows in (mixture, Mixture(Path(job.eval_mixture or job.mixture)))
+    )
+    if job.eval_mixture is not None:
+        held_out = eval_rows(job, encoder)
     placeholders = Placeholders(
         pad_id=tokenizer.pad_token_id,
         image_token_id=config.image_token_id,
@@ -72,7 +78,7 @@ def open_data(job: Job) -> TrainingData:
     )
     return TrainingData(
         train=Subset(dataset, train.tolist()),
-        held_out=Subset(dataset, held_out.tolist()) if len(held_out) else None,
+        held_out=Subset(other, held_out.tolist()) if len(held_out) else None,
         collator=partial(collate, mode=stage.batching, placeholders=placeholders),
         examples=examples_of(found, train, stage=stage, mixture=mixture),
         order=order_of(stage),
@@ -103,6 +109,29 @@ def make_encoder(tokenizer: Any, config: Any, job: Job) -> "Encoder":
         tokens_per_image=config.image_seq_length,
         max_tokens=job.stage.max_tokens,
     )
+
+
+def eval_rows(job: Job, encoder: "Encoder") -> Rows:
+    """The numbers of the rows of a job's other mixture whose loss is measured: those with a label.
+
+    Raises:
+        TrainingError: when there is none, or rows of the job's own mixture are held out too.
+    """
+    from mix665k.trainer.data.lengths import lengths
+    from mix665k.trainer.data.mixture import Mixture
+
+    assert job.eval_mixture is not None, job
+    if job.stage.eval_fraction:
+        raise TrainingError(
+            f"--eval-mixture {job.eval_mixture}: eval_fraction {job.stage.eval_fraction} holds rows out too; give one"
+        )
+    found = lengths(Mixture(Path(job.eval_mixture)), encoder, jobs=os.cpu_count() or 1)
+    rows = np.flatnonzero(found.supervised > 0)
+    if not len(rows):
+        raise TrainingError(
+            f"--eval-mixture {job.eval_mixture}: no row has a label within {job.stage.max_tokens:,} tokens"
+        )
+    return rows
 
 
 def split_rows(found: "Lengths", job: Job, *, mixture: "Mixture") -> tuple[Rows, Rows]:

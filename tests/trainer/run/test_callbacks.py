@@ -128,15 +128,19 @@ def test_a_log_line_is_one_json_object_with_its_step(tmp_path: Path) -> None:
     assert (tmp_path / "log.jsonl").read_text() == '{"step": 1, "loss": 2.0}\n{"step": 2, "eval_loss": 1.5}\n'
 
 
-def test_the_curve_has_training_and_held_out_loss_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_curve_has_training_and_held_out_loss_of_all_and_of_each_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drawn: list[Any] = []
     plot = Axes.plot
 
-    def plot_and_record(axes: Any, *points: Any, label: str) -> Any:
+    def plot_and_record(axes: Any, *points: Any, label: str, **style: Any) -> Any:
         drawn.append((points, label))
-        return plot(axes, *points, label=label)
+        return plot(axes, *points, label=label, **style)
 
     monkeypatch.setattr(Axes, "plot", plot_and_record)
-    draw_curve([{"step": 1, "loss": 3.0}, {"step": 2, "eval_loss": 2.5}, {"step": 2, "loss": 2.0}], tmp_path / "a.png")
-    assert drawn == [(((1, 2), (3.0, 2.0)), "training"), (((2,), (2.5,)), "held out")]
+    log = [{"step": 1, "loss": 3.0, "loss/gqa": 4.0}, {"step": 2, "eval_loss": 2.5, "eval_loss/gqa": 2.25}]
+    draw_curve([*log, {"step": 2, "loss": 2.0, "labels/gqa": 7}], tmp_path / "a.png")
+    of_sources = [(((2,), (2.25,)), "held out: gqa"), (((1,), (4.0,)), "gqa")]
+    assert drawn == [(((1, 2), (3.0, 2.0)), "training"), (((2,), (2.5,)), "held out"), *of_sources]
     assert (tmp_path / "a.png").is_file()

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from mix665k.schemas.errors import StageError, TrainingError
+from mix665k.trainer.run import launch as module
+from mix665k.trainer.run.checkpoint import Complete, mark_complete
 from mix665k.trainer.run.job import Job, read_job, write_job
-from mix665k.trainer.run.launch import launch, require_attention, require_images, require_same_run
+from mix665k.trainer.run.launch import launch, require_attention, require_images, require_same_run, where_stopped
 from mix665k.trainer.run.stage_files import load_stage
 from tests.trainer.mixtures import record, write_mixture
 
@@ -51,6 +53,35 @@ def test_a_run_that_would_not_continue_as_it_was_is_refused(tmp_path: Path, name
 def test_what_a_checkpoint_does_not_hold_may_change(tmp_path: Path, override: str) -> None:
     write_job(job(tmp_path))
     require_same_run(job(tmp_path, override), tmp_path / "checkpoint-4")
+
+
+@pytest.mark.parametrize(
+    ("steps", "saved", "resume", "told"),
+    [
+        (0, False, "auto", "before the first step; no checkpoint is complete, the same command starts again"),
+        (3, False, "auto", "after step 3; no checkpoint is complete, the same command starts again"),
+        (3, True, "auto", "after step 3; the same command resumes from {}/checkpoint-2"),
+        (3, True, "no", "after step 3; the same command with --resume auto resumes from {}/checkpoint-2"),
+    ],
+)
+def test_an_interrupted_run_says_where_it_is_and_how_it_goes_on(
+    tmp_path: Path, steps: int, saved: bool, resume: str, told: str
+) -> None:
+    lines = [f'{{"step": {step}, "loss": 1.0}}' for step in range(1, steps + 1)]
+    (tmp_path / "log.jsonl").write_text("\n".join([*lines, '{"step": 4, "train_runtime": 1.0}']))
+    if saved:
+        (tmp_path / "checkpoint-2").mkdir()
+        mark_complete(tmp_path / "checkpoint-2", Complete(step=2, ranks=1, mixture="a", stage="finetune"))
+    assert where_stopped(job(tmp_path, resume=resume)) == told.format(tmp_path)
+
+
+def test_an_interruption_of_a_run_says_more_than_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(job: Job) -> Job:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "prepare", interrupt)
+    with pytest.raises(KeyboardInterrupt, match=r"^before the first step; no checkpoint is complete"):
+        launch(job(tmp_path), nproc=1)
 
 
 def test_a_checkpoint_of_no_known_run_is_not_compared(tmp_path: Path) -> None:

@@ -155,9 +155,16 @@ def test_rates_that_a_stage_leaves_out_are_the_stages_own(make: Any) -> None:
 def test_held_out_loss_is_the_mean_over_labels_and_not_over_batches(make: Any) -> None:
     trainer = make("per_device_batch=2", "global_batch=4", "eval_fraction=0.5")
     trainer.model_wrapped = trainer.model
-    found = trainer.evaluate()["eval_loss"]
-    every = torch.cat([expected_losses(trainer, batch) for batch in batches(trainer, [0], [1], [2], [3])])
-    assert found == pytest.approx(float(every.mean()), rel=1e-5)
+    found = trainer.evaluate()
+    alone = batches(trainer, [0], [1], [2], [3])
+    each = [expected_losses(trainer, batch) for batch in alone]
+    assert found["eval_loss"] == pytest.approx(float(torch.cat(each).mean()), rel=1e-5)
+    assert {name for batch in alone for name in batch["sources"]} == {key[10:] for key in found if "loss/" in key}
+    for source in {batch["sources"][0] for batch in alone}:
+        losses = torch.cat([one for one, batch in zip(each, alone, strict=True) if batch["sources"] == [source]])
+        assert found[f"eval_loss/{source}"] == pytest.approx(float(losses.mean()), rel=1e-5)
+        assert found[f"eval_labels/{source}"] == len(losses)
+    assert found["eval_seconds"] > 0
     assert trainer.model.training
 
 

@@ -61,6 +61,16 @@ def test_windows_leave_no_gap_so_gathering_is_in_the_next_one(clock: Clock) -> N
     assert metrics.drain(slow_gather)["seconds"] == 4.0
 
 
+def test_saving_and_evaluating_are_not_in_the_seconds_of_steps(clock: Clock) -> None:
+    metrics = Metrics(["vqav2"], flops=Flops(10.0, 3.0))
+    clock.seconds += 2.0
+    metrics.drain(lambda mine: [mine])
+    with metrics.paused():
+        clock.seconds += 30.0
+    clock.seconds += 3.0
+    assert metrics.drain(lambda mine: [mine])["seconds"] == 3.0
+
+
 BATCH = {
     "ids": ["a", "b"],
     "sources": ["vqav2", "gqa"],

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -67,6 +68,30 @@ def test_rows_without_a_label_stop_a_run_or_are_dropped(mixture: Mixture) -> Non
     dropping = job(mixture.folder, "on_unlabelled=drop", "eval_fraction=0.5")
     train, held_out = split_rows(found, dropping, mixture=mixture)
     assert (train.tolist(), held_out.tolist()) == ([0, 4, 6, 8, 10], [2, 5, 7, 9, 11])
+
+
+def test_another_mixture_is_measured_and_all_rows_are_trained_on(inputs: Inputs, tmp_path: Path) -> None:
+    other = write_mixture(tmp_path / "other", [record(f"o/{k}", "Why?", "So.") for k in range(3)])
+    asked = Job(
+        stage=load_stage("finetune", ["max_tokens=400", "on_unlabelled=drop", "template=v1"]),
+        mixture=str(inputs.mixture),
+        images=str(inputs.images),
+        llm=str(inputs.llm),
+        vision=str(inputs.vision),
+        out=str(tmp_path / "run"),
+        eval_mixture=str(other),
+    )
+    make_start(asked)
+    data, plain = open_data(asked), open_data(msgspec.structs.replace(asked, eval_mixture=None))
+    assert data.held_out is not None
+    assert [data.held_out[index]["id"] for index in range(3)] == ["o/0", "o/1", "o/2"]
+    assert len(data.examples.lengths) == len(plain.examples.lengths)
+    assert data.train[0]["id"] == plain.train[0]["id"]
+    both = msgspec.structs.replace(
+        asked, stage=load_stage("finetune", ["eval_fraction=0.1", "on_unlabelled=drop", "template=v1"])
+    )
+    with pytest.raises(TrainingError, match=r"^--eval-mixture .*other: eval_fraction 0.1 holds rows out"):
+        open_data(both)
 
 
 def test_a_stage_orders_its_epochs() -> None:
