@@ -16,6 +16,7 @@ from docs.generator.recordings import prepare, recorded, run
 from docs.generator.source_pages import image_table, raw_file_list, source_table
 from docs.generator.stages import stage_table
 from docs.generator.tables import result
+from docs.generator.towers import tower_table
 
 _DIRECTIVE = re.compile(r"^<!-- (?P<name>[a-z_]+)(?:: (?P<text>.+?))? -->$", re.MULTILINE)
 
@@ -37,6 +38,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "images": lambda _: image_table(),
     "stages": stage_table,
     "result": result,
+    "towers": lambda _: tower_table(),
 }
 
 
