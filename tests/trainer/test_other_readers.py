@@ -135,3 +135,14 @@ def test_llavas_form_is_refused_for_what_its_code_does_not_have(parts: Path, tmp
     with pytest.raises(ModelError, match="--format llava: LLaVA's own code has no qwen2 with a clip_vision_model"):
         export(made, tmp_path / "model", form="llava")
     assert not (tmp_path / "model").exists()
+
+
+def test_a_linear_projector_is_one_layer_in_llavas_form(parts: Path, tmp_path: Path) -> None:
+    sets = ("projector_type=linear",)
+    made = untrained_run(tmp_path / "run", llm=parts / "llm", vision=parts / "vision", stage="pretrain", sets=sets)
+    export(made, tmp_path / "model", form="llava")
+
+    weights = load_file(tmp_path / "model/model.safetensors")
+    names = {name for name in weights if "mm_projector" in name}
+    assert names == {"model.mm_projector.weight", "model.mm_projector.bias"}
+    assert json.loads((tmp_path / "model/config.json").read_text())["mm_projector_type"] == "linear"

@@ -52,10 +52,14 @@ def write_llava(model: Any, out: Path, *, tower: str, padded: bool, tower_traine
 
     require_llava_form(model.config)
     text, vision = model.config.text_config, model.config.vision_config
-    left_out = (() if tower_trained else (PARTS["vision_tower"],)) + (("lm_head.",) if text.tie_word_embeddings else ())
+    left_out: tuple[str, ...] = () if tower_trained else (PARTS["vision_tower"],)
+    left_out += ("lm_head.",) if text.tie_word_embeddings else ()
+    is_linear = model.config.projector_hidden_act == "linear"  # one layer there, and here the identity behind it
+    left_out += (f"{PROJECTOR}linear_2.",) if is_linear else ()
     weights = {to_llava(name): w for name, w in model.state_dict().items() if not name.startswith(left_out)}
+    if is_linear:
+        weights = {name.replace("mm_projector.0.", "mm_projector."): w for name, w in weights.items()}
     save_torch_state_dict(weights, out, filename_pattern="model{suffix}.safetensors", max_shard_size="5GB")
-    layers = sum(name.startswith(PROJECTOR) and name.endswith(".weight") for name in model.state_dict())
     config = readable_by_transformers_4(text.to_dict() | {"dtype": str(model.dtype).removeprefix("torch.")})
     config |= _FIXED | {
         "architectures": [_CLASSES[text.model_type]],
@@ -63,7 +67,7 @@ def write_llava(model: Any, out: Path, *, tower: str, padded: bool, tower_traine
         "image_aspect_ratio": "pad" if padded else None,
         "mm_vision_tower": tower,
         "mm_hidden_size": vision.hidden_size,
-        "mm_projector_type": f"mlp{layers}x_gelu",
+        "mm_projector_type": "linear" if is_linear else "mlp2x_gelu",
         "mm_vision_select_layer": model.config.vision_feature_layer,
         "mm_vision_select_feature": "patch",
         "unfreeze_mm_vision_tower": tower_trained,
