@@ -28,13 +28,18 @@ def require_llava_form(config: Any) -> None:
     """Refuse a model that LLaVA's own code cannot load.
 
     Raises:
-        ModelError: when it has no such language model or vision tower.
+        ModelError: when it has no such language model, vision tower or projector.
     """
     llm, tower = config.text_config.model_type, config.vision_config.model_type
     if llm not in _CLASSES or tower != "clip_vision_model":
         raise ModelError(
             f"--format llava: LLaVA's own code has no {llm} with a {tower}, expected llama or mistral with CLIP; "
             "--format hf writes any model"
+        )
+    if config.projector_hidden_act != "gelu":
+        raise ModelError(
+            f"--format llava: the projector has {config.projector_hidden_act} between its layers, expected gelu, which "
+            "LLaVA's code puts there; --format hf writes it"
         )
 
 

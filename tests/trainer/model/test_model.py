@@ -16,6 +16,7 @@ from mix665k.trainer.data.jinja import jinja_of
 from mix665k.trainer.export import export
 from mix665k.trainer.model.adapters import add_adapters, merge_adapters
 from mix665k.trainer.model.compose import compose, describe, read_projector
+from mix665k.trainer.model.llava_form import require_llava_form
 from mix665k.trainer.model.trainable import freeze
 from mix665k.trainer.run.checkpoint import find_checkpoint
 from mix665k.trainer.run.stage_files import load_stage
@@ -235,3 +236,13 @@ def test_a_projector_file_of_the_other_kind_is_refused(inputs: Inputs, start: Pa
 def test_a_projector_that_the_export_cannot_hold_is_refused(inputs: Inputs, kind: str) -> None:
     with pytest.raises(ModelError, match=f"^projector_type {kind}: expected mlp2x_gelu or linear; the exported form"):
         describe(str(inputs.llm), str(inputs.vision), "v1", projector_type=kind)
+
+
+def test_a_linear_projector_is_not_written_in_llavas_form(inputs: Inputs) -> None:
+    for kind in ("mlp2x_gelu", "linear"):
+        _, config = describe(str(inputs.llm), str(inputs.vision), "v1", projector_type=kind)
+        if kind == "mlp2x_gelu":
+            require_llava_form(config)
+            continue
+        with pytest.raises(ModelError, match="--format llava: the projector has linear between its layers"):
+            require_llava_form(config)
