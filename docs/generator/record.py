@@ -47,11 +47,16 @@ def main() -> None:
 
 def _write_shapes(where: Path) -> None:
     """The real models as far as `train check` reads them: configurations, no weights; words of the demo's tokenizer."""
+    from transformers import CLIPImageProcessorPil
+
     for name in ("llm", "vision"):
         shutil.copytree(where / "models" / name, where / SHAPES[name], ignore=shutil.ignore_patterns("*.safetensors"))
     config = seven_billion()
     config.text_config.save_pretrained(where / SHAPES["llm"])
     config.vision_config.save_pretrained(where / SHAPES["vision"])
+    px = config.vision_config.image_size
+    square = {"height": px, "width": px}
+    CLIPImageProcessorPil(size={"shortest_edge": px}, crop_size=square).save_pretrained(where / SHAPES["vision"])
 
 
 if __name__ == "__main__":
