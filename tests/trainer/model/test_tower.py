@@ -145,6 +145,15 @@ def test_a_tower_whose_image_processor_makes_other_pictures_is_refused(tmp_path:
         tower_of(str(folder))
 
 
+def test_a_tower_that_training_could_not_load_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training runs towers with sdpa, and transformers refuses that of the few that lack it."""
+    from transformers import CLIPVisionModel
+
+    monkeypatch.setattr(CLIPVisionModel, "_supports_sdpa", False)
+    with pytest.raises(ModelError, match="clip56: a clip_vision_model has no sdpa attention in transformers"):
+        tower_of(str(tower("clip56")))
+
+
 @pytest.mark.parametrize("published", ["feature_extractor_type", "image_processor_type"])
 def test_clips_first_name_of_its_image_processor_is_known(published: str, tmp_path: Path) -> None:
     """OpenAI's repositories hold it: they are older than image processors."""
