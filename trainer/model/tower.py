@@ -69,9 +69,7 @@ def tower_of(vision: str, *, layer: int = FEATURE_LAYER) -> Tower:
             "for each, and a class token or none"
         )
     if not tower._supports_sdpa:  # which training runs every tower with
-        raise ModelError(
-            f"{vision}: a {config.model_type} has no sdpa attention in transformers, expected one with it"
-        )
+        raise ModelError(f"{vision}: a {config.model_type} has no sdpa attention in transformers, expected one with it")
     return Tower(
         config=config,
         processor=processor,
