@@ -25,7 +25,10 @@ def environment(*packages: str) -> Path:
     (folder / SITE / "ours.pth").write_text(f"{ours}\n")
     python = folder / "bin/python"
     line = ["-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--ignore-installed", *packages]
-    done = subprocess.run([sys.executable, *line], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    try:
+        done = subprocess.run([sys.executable, *line], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"{' '.join(packages)} cannot be installed within {PATIENCE_S} s")
     if done.returncode:
         pytest.skip(f"{' '.join(packages)} cannot be installed: {done.stderr.strip().splitlines()[-1]}")
     return python
