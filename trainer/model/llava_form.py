@@ -36,7 +36,7 @@ def require_llava_form(config: Any) -> None:
             f"--format llava: LLaVA's own code has no {llm} with a {tower}, expected llama or mistral with CLIP; "
             "--format hf writes any model"
         )
-    if config.projector_hidden_act != "gelu":
+    if config.projector_hidden_act not in ("gelu", "linear"):  # a finished model of llava-hf's form may have any
         raise ModelError(
             f"--format llava: the projector has {config.projector_hidden_act} between its layers, expected gelu, which "
             "LLaVA's code puts there; --format hf writes it"

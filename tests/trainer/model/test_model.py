@@ -238,11 +238,10 @@ def test_a_projector_that_the_export_cannot_hold_is_refused(inputs: Inputs, kind
         describe(str(inputs.llm), str(inputs.vision), "v1", projector_type=kind)
 
 
-def test_a_linear_projector_is_not_written_in_llavas_form(inputs: Inputs) -> None:
+def test_a_projector_that_llavas_code_has_not_is_not_written_in_its_form(inputs: Inputs) -> None:
     for kind in ("mlp2x_gelu", "linear"):
         _, config = describe(str(inputs.llm), str(inputs.vision), "v1", projector_type=kind)
-        if kind == "mlp2x_gelu":
-            require_llava_form(config)
-            continue
-        with pytest.raises(ModelError, match="--format llava: the projector has linear between its layers"):
-            require_llava_form(config)
+        require_llava_form(config)
+    config.projector_hidden_act = "silu"
+    with pytest.raises(ModelError, match="--format llava: the projector has silu between its layers, expected gelu"):
+        require_llava_form(config)
