@@ -13,6 +13,7 @@ from mix665k.mixtures.build.run import build
 from mix665k.schemas.manifest import load_manifest
 from mix665k.trainer.tiny import write_tiny
 from tests.conftest import SilentWatcher
+from tests.trainer.families import language_model
 from tests.trainer.mixtures import record, write_mixture
 from tests.trainer.running import SMALL, Inputs, finetune, pretrain, run
 
@@ -21,8 +22,9 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 ANSWERS = {"What is to the left?": "Blue", "How many are there?": "12 kettles", "Who is this?": "A baker."}
 
 
+@pytest.mark.parametrize("family", [None, "qwen25"])
 def test_overfitting_a_few_examples_makes_generation_repeat_their_answers(
-    inputs: Inputs, projector: Path, tmp_path: Path
+    inputs: Inputs, projector: Path, tmp_path: Path, family: str | None
 ) -> None:
     records = [
         record(f"made/{k}", f"<image>\n{question}", answer, image=f"{k}.jpg")
@@ -32,7 +34,8 @@ def test_overfitting_a_few_examples_makes_generation_repeat_their_answers(
     (tmp_path / "images").mkdir()
     for k in range(len(ANSWERS)):
         Image.new("RGB", (70, 50), (80 * k, 40, 200 - 60 * k)).save(tmp_path / "images" / f"{k}.jpg")
-    own = inputs._replace(mixture=mixture, images=tmp_path / "images")
+    llm = inputs.llm if family is None else language_model(family)
+    own = inputs._replace(mixture=mixture, images=tmp_path / "images", llm=llm)
     sets = ("global_batch=4", "epochs=40", "lr=5e-3", "save_steps=500", "zero=0", "schedule=constant", "warmup_ratio=0")
     lines = finetune(own, projector, tmp_path / "run", sets=sets)
     assert lines[-1]["loss"] < 0.05
@@ -59,7 +62,8 @@ def _answer(folder: Path, question: str, image: int | None) -> str:
         return_tensors="pt",
     )
     output = model.generate(**given, max_new_tokens=20, do_sample=False)[0, given["input_ids"].shape[1] :]
-    assert output[-1] == processor.tokenizer.eos_token_id
+    ends = model.generation_config.eos_token_id
+    assert int(output[-1]) in (ends if isinstance(ends, list) else [ends])
     answer: str = processor.decode(output, skip_special_tokens=True)
     return answer.strip()
 
