@@ -1,6 +1,7 @@
 """The commands of `train`: each parses and calls one function. Heavy libraries are imported inside."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -346,6 +347,8 @@ def _train(job: "Job", *, nproc: int, dry_run: bool) -> None:
 def _check(job: "Job", *, ranks: int) -> None:
     from mix665k.trainer.model.loading import require_model
 
+    if find_spec("torch") is None:  # said before anything is asked of the Hub
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
     for name in filter(None, (job.llm, job.vision, job.model)):
         require_model(name)  # before the libraries are imported that take longer than this answer
     from mix665k.trainer.check import check
