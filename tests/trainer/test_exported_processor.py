@@ -12,13 +12,15 @@ from mix665k.schemas.errors import ModelError
 from mix665k.schemas.template import TEMPLATES
 from mix665k.schemas.tokenizer.load import load_tokenizer
 from mix665k.trainer.data.encode import Encoder
+from mix665k.trainer.data.pixels import Pixels
 from mix665k.trainer.export import export
 from mix665k.trainer.model.compose import describe
 from mix665k.trainer.model.files import write_processor
-from mix665k.trainer.model.probe import require_same_prompts
+from mix665k.trainer.model.probe import require_same_pixels, require_same_prompts
 from mix665k.trainer.tiny import write_tiny
 from tests.trainer.exporting import untrained_run
 from tests.trainer.families import language_model
+from tests.trainer.parts import processor
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +36,8 @@ def _run(folder: Path, models: Path, *, stage: str = "finetune", llm: Path | Non
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES))
 def test_prompts_of_every_shipped_template_are_those_of_training(tmp_path: Path, models: Path, template: str) -> None:
-    processor, config = describe(str(models / "llm"), str(models / "vision"), template)
-    write_processor(processor, tmp_path)
+    made, config = describe(str(models / "llm"), str(models / "vision"), template)
+    write_processor(made, tmp_path)
     kind: Any = AutoProcessor
 
     sizes = {"image_token_id": config.image_token_id, "tokens_per_image": config.image_seq_length}
@@ -106,3 +108,11 @@ def test_what_an_export_that_was_killed_left_is_replaced(tmp_path: Path, models:
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "run"]
     shutil.rmtree(tmp_path / "model")
+
+
+def test_an_image_processor_that_crops_what_was_padded_is_refused() -> None:
+    own = processor()
+    with pytest.raises(
+        ModelError, match=r"here: its processor's pixels of a RGB picture of 90 x 60 px differ .* by up"
+    ):
+        require_same_pixels(own, Pixels(own, speed="exact").padded, where="here")
