@@ -112,7 +112,5 @@ def test_what_an_export_that_was_killed_left_is_replaced(tmp_path: Path, models:
 
 def test_an_image_processor_that_crops_what_was_padded_is_refused() -> None:
     own = processor()
-    with pytest.raises(
-        ModelError, match=r"its processor's pixels of a RGB picture of 90 x 60 px differ .* by up"
-    ):
+    with pytest.raises(ModelError, match=r"its processor's pixels of a RGB picture of 90 x 60 px differ .* by up"):
         require_same_pixels(own, Pixels(own, speed="exact").padded, where="here")
