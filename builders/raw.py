@@ -27,6 +27,8 @@ from mix665k.schemas.files import UNREADABLE, fault, os_errors
 
 OnBadRecord = Literal["fail", "drop"]
 _REPORT_BYTES = 1 << 20
+MAX_REFUSED = 5
+"""Bad records that a message names."""
 
 
 class _Key(str):
@@ -83,6 +85,8 @@ class RawFiles:
         self.paths = paths
         self._about = about
         self._drops = on_bad_record == "drop"
+        self._refused: list[str] = []
+        self._num_refused = 0
         self._progress = progress
         self._entered = about.files[0].role
 
@@ -91,9 +95,6 @@ class RawFiles:
 
         A record enters the funnel as one conversation of as many pairs as its `RawFile` says; one that is not of its
         form, or repeats an id, as one pair, and is dropped.
-
-        Raises:
-            RawDataError: for a bad record, unless those are dropped.
         """
         self._entered = role
         return self._sound(role, entering=True)
@@ -101,31 +102,25 @@ class RawFiles:
     def index(self, role: str) -> dict[str, Any]:
         """The records of a file that others are joined with, by the text of their id.
 
-        BadRecord records are noted; they show in the funnel where the join misses them.
-
-        Raises:
-            RawDataError: for a bad record, unless those are dropped.
+        Bad records are noted; they show in the funnel where the join misses them.
         """
         return dict(self._sound(role, entering=False))
 
     def reject(self, role: str, identifier: str, why: str, *, pairs: int = 1) -> None:
-        """Drop a record that has entered, with its pairs, because the file is wrong.
-
-        Raises:
-            RawDataError: unless bad records are dropped.
-        """
+        """Drop a record that has entered, with its pairs, because the file is wrong; see `asking`."""
         reason = self._refuse(role, identifier, why)
         self._funnel.drop(reason, pairs=pairs)
 
     def asking(
         self, found: Iterable[Conversation | Dropped | Regrouped]
     ) -> Iterator[Conversation | Dropped | Regrouped]:
-        """What a source yields; a conversation with a question that shows nothing is a bad record.
+        """What a source yields, until a record is bad; unless bad ones are dropped, it is read to its end then.
 
-        Later an image token or a prompt would stand in it and hide that.
+        A conversation with a question that shows nothing is a bad record: later an image token or a prompt would be in
+        it and hide that.
 
         Raises:
-            RawDataError: for such a conversation, unless bad records are dropped.
+            RawDataError: with the number of bad records and the first five, unless they are dropped.
         """
         for one in found:
             if type(one) is Conversation:
@@ -133,20 +128,30 @@ class RawFiles:
                 if blank:
                     self.reject(self._entered, blank.origin, "a blank question, expected text", pairs=len(one.pairs))
                     continue
-            yield one
+            if self._drops or not self._num_refused:
+                yield one
+        self._require_none_refused()
 
     def note(self, reason: str, identifier: str) -> None:
         """Count something that changes no number, with the id as an example."""
         self._funnel.note(reason, identifier)
 
     def _refuse(self, role: str, identifier: str, why: str) -> str:
-        if not self._drops:
-            raise RawDataError(
-                f"{self.paths[role]}: {why} (id {identifier!r}); mend the file or pass --on-bad-record drop"
-            )
         reason = f"bad record in {role}"
-        self._funnel.note(reason, f"{identifier}: {why}")
+        self._funnel.note(reason, f"{identifier}: {why}", limit=None)  # all of them: somebody may want to fix the file
+        self._num_refused += 1
+        if len(self._refused) < MAX_REFUSED:
+            self._refused.append(f"{self.paths[role]}: {why} (id {identifier!r})")
         return reason
+
+    def _require_none_refused(self) -> None:
+        if not self._num_refused or self._drops:
+            return
+        count = f"{self._num_refused:,} bad records: " if self._num_refused > 1 else ""
+        more = (
+            f"; and {self._num_refused - len(self._refused):,} more" if self._num_refused > len(self._refused) else ""
+        )
+        raise RawDataError(f"{count}{'; '.join(self._refused)}{more}; fix the file or pass --on-bad-record drop")
 
     def _sound(self, role: str, *, entering: bool) -> Iterator[tuple[str, Any]]:
         """(id, record) of the records that are of their form and whose id is new."""

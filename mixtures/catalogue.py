@@ -14,14 +14,15 @@ from mix665k.builders.bind import SHARED, Steps, describe, parameters
 from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, STEPS, RawFile, Source, Step
 from mix665k.mixtures.terminal import printable
-from mix665k.schemas.errors import RawDataError, RecipeError, did_you_mean
+from mix665k.schemas.errors import RawDataError, RecipeError, brief_line, did_you_mean
 
 
 class Finding(NamedTuple):
-    """What was found of a raw file, in words, and whether it can be used."""
+    """What was found of a raw file, in words, whether it can be used, and each bad record."""
 
     text: str
     usable: bool
+    bad: tuple[str, ...] = ()
 
 
 def describe_sources(console: Console, name: str | None, raw: Path | None) -> int:
@@ -43,17 +44,18 @@ def inspect_file(file: RawFile, path: Path) -> Finding | None:
     """Whether a raw file holds records of its declared form, by reading all of it; None when it is not there."""
     if not path.is_file():
         return None
-    records, bad = 0, None
+    records = 0
+    bad: list[str] = []
     try:
         for _, identifier, found in read(file, path, lambda _: None):
             records += 1
-            if isinstance(found, BadRecord) and bad is None:
-                bad = f"{found.where}: {found.why} (id {identifier!r})"
+            if isinstance(found, BadRecord):
+                bad.append(f"{found.where}: {found.why} (id {identifier!r})")
     except RawDataError as error:
         return Finding(str(error).removeprefix(f"{path}: "), usable=False)
     size = f"{path.stat().st_size / 1e6:,.1f} MB, {records:,} records"
     if bad:
-        return Finding(f"{size}, bad record: {bad}", usable=False)
+        return Finding(f"{size}, {len(bad):,} bad records", usable=False, bad=tuple(bad))
     return Finding(size, usable=True) if records else Finding("holds no records", usable=False)
 
 
@@ -82,6 +84,8 @@ def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
             found = inspect_file(file, raw / file.path)
             damaged += bool(found and not found.usable)
             say(f"    {_verdict(found)}")
+            for line in found.bad if found else ():
+                say(f"      {escape(brief_line(line))}")
     for images, download in about.archives:
         size = f", {download.num_bytes / 1e9:,.1f} GB" if download.num_bytes else ""
         say(f"  images of {images.folder}: from {download.place}{size}")

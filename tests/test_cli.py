@@ -133,7 +133,9 @@ def test_sources_says_what_is_there_and_whether_it_looks_right(made_up_raw: Path
     (tmp_path / "gqa" / "train_balanced_questions.json").write_text('{"1": {"question": "q", "imageId": 2}}')
     shown = RUNNER.invoke(mix, ["sources", "gqa", "--raw", str(tmp_path)])
     assert shown.exit_code == 1
-    assert "wrong: 0.0 MB, 1 records, bad record: $['1'].imageId: expected str, got int (id '1')" in shown.stdout
+    assert (
+        "wrong: 0.0 MB, 1 records, 1 bad records\n      $['1'].imageId: expected str, got int (id '1')" in shown.stdout
+    )
     assert "not there" in RUNNER.invoke(mix, ["sources", "vg", "--raw", str(tmp_path)]).stdout
 
 

@@ -129,13 +129,15 @@ def _check_labels(recipe: Recipe, where: str, names: Collection[str]) -> None:
 def _check_files(sources: list[BoundSource], raw: Path) -> None:
     if not raw.is_dir():
         raise RawDataError(f"--raw {raw}: no such folder; `mix sources` tells what belongs there")
-    for bound in sources:
-        for role, path in bound.files.items():
-            if not path.is_file():
-                raise RawDataError(
-                    f"{path}: no such file ({bound.block.label}, {role}); "
-                    f"`mix sources {bound.source.name}` tells where to get it"
-                )
+    missing = [(bound, role, path) for bound in sources for role, path in bound.files.items() if not path.is_file()]
+    if not missing:
+        return
+    listed = ", ".join(f"{path} ({bound.block.label}, {role})" for bound, role, path in missing)
+    found = "no such file: " if len(missing) == 1 else f"{len(missing)} raw files are not there: "
+    names = dict.fromkeys(bound.source.name for bound, _, _ in missing if bound.source.about.offered)
+    fetch = " ".join(f"--source {name}" for name in names)
+    advice = f"`mix fetch {fetch} --raw {raw}` gets them" if fetch else "they are your own, see `files` of the recipe"
+    raise RawDataError(f"{found}{listed}; {advice}")
 
 
 def named_by(steps: Sequence[BoundStep], parameter: str) -> list[str]:

@@ -35,7 +35,8 @@ def joined(
     paths = {file.role: folder / file.path for file in about.files}
     funnel = StepFunnel("read")
     raw = RawFiles(about, paths, funnel=funnel, on_bad_record=on_bad, progress=lambda _: None)
-    return [(key, annotation.multiple_choice_answer) for key, _, annotation in annotated_questions(raw)], funnel
+    found: Any = raw.asking(annotated_questions(raw))  # type: ignore[arg-type]
+    return [(key, annotation.multiple_choice_answer) for key, _, annotation in found], funnel
 
 
 def asked(number: int, *, image: int = 1) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def test_a_bad_record_is_an_error_that_names_file_path_and_id(
     tmp_path: Path, record: Any, message: str, identifier: str
 ) -> None:
     raw = _aokvqa(tmp_path, [{**GOOD, "question_id": "q0"}, record])
-    whole = rf"aokvqa_v1p0_train\.json: {message} \(id '{identifier}'\); mend the file or pass --on-bad-record drop$"
+    whole = rf"aokvqa_v1p0_train\.json: {message} \(id '{identifier}'\); fix the file or pass --on-bad-record drop$"
 
     with pytest.raises(RawDataError, match=whole):
         build("aokvqa", raw=raw)
@@ -201,7 +201,7 @@ def test_invalid_utf8_in_a_record_is_an_error_of_that_record(tmp_path: Path) -> 
     good = b'{"image_id": 7, "question_id": "q0", "question": "A?", "choices": ["a"], "correct_choice_idx": 0}'
     raw = _aokvqa(tmp_path, b"[" + good + b"," + good.replace(b"q0", b"q1").replace(b"A?", b"\xff?") + b"]")
 
-    with pytest.raises(RawDataError, match=r"\$\[1\]: 'utf-8' codec can't decode byte 0xff .*; mend the file"):
+    with pytest.raises(RawDataError, match=r"\$\[1\]: 'utf-8' codec can't decode byte 0xff .*.*; fix the file"):
         build("aokvqa", raw=raw)
     assert len(build("aokvqa", raw=raw, on_bad_record="drop").pairs) == 1
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from mix665k.builders.registry import SOURCES
-from mix665k.mixtures.catalogue import inspect_file
+from mix665k.mixtures.catalogue import Finding, inspect_file
 from tests.mixtures.small import run
 
 GQA = SOURCES["gqa"].about.files[0]
 
 
-def looked_at(path: Path, content: str) -> tuple[str, bool]:
+def looked_at(path: Path, content: str) -> Finding:
     """What is said of a raw file of GQA with this content."""
     path.write_text(content)
     found = inspect_file(GQA, path)
@@ -30,14 +30,22 @@ def test_a_raw_file_that_does_not_exist_is_no_finding(tmp_path: Path) -> None:
         ("", "empty file"),
         ("[", "expected"),
         ("{}", "holds no records"),
-        (json.dumps({"1": {"question": "q"}}), "bad record: $['1']"),
+        (json.dumps({"1": {"question": "q"}}), "1 bad records"),
     ],
 )
 def test_a_raw_file_that_cannot_be_used_is_told_with_the_reason(tmp_path: Path, content: str, text: str) -> None:
-    said, usable = looked_at(tmp_path / "gqa.json", content)
-    assert not usable
-    assert text in said
-    assert str(tmp_path) not in said
+    found = looked_at(tmp_path / "gqa.json", content)
+    assert not found.usable
+    assert text in found.text
+    assert str(tmp_path) not in found.text
+
+
+def test_every_bad_record_of_a_raw_file_is_listed(tmp_path: Path) -> None:
+    good = {"imageId": "1", "question": "q", "answer": "a"}
+    found = looked_at(tmp_path / "gqa.json", json.dumps({str(k): good | {"answer": k % 2 or "a"} for k in range(30)}))
+    assert found.text == "0.0 MB, 30 records, 15 bad records"
+    assert found.bad[0] == "$['1'].answer: expected str, got int (id '1')"
+    assert len(found.bad) == 15
 
 
 def test_one_source_is_shown_alone_with_its_commercial_use(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_progress_is_shown_only_if_it_is_asked_for(
 def test_a_recipe_object_that_is_wrong_is_one_line(made_up_raw: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="recipe x: gqaa: no source 'gqaa'; did you mean 'gqa'"):
         build(Recipe("x", sources=[Block("gqaa")]), raw=made_up_raw, out=tmp_path / "out")
-    with pytest.raises(UserError, match=r"recipe x: \$.sources: expected array of length >= 1"):
+    with pytest.raises(UserError, match=r"recipe x, line 2, column 10: \$.sources: expected array of length >= 1"):
         build(Recipe("x", sources=[]), raw=made_up_raw, out=tmp_path / "out")
 
 

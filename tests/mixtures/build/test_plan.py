@@ -30,14 +30,20 @@ def test_the_shipped_mixture_expects_the_papers_counts(made_up_raw: Path, tmp_pa
     ("text", "message"),
     [
         ("name: [", "x.yaml: not YAML: "),
-        ("- 1", r"x.yaml: \$: expected object, got array"),
-        ("name: x", r"x.yaml: \$: object missing required field sources"),
-        ("{name: x, sources: []}", r"x.yaml: \$.sources: expected array of length >= 1"),
-        ("{name: x, sources: [{source: gqa}], sed: 1}", r"x.yaml: \$: object contains unknown field sed"),
-        ("{name: x, seed: one, sources: [{source: gqa}]}", r"x.yaml: \$.seed: expected int | null, got str"),
+        ("- 1", r"x.yaml, line 1, column 1: \$: expected object, got array"),
+        ("name: x", r"x.yaml, line 1, column 1: \$: object missing required field sources"),
+        ("{name: x, sources: []}", r"x.yaml, line 1, column 20: \$.sources: expected array of length >= 1"),
+        (
+            "{name: x, sources: [{source: gqa}], sed: 1}",
+            r"x.yaml, line 1, column 37: \$: object contains unknown field sed; did you mean 'seed'\?",
+        ),
+        (
+            "{name: x, seed: one, sources: [{source: gqa}]}",
+            r"x.yaml, line 1, column 17: \$.seed: expected int \| null, got str",
+        ),
         (
             "{name: x, sources: [{source: gqa, expect: {count: -1, because: y}}]}",
-            r"x.yaml: \$.sources\[0\].expect.count: expected int >= 0",
+            r"x.yaml, line 1, column 51: \$.sources\[0\].expect.count: expected int >= 0",
         ),
     ],
 )
@@ -54,8 +60,26 @@ def test_an_unknown_recipe_names_the_nearest(made_up_raw: Path, tmp_path: Path) 
 def test_a_missing_raw_file_says_where_to_get_it(tmp_path: Path) -> None:
     recipe = written(tmp_path, "{name: x, sources: [{source: gqa}]}")
     with pytest.raises(
-        RawDataError, match=r"train_balanced_questions.json: no such file \(gqa, questions\); `mix sources"
+        RawDataError,
+        match=r"^no such file: .*/train_balanced_questions.json \(gqa, questions\); `mix fetch --source gqa --raw",
     ):
+        make_plan(str(recipe), Options(tmp_path, tmp_path / "out"))
+
+
+def test_all_missing_raw_files_are_named_at_once(tmp_path: Path) -> None:
+    recipe = written(tmp_path, "{name: x, sources: [{source: gqa}, {source: vqav2}, {source: llava_json}]}")
+    with pytest.raises(RawDataError) as caught:
+        make_plan(str(recipe), Options(tmp_path, tmp_path / "out"))
+    line = str(caught.value)
+    assert line.startswith("4 raw files are not there: ")
+    for name in ("(gqa, questions)", "(vqav2, questions)", "(vqav2, annotations)", "(llava_json, records)"):
+        assert name in line
+    assert line.endswith(f"; `mix fetch --source gqa --source vqav2 --raw {tmp_path}` gets them")
+
+
+def test_missing_files_of_ones_own_are_not_fetched(tmp_path: Path) -> None:
+    recipe = written(tmp_path, "{name: x, sources: [{source: llava_json, files: {records: my.json}}]}")
+    with pytest.raises(RawDataError, match=r"my\.json \(llava_json, records\); they are your own, see `files`"):
         make_plan(str(recipe), Options(tmp_path, tmp_path / "out"))
 
 

@@ -66,13 +66,16 @@ def test_an_id_that_occurs_twice_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_record_that_is_not_valid_stops_the_build_with_its_origins(tmp_path: Path) -> None:
-    written(tmp_path, [asked("7", "a"), asked("8", " ")])
-    with pytest.raises(MixtureError, match=r"mine: mine/8#0 \(from 8#0/0\): turn 0 is empty; fix the raw record or"):
+    written(tmp_path, [asked("7", "a"), asked("8", "b <image>")])
+    with pytest.raises(
+        MixtureError,
+        match=r"mine: mine/8#0 \(from 8#0/0\): 1 <image> in the first human turn, expected 0; fix the raw record or",
+    ):
         Finished(tmp_path)
 
 
 def test_records_that_are_not_valid_are_dropped_where_that_is_asked(tmp_path: Path) -> None:
-    written(tmp_path, [asked("7", "a"), asked("8", " ", "b"), asked("9", "c <image>")])
+    written(tmp_path, [asked("7", "a"), asked("8", "a", "b <image>"), asked("9", "c <image>")])
     finished = Finished(tmp_path, on_bad_record="drop")
     assert finished.ids == ["mine/7#0"]
     check = finished.funnel[-1]
@@ -81,7 +84,7 @@ def test_records_that_are_not_valid_are_dropped_where_that_is_asked(tmp_path: Pa
         {"bad record": -2},
         {"bad record": -3},
     )
-    assert check.examples["bad record"][0] == "mine/8#0: turn 0 is empty"
+    assert check.examples["bad record"][0] == "mine/8#0: 1 <image> in turn 2, expected 0"
 
 
 def test_records_whose_image_is_not_there_are_left_out_and_text_stays(tmp_path: Path) -> None:
