@@ -11,6 +11,7 @@ import yaml
 
 from mix665k.schemas.errors import ModelError, TrainingError
 from mix665k.schemas.files import write_whole
+from mix665k.schemas.template import is_jinja
 from mix665k.schemas.tokenizer.load import load_tokenizer
 from mix665k.trainer.data.exported_images import exported_image_processor
 from mix665k.trainer.data.images import load_processor as load_image_processor
@@ -164,7 +165,10 @@ def model_card(job: Job, done: Complete, *, form: Form = "hf") -> str:
     bases = [one for one in origins if not Path(one).is_absolute()]
     front = {"library_name": "transformers", "pipeline_tag": "image-text-to-text", "tags": ["llava"]}
     front |= {"base_model": bases} if bases else {}
-    rows = "\n".join(f"| {name} | {getattr(stage, name)} |" for name in stage.__struct_fields__ if name != "name")
+    is_named = isinstance(stage.template, str) and not is_jinja(stage.template)
+    shown = {name: getattr(stage, name) for name in stage.__struct_fields__ if name != "name"}
+    shown["template"] = stage.template if is_named else "its own, as Jinja in `chat_template.jinja`"  # has | and lines
+    rows = "\n".join(f"| {name} | {value} |" for name, value in shown.items())
     return f"""---
 {yaml.safe_dump(front, sort_keys=False)}---
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from mix665k.schemas.errors import ModelError, TrainingError
-from mix665k.trainer.export import export
+from mix665k.trainer.export import export, model_card
 from mix665k.trainer.generate import generate
 from mix665k.trainer.run.checkpoint import Complete, mark_complete
 from mix665k.trainer.run.job import Job, write_job
@@ -103,3 +103,16 @@ def test_a_lost_start_model_is_one_line(tmp_path: Path, first_stage: Path) -> No
 def test_a_model_folder_that_is_not_there_is_told_so(name: str) -> None:
     with pytest.raises(ModelError, match=f"^{name}: no such folder, expected a model; `train export RUN --out DIR`"):
         generate(name, prompt="What?", image=None, max_new_tokens=1)
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [("plain", "plain"), ("{start: '|', human: '|', reply: '|', end: '</s>'}", "its own, as Jinja in `chat_template.")],
+)
+def test_a_template_of_ones_own_does_not_break_the_cards_table(tmp_path: Path, template: str, shown: str) -> None:
+    stage = load_stage("pretrain", [f"template={template}"])
+    job = Job(stage=stage, mixture="/m", images="/i", llm="/llm", vision="/vision", out=str(tmp_path))
+    card = model_card(job, Complete(step=4, ranks=1, mixture="a" * 64, stage="pretrain"))
+    [row] = [line for line in card.splitlines() if line.startswith("| template |")]
+    assert row.startswith(f"| template | {shown}")
+    assert row.count("|") == 3
