@@ -10,7 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from mix665k.schemas.manifest import LeftOut
+from mix665k.schemas.errors import brief_line
+from mix665k.schemas.manifest import NOT_FOUND, FunnelStep, LeftOut
 
 ALL = "all"
 """What reports call the sum of all sources."""
@@ -33,6 +34,18 @@ def left_out_table(sources: Mapping[str, Sequence[LeftOut]]) -> Table:
         for k, row in enumerate(rows):
             texts = ("" if k else name, row.step, Text(printable(row.reason)), row.kind)
             table.add_row(*texts, *(f"{count:,}" if count else "" for count in (row.conversations, row.pairs)))
+    return table
+
+
+def noted_table(sources: Mapping[str, Sequence[FunnelStep]]) -> Table:
+    """What was noticed of each source that changed no number, with up to five examples of a bad record."""
+    table = narrow_table("noted while building", "source", "step", "what", "for example", numbers=("times",))
+    for name, funnel in sources.items():
+        notes = [(step, what, count) for step in funnel for what, count in step.noted.items() if what != NOT_FOUND]
+        for k, (step, what, count) in enumerate(notes):
+            shown = step.examples.get(what, [])[: 5 if what.startswith("bad record") else 1]
+            example = "\n".join(brief_line(text) for text in shown)
+            table.add_row("" if k else name, step.step, Text(printable(what)), Text(example), f"{count:,}")
     return table
 
 

@@ -35,6 +35,8 @@ more than once.
 """
 LEFT_OUT: tuple[Kind, ...] = ("lost", "chosen")
 MAX_EXAMPLES = 10
+TOO_FEW = "fewer than were asked for"
+"""What a draw notes that came out smaller than it was to be; the build fails, unless it had a `--limit`."""
 """Ids that are kept for each reason."""
 NOT_FOUND = "not found"
 """The note on ids that a recipe asks for and no raw record has."""

@@ -29,6 +29,7 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         list[Step], msgspec.Meta(description="`step`, `step: {parameter: value}` or, for `add_prompt`, `step: value`")
     ] = []
     expect: Expect | None = None
+    allow_empty: Annotated[bool, msgspec.Meta(description="a source of which no record is left is no error")] = False
 
     @property
     def label(self) -> str:

@@ -1,5 +1,6 @@
 """The line that tells a model in which form to answer."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
@@ -13,6 +14,10 @@ from mix665k.schemas.prompts import RESPONSE_FORMATS, added_prompt
 
 # not a Literal: the step's own error also says where a text of one's own goes
 PromptName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": sorted(RESPONSE_FORMATS)})]
+
+
+_FIELD = re.compile(r"\{(?:question|answer|image|caption|context|prompt|text|input)\}")
+"""What templates of other tools fill in."""
 
 
 @step(short="prompt")
@@ -34,6 +39,10 @@ def add_prompt(
     if prompt is not None and prompt not in RESPONSE_FORMATS:
         hint = did_you_mean(prompt, RESPONSE_FORMATS).rstrip("?")
         raise RecipeError(f"no prompt {prompt!r}{hint}, or `{{text: ...}}` for one of your own")
+    if text is not None and (field := _FIELD.search(text)):
+        raise RecipeError(
+            f"text: {field[0]} would be written as it is, nothing is filled in; the text comes after the question"
+        )
     line = added_prompt({"prompt": prompt, "text": text})
     done = "prompt added" if questions == "first" else "prompts added"
     for conversation in conversations:

@@ -13,7 +13,7 @@ from mix665k.builders.registry import step
 from mix665k.builders.steps.published_ids import PublishedIds, published_id
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RecipeError
-from mix665k.schemas.manifest import NOT_FOUND
+from mix665k.schemas.manifest import NOT_FOUND, TOO_FEW
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
@@ -26,6 +26,7 @@ def sample(
     seed: int,
     count: Annotated[int, msgspec.Meta(ge=1)] | None = None,
     fraction: Share | None = None,
+    at_most: bool = False,
     ids_from: str | None = None,
     surviving: Steps,
 ) -> Iterator[Conversation]:
@@ -34,7 +35,8 @@ def sample(
     Each has a rank that only the seed and its id decide (where one raw id gives several conversations: also the origin
     of the first pair and the steps before); the lowest ranks are drawn. With `surviving`, these steps run
     on what is drawn, and more is drawn for what they drop, so that `count` survive. With `ids_from`, a file in LLaVA's
-    own form, the conversations whose image (or id, without an image) it holds are taken instead of a draw.
+    own form, the conversations whose image (or id, without an image) it holds are taken instead of a draw. Fewer
+    than `count` are an error, unless it is `at_most`.
     """
     if (count is None) == (fraction is None):
         raise RecipeError("give either count or fraction")
@@ -47,6 +49,8 @@ def sample(
         wanted = count if count is not None else round(len(pool) * (fraction or 0))
         ranked = Draw(seed, purpose="sample").order(pool, key=_rank_key)
         kept = _drawn(ranked, wanted, funnel=funnel, surviving=surviving)
+        if len(kept) < wanted and pool and not at_most:
+            funnel.note(TOO_FEW, f"{len(kept):,} of {wanted:,}")
     yield from sorted(kept, key=lambda conversation: conversation.position)
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from mix665k.mixtures.build.plan import Plan
 from mix665k.mixtures.build.source import Built
 from mix665k.mixtures.parallel import Done
-from mix665k.mixtures.terminal import left_out_table, printable
+from mix665k.mixtures.terminal import left_out_table, noted_table, printable
 from mix665k.schemas.manifest import Manifest, SourceEntry, left_out
 
 
@@ -67,8 +67,10 @@ def show_result(console: Console, manifest: Manifest, done: list[Done]) -> None:
     """Print the tables that close a build: what was built, and what was left out and why."""
     console.print(_built_table(manifest, done))
     lost = left_out_table({one.label: left_out(one.result.entry) for one in done})
-    if lost.row_count:
-        console.print(lost)
+    noted = noted_table({one.label: one.result.entry.funnel for one in done})
+    for table in (lost, noted):
+        if table.row_count:
+            console.print(table)
 
 
 def _built_table(manifest: Manifest, done: list[Done]) -> Table:

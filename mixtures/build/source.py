@@ -24,7 +24,7 @@ from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of, write_whole
 from mix665k.schemas.image_names import name_fault
-from mix665k.schemas.manifest import NOT_FOUND, STATE, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
+from mix665k.schemas.manifest import NOT_FOUND, STATE, TOO_FEW, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 
 IMAGES = "images"
 """The step of a funnel that looks for images."""
@@ -61,6 +61,7 @@ def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
     funnel = run.funnel()
     if options.images and options.on_missing_image == "fail":
         _require_images(next(step for step in funnel if step.step == IMAGES), label=label, images=options.images)
+    _require_enough(bound, funnel, options)
     shards = writer.finish()
     for shard in shards:
         (work / Path(shard.path).name).replace(options.out / shard.path)
@@ -174,6 +175,28 @@ def _require_images(step: FunnelStep, *, label: str, images: Path) -> None:
         raise MixtureError(
             f"{label}: {missing:,} records have no image under {images}, the first is {first}; "
             "get the images or pass --on-missing-image drop"
+        )
+
+
+def _require_enough(bound: BoundSource, funnel: list[FunnelStep], options: Options) -> None:
+    """The source has records, and its draws came out as large as they were to be.
+
+    Raises:
+        MixtureError: with what was left out.
+    """
+    label = bound.block.label
+    chosen = options.limit is not None or any(step.params.get("ids_from") for step in bound.steps)
+    for step in funnel:
+        if TOO_FEW in step.noted and not chosen:
+            raise MixtureError(
+                f"{label}: {step.step}: {step.examples[TOO_FEW][0]} conversations are there; "
+                "lower `count`, or set `at_most: true`"
+            )
+    if funnel[-1].conversations.left == 0 and not (chosen or bound.block.allow_empty):
+        lost = {reason: -count for step in funnel for reason, count in step.conversations.changes.items() if count < 0}
+        why = ", ".join(f"{reason} {count:,}" for reason, count in lost.items()) or "its file has none"
+        raise MixtureError(
+            f"{label}: no record is left ({why}); if that is meant, set `allow_empty: true` in the recipe"
         )
 
 
