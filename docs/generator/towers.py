@@ -12,7 +12,10 @@ _HALF: dict[str, Any] = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
 
 
 class Published(NamedTuple):
-    """A tower by its name on the Hub; its shape and its image processor's settings are from its own files."""
+    """A tower by its name on the Hub, with the shape and the image processor's settings that it is known to have.
+
+    Written down without its files at hand: `train check --vision NAME` says what they hold.
+    """
 
     name: str
     config: str
