@@ -88,6 +88,14 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def cause(error: BaseException) -> str:
+    """The text of an error of transformers, cut; it advises to trust code of others, which is never done here."""
+    text = one_line(error)
+    if "trust_remote_code" in text:
+        return "it needs code of its own repository, which is never run; name a model that transformers itself has"
+    return text[:300]
+
+
 def os_reason(error: OSError) -> str:
     """Why the operating system refused, in lower case and without the file's name: `no such file or directory`."""
     return (error.strerror or one_line(error)).lower()

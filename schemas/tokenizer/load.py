@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from mix665k.schemas.errors import TokenizerError, one_line
+from mix665k.schemas.errors import TokenizerError, cause
 from mix665k.schemas.tokenizer import tokenizer_folder
 from mix665k.schemas.tokenizer.prefix import FLAGS, is_legacy, write_no_prefix, write_prefix
 from mix665k.schemas.tokenizer.sentencepiece_model import SentencePieceModel
@@ -44,9 +44,7 @@ def load_tokenizer(name: str) -> "PreTrainedTokenizerFast":
     except Exception as error:
         if type(error) is not Exception and not isinstance(error, _UNLOADABLE):  # tokenizers raises the bare class
             raise
-        raise TokenizerError(
-            f"tokenizer {folder}: cannot be loaded: {one_line(error)[:300]}; give another folder"
-        ) from None
+        raise TokenizerError(f"tokenizer {folder}: cannot be loaded: {cause(error)}; give another folder") from None
     tokenizer.name_or_path = name
     return tokenizer
 
@@ -72,7 +70,7 @@ def _load(folder: Path) -> "PreTrainedTokenizerFast":
         legacy = config.get("legacy") is not False if model.adds_prefix else None
     else:
         of_parts: Any = AutoTokenizer.from_pretrained  # of vocab.json and merges.txt
-        loaded = of_parts(folder)
+        loaded = of_parts(folder, trust_remote_code=False)
         return loaded
     _add_tokens(content, folder, named)
     if legacy is None:

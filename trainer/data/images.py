@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from PIL import Image
 
-from mix665k.schemas.errors import ImageFileError, ModelError, one_line
+from mix665k.schemas.errors import ImageFileError, ModelError, cause, one_line
 from mix665k.schemas.image_names import name_fault
 from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb
 from mix665k.trainer.data.pixels import Pixels, Speed, Values
@@ -51,9 +51,12 @@ def load_processor(name: str) -> Any:
         # Until 2022 they were feature extractors: `AutoImageProcessor` knows that name under its older key only.
         older = str(settings.get("image_processor_type")).replace("FeatureExtractor", "ImageProcessorPil")
         known = getattr(transformers, older, None) if older.endswith("Pil") else None
-        processor = known.from_pretrained(name) if known else auto.from_pretrained(name, backend="pil")
+        if known:
+            processor = known.from_pretrained(name)
+        else:
+            processor = auto.from_pretrained(name, backend="pil", trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(f"{name}: cannot be loaded as an image processor: {one_line(error)[:300]}") from None
+        raise ModelError(f"{name}: cannot be loaded as an image processor: {cause(error)}") from None
     processor.do_pad = None
     return processor
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mix665k.schemas.errors import ModelError, one_line
+from mix665k.schemas.errors import ModelError, cause, one_line
 
 _PATIENCE_S = 1.5
 """For the Hub's first answer; the libraries that load models try five more times, for half a minute."""
@@ -40,16 +40,17 @@ def require_model(name: str) -> None:
         raise ModelError(f"{name}: no such folder, and not the form of a Hub name such as OWNER/NAME") from None
 
 
-def load(read: Callable[[str], Any], name: str, what: str) -> Any:
-    """`read(name)`, where `read` is a `from_pretrained`.
+def load(read: Callable[..., Any], name: str, what: str) -> Any:
+    """`read(name)`, where `read` is a `from_pretrained`; code that comes with a model is never run.
 
     Raises:
         ModelError: when `name` cannot be loaded as `what`.
     """
+    # Left unset, transformers asks on the terminal whether to run it.
     try:
-        return read(name)
+        return read(name, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise ModelError(f"{name}: cannot be loaded as {what}: {one_line(error)[:300]}") from None
+        raise ModelError(f"{name}: cannot be loaded as {what}: {cause(error)}") from None
 
 
 def load_weights(kind: Any, name: str, what: str) -> Any:

@@ -118,10 +118,10 @@ def without_gradient(config: Any, layers: int | list[int]) -> frozenset[str]:
     return frozenset(name for name, gradient in zip(names, gradients, strict=True) if gradient is None)
 
 
-def _vision_config(name: str) -> Any:
+def _vision_config(name: str, **how: Any) -> Any:
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(name)
+    config = AutoConfig.from_pretrained(name, **how)
     return getattr(config, "vision_config", config)
 
 

@@ -56,7 +56,7 @@ def open_data(job: Job) -> TrainingData:
 
     stage = job.stage
     mixture = Mixture(job.mixture_folder)
-    tokenizer, config = load_tokenizer(str(job.start)), AutoConfig.from_pretrained(job.start)
+    tokenizer, config = load_tokenizer(str(job.start)), AutoConfig.from_pretrained(job.start, trust_remote_code=False)
     encoder = make_encoder(tokenizer, config, job)
     found = lengths(mixture, encoder, jobs=os.cpu_count() or 1)
     train, held_out = split_rows(found, job, mixture=mixture)
