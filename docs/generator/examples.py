@@ -92,7 +92,7 @@ def _build(blocks: Sequence[Block], raw: Sequence[RawRecords], folder: Path) -> 
         _write(folder / "raw" / path, [one for one in raw if one.file.path == path])
     recipe = {"name": "example", "seed": 665, "tokenizer": "tiny", "sources": msgspec.to_builtins(blocks)}
     (folder / "example.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    execute("mix build example.yaml --raw raw --out mixture", folder)
+    execute("mix build example.yaml --raw raw --out mixture --limit 1000", folder)  # draws ask for more than is there
     return {
         entry.name: [
             row
