@@ -6,7 +6,6 @@ msgspec reads a well-formed file in one pass. Here is what files look like that 
 import re
 from collections.abc import Iterator
 from mmap import mmap
-from typing import Any
 
 import msgspec
 
@@ -119,18 +118,3 @@ def _name(key: bytes) -> str:
 def without_numbers_that_are_none(raw: bytes) -> bytes:
     """A record with null for NaN and infinities, which JSON does not have and Python writes."""
     return _NUMBERS.sub(lambda found: found[1] or b"null", raw)
-
-
-def fields_beyond(value: Any, form: Any) -> Iterator[str]:
-    """The names of fields that an object has and its form has not, also in lists of objects."""
-    if not isinstance(value, dict) or not hasattr(form, "__struct_fields__"):
-        return
-    known = {field.encode_name: field.type for field in msgspec.structs.fields(form)}
-    for name, inner in value.items():
-        if name not in known:
-            yield name
-        elif isinstance(inner, list):
-            kinds = getattr(known[name], "__args__", ())
-            for one in inner:
-                for kind in kinds:
-                    yield from fields_beyond(one, kind)

@@ -1,8 +1,11 @@
 """What a JSON Schema cannot say about a conversation, and how its texts are given."""
 
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mix665k.schemas.conversation import Conversation, Pair, fault, values
+from mix665k.schemas.conversation import VISIBLE, Conversation, Pair, fault, is_blank, values
 
 BOX = "Where is it? [0.1, 0.2, 0.3, 1.0]"
 
@@ -62,3 +65,19 @@ def _talk(*questions: str, image: str | None) -> Conversation:
 )
 def test_the_image_token_stands_in_front_where_none_stands_yet(question: str, image: str | None, first: str) -> None:
     assert list(values(_talk(question, "When?", image=image))) == [first, "a", "When?", "a"]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.text(st.characters(codec="utf-8"), max_size=4)
+    | st.text(st.sampled_from(" \t\u200b\u2800\u3164\u0301a"), max_size=5)
+)
+def test_a_text_is_blank_by_the_same_rule_in_a_table(text: str) -> None:
+    assert is_blank(text) is not pl.Series([text]).str.contains(VISIBLE)[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["a", " a", "\u200ba", "?", "\u65e5", "\U0001f642", "\u00bd", "_", "\uf8ff", "\u200d\u2640"]
+)
+def test_what_a_reader_sees_is_not_blank(text: str) -> None:
+    assert not is_blank(text)

@@ -1,8 +1,10 @@
 """What errors are made of: the system's reason, and the nearest name."""
 
+import pickle
+
 import pytest
 
-from mix665k.schemas.errors import MixtureError, UserError, did_you_mean, os_reason
+from mix665k.schemas.errors import BusyError, MixtureError, UserError, cause, did_you_mean, one_line, os_reason
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,27 @@ def test_a_message_of_megabytes_keeps_its_beginning_and_its_end() -> None:
     assert len(line) < 2_010
     assert line.startswith("where: many words")
     assert line.endswith("; fix it")
+
+
+@pytest.mark.parametrize("kind", [UserError, MixtureError, BusyError])
+def test_an_error_comes_out_of_another_process_as_it_went_in(kind: type[UserError]) -> None:
+    error = kind(f"a\x1b: {'x' * 99!r}\nb")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (kind, str(error))
+
+
+def test_advice_to_trust_foreign_code_is_not_passed_on() -> None:
+    asked = ValueError("The repository x contains custom code.\nPlease pass the argument `trust_remote_code=True`.")
+    assert (
+        cause(asked)
+        == "it needs code of its own repository, which is never run; name a model that transformers itself has"
+    )
+    assert cause(OSError("no\n such   file")) == "no such file"
+    assert len(cause(ValueError("long " * 200))) == 300
+
+
+@pytest.mark.parametrize(
+    ("error", "line"), [(ValueError("a\n  b"), "a b"), (KeyError(), "KeyError"), (EOFError(""), "EOFError")]
+)
+def test_any_error_is_one_line(error: BaseException, line: str) -> None:
+    assert one_line(error) == line

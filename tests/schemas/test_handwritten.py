@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mix665k.mixtures.storage.recipes import load_recipe
 from mix665k.schemas.errors import RecipeError, StageError
-from mix665k.schemas.handwritten import parse_yaml, read_handwritten
+from mix665k.schemas.handwritten import convert_yaml, parse_yaml, place_of, read_handwritten
 
 
 @pytest.mark.parametrize(
@@ -105,4 +106,56 @@ def test_an_alias_used_twice_is_no_fault() -> None:
 def test_what_does_not_fit_is_named_by_line_and_column(text: str, line: str) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe(text, where="r")
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "field", "place"),
+    [
+        ("a: 1\nb: [x, {c: 2}]\n", "$.b[1].c", None, ", line 2, column 12"),
+        ("a: 1\nb: [x, {c: 2}]\n", "$.b[1]", "c", ", line 2, column 9"),
+        ("a: 1\nb: [x, {c: 2}]\n", "$.b[7].c", None, ", line 2, column 4"),
+        ("a: 1\nb: [x, {c: 2}]\n", "$.none.at.all", None, ", line 1, column 1"),
+        ("a: 1\nb: [x, {c: 2}]\n", "$.a[0]", None, ", line 1, column 4"),
+        ("a: {b: 1}\n", "$.a[...]", None, ", line 1, column 4"),
+        ("a: &x {b: 1}\nc: *x\n", "$.c.b", None, ", line 1, column 11"),
+        ("", "$", None, ""),
+    ],
+)
+def test_a_path_leads_to_its_line_and_column_as_far_as_it_goes(
+    text: str, at: str, field: str | None, place: str
+) -> None:
+    assert place_of(text, at, field=field) == place
+
+
+class Inner(msgspec.Struct, forbid_unknown_fields=True):
+    """A struct in a struct."""
+
+    depth: int = 0
+
+
+class Outer(msgspec.Struct, forbid_unknown_fields=True):
+    """A form with every kind of nesting."""
+
+    one: Inner | None = None
+    many: list[Inner] = []
+    named: dict[str, Inner] = {}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("one: {dept: 1}", "r, line 1, column 7: $.one: object contains unknown field dept; did you mean 'depth'?"),
+        (
+            "many: [{}, {dept: 1}]",
+            "r, line 1, column 13: $.many[1]: object contains unknown field dept; did you mean 'depth'?",
+        ),
+        ("manny: []", "r, line 1, column 1: $: object contains unknown field manny; did you mean 'many'?"),
+        ("one: {depth: x}", "r, line 1, column 14: $.one.depth: expected int, got str"),
+        ("named: {a: {dept: 1}}", "r, line 1, column 8: $.named[...]: object contains unknown field dept"),
+    ],
+)
+def test_the_field_that_was_meant_is_named_wherever_it_is(text: str, line: str) -> None:
+    with pytest.raises(StageError) as caught:
+        convert_yaml(text, Outer, kind=StageError, where="r")
     assert str(caught.value) == line
