@@ -196,7 +196,8 @@ def _require_enough(bound: BoundSource, funnel: list[FunnelStep], options: Optio
         lost = {reason: -count for step in funnel for reason, count in step.conversations.changes.items() if count < 0}
         why = ", ".join(f"{reason} {count:,}" for reason, count in lost.items()) or "its file has none"
         raise MixtureError(
-            f"{label}: no record is left ({why}); if that is meant, set `allow_empty: true` in the recipe"
+            f"{label}: no record is left ({why}); if that is meant, pass --exclude-source {label}, or set "
+            "`allow_empty: true` in the recipe"
         )
 
 

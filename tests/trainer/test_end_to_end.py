@@ -71,7 +71,7 @@ def _answer(folder: Path, question: str, image: int | None) -> str:
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real excerpts are not beside the project")
 def test_both_stages_run_on_the_real_excerpts_and_their_pictures(tmp_path: Path) -> None:
     recipe = str(Path(__file__).parents[1] / "recipes" / "excerpt.yaml")
-    sources = ("vqav2", "gqa", "okvqa", "aokvqa", "vg", "refcoco", "llava_instruct")
+    sources = ("vqav2", "gqa", "okvqa", "aokvqa", "vg")
     options = Options(
         SHARED / "raw", tmp_path / "mixture", sources=sources, images=SHARED / "images", on_missing_image="drop"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.errors import StageError, TrainingError
 from mix665k.schemas.files import held
-from mix665k.schemas.stage import Stage
+from mix665k.schemas.stage import Lora, Stage
 from mix665k.trainer.model.quantized import require_bits
 from mix665k.trainer.run.deepspeed_config import deepspeed_config
 from mix665k.trainer.run.job import JOB, Job, read_job, write_job
@@ -187,6 +187,13 @@ def _changes(job: Job, checkpoint: Path, names: Sequence[str]) -> list[str]:
         return []
     before = read_job(checkpoint.parent / JOB)
     pairs = [(name, getattr(before.stage, name), getattr(job.stage, name)) for name in names]
+    inner = [(name, was, now) for name, was, now in pairs if isinstance(was, Lora) and isinstance(now, Lora)]
+    pairs = [pair for pair in pairs if pair not in inner]
+    pairs += [
+        (f"{name}.{field}", getattr(was, field), getattr(now, field))
+        for name, was, now in inner
+        for field in was.__struct_fields__
+    ]
     return [f"{name} changed from {was} to {now}" for name, was, now in pairs if was != now]
 
 

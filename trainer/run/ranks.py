@@ -13,6 +13,8 @@ from mix665k.schemas.errors import TrainingError, UserError, one_line
 ALONE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
 _SLURM = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "WORLD_SIZE": "SLURM_STEP_NUM_TASKS"}
 """What srun sets for each task of a step; a batch script or an allocation's shell has no step."""
+_set_here: list[str] = []
+"""Variables of the environment that `start_ranks` set and `end_ranks` removes."""
 
 
 class Ranks(NamedTuple):
@@ -46,7 +48,8 @@ def quieten() -> None:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", message="OMP_NUM_THREADS/MKL_NUM_THREADS unset")
-    logging.getLogger("accelerate").setLevel(logging.ERROR)
+    for library in ("accelerate", "bitsandbytes"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     import transformers
 
     quiet: Any = transformers.utils.logging
@@ -68,9 +71,9 @@ def start_ranks() -> Ranks:
     on_gpu = torch.cuda.is_available()
     deepspeed.utils.logger.setLevel("ERROR")
     for name, value in ALONE.items():
-        os.environ.setdefault(name, os.environ.get(_SLURM.get(name, ""), value))
+        _set_unless_given(name, os.environ.get(_SLURM.get(name, ""), value))
     if os.environ["WORLD_SIZE"] == "1":
-        os.environ.setdefault("MASTER_PORT", str(_free_port()))
+        _set_unless_given("MASTER_PORT", str(_free_port()))
     if torch.distributed.is_initialized():
         return _ranks()
     if not on_gpu:  # gloo's collectives: DeepSpeed's own for shared memory would be compiled first
@@ -81,6 +84,12 @@ def start_ranks() -> Ranks:
         why = one_line(error)[:300]
         raise TrainingError(f"the ranks cannot find each other: {why}; check MASTER_ADDR and MASTER_PORT") from None
     return _ranks()
+
+
+def _set_unless_given(name: str, value: str) -> None:
+    if name not in os.environ:
+        os.environ[name] = value
+        _set_here.append(name)
 
 
 def _ranks() -> Ranks:
@@ -120,9 +129,14 @@ def _free_port() -> int:
 
 
 def end_ranks() -> None:
-    """Wait for all ranks, then leave their process group: a rank that ends earlier breaks the others' connections."""
+    """Wait for all ranks, then leave their process group: a rank that ends earlier breaks the others' connections.
+
+    The environment is as it was before: a later run of this process, or of a child of it, finds a port of its own.
+    """
     import torch.distributed as dist
 
     if dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
+    while _set_here:
+        os.environ.pop(_set_here.pop(), None)

@@ -160,7 +160,7 @@ def test_records_with_faults_are_counted_as_an_inspection_counts_them(small: Pat
         record("1", "gqa/images/1.jpg", "<image>\na", " "),
         {"id": 1.5, "conversations": []},
         record("2", "gqa/images/2.jpg", "a", "b"),
-        record("3", "gqa/images/3.jpg", "<image>\nat [0.1, 0.2, 0.3, 1.4]", "b"),
+        record("3", "gqa/images/../3.jpg", "<image>\na", "b"),
         record("4", None, "a", "b", "c"),
         record("", None, "a", "b"),
     ]

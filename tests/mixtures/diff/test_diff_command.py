@@ -60,7 +60,7 @@ def test_faults_of_a_file_are_shown(small: Path, tmp_path: Path) -> None:
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(small: Path, tmp_path: Path) -> None:
-    path = written(tmp_path, changed(3, "\x1b[31m[bold]Wie[/bold]\nso?", "Rot.", "Danke", "\x07"))
+    path = written(tmp_path, changed(3, "\x1b[31m[bold]Wie[/bold]\nso?", "Rot.", "Danke", "\x07!"))
     shown = run("diff", small, path).stdout
     assert "\x1b" not in shown
     assert "\x07" not in shown

@@ -23,15 +23,23 @@ __all__ = ["saved"]
 Tensor = torch.Tensor
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, starts: Tensor, *, longest: int, scale: float, causal: bool) -> Tensor:
+Window = tuple[int, int]
+"""How many keys a query sees before and after its own, -1 for all."""
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, starts: Tensor, *, longest: int, scale: float, window: Window) -> Tensor:
     """[T, heads, D]: each segment by itself, which sees at most `longest` tokens."""
     assert starts.dtype == torch.int32
     given = []
     for begin, end in zip(starts.tolist(), starts.tolist()[1:], strict=False):
         assert 0 < end - begin <= longest
         one, keys, values = (states[begin:end].transpose(0, 1) for states in (q, k, v))
+        place = torch.arange(end - begin)
+        distance = place[:, None] - place
+        before, after = (longest if side < 0 else side for side in window)
+        seen = (distance <= before) & (-distance <= after)
         grouped = len(one) != len(keys)
-        out = scaled_dot_product_attention(one, keys, values, is_causal=causal, scale=scale, enable_gqa=grouped)
+        out = scaled_dot_product_attention(one, keys, values, attn_mask=seen, scale=scale, enable_gqa=grouped)
         given.append(out.transpose(0, 1))
     return torch.cat(given)
 
@@ -44,9 +52,8 @@ def varlen_of_torch_2_13(
     assert torch.equal(cu_seq_q, cu_seq_k)
     assert max_q == max_k
     assert enable_gqa or query.shape[1] == key.shape[1]
-    assert window_size in ((-1, -1), (-1, 0))
-    causal = window_size == (-1, 0)
-    return attend(query, key, value, cu_seq_q, longest=max_q, scale=scale or query.shape[-1] ** -0.5, causal=causal)
+    scale = scale or query.shape[-1] ** -0.5
+    return attend(query, key, value, cu_seq_q, longest=max_q, scale=scale, window=window_size)
 
 
 def varlen_of_torch_2_11(
@@ -62,23 +69,28 @@ def varlen_of_torch_2_11(
 def flash_attn_varlen_func(
     q: Tensor, k: Tensor, v: Tensor, cu_seqlens_q: Tensor, cu_seqlens_k: Tensor, max_seqlen_q: int, max_seqlen_k: int,
     dropout_p: float = 0.0, softmax_scale: float | None = None, causal: bool = False,
+    window_size: Window = (-1, -1), softcap: float = 0.0,
 ) -> Tensor:  # fmt: skip
     """flash-attn's name and arguments, from its README."""
     assert dropout_p == 0.0
+    assert softcap == 0.0
     assert torch.equal(cu_seqlens_q, cu_seqlens_k)
     assert max_seqlen_q == max_seqlen_k
     scale = softmax_scale or q.shape[-1] ** -0.5
-    return attend(q, k, v, cu_seqlens_q, longest=max_seqlen_q, scale=scale, causal=causal)
+    window = (window_size[0], 0) if causal else window_size
+    return attend(q, k, v, cu_seqlens_q, longest=max_seqlen_q, scale=scale, window=window)
 
 
 def flash_attn_func(
-    q: Tensor, k: Tensor, v: Tensor, dropout_p: float = 0.0, softmax_scale: float | None = None, causal: bool = False
-) -> Tensor:
+    q: Tensor, k: Tensor, v: Tensor, dropout_p: float = 0.0, softmax_scale: float | None = None, causal: bool = False,
+    window_size: Window = (-1, -1), softcap: float = 0.0,
+) -> Tensor:  # fmt: skip
     """[B, T, heads, D]: each row a segment."""
     rows, length = q.shape[:2]
     starts = torch.arange(rows + 1, dtype=torch.int32) * length
     q, k, v = (states.flatten(0, 1) for states in (q, k, v))
-    given = flash_attn_varlen_func(q, k, v, starts, starts, length, length, dropout_p, softmax_scale, causal)
+    how = (dropout_p, softmax_scale, causal, window_size, softcap)
+    given = flash_attn_varlen_func(q, k, v, starts, starts, length, length, *how)
     return given.view(rows, length, *given.shape[1:])
 
 
@@ -92,7 +104,7 @@ class StandIn(NamedTuple):
 def use_varlen(monkeypatch: pytest.MonkeyPatch, kernel: Callable[..., Tensor]) -> str:
     """Let the function of segments take the way it takes on a GPU."""
     monkeypatch.setattr(varlen, "varlen_attn", kernel)
-    monkeypatch.setattr(attention, "_has_varlen_kernel", lambda query: True)
+    monkeypatch.setattr(attention, "_has_varlen_kernel", lambda query, scores: True)
     return "segments"
 
 

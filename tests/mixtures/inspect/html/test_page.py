@@ -98,7 +98,9 @@ def test_everyone_sees_the_same_page(tmp_path: Path) -> None:
 
 def test_a_source_without_a_record_has_its_row_and_no_plots(tmp_path: Path) -> None:
     (tmp_path / "gqa.json").write_text("{}")
-    (tmp_path / "none.yaml").write_text("{name: none, sources: [{source: gqa, files: {questions: gqa.json}}]}")
+    (tmp_path / "none.yaml").write_text(
+        "{name: none, sources: [{source: gqa, allow_empty: true, files: {questions: gqa.json}}]}"
+    )
     assert run("build", tmp_path / "none.yaml", "--raw", tmp_path, "--out", tmp_path / "none").exit_code == 0
     shown = run("inspect", tmp_path / "none", "--html", tmp_path / "page.html")
     assert shown.stdout.splitlines()[-1].endswith(" MB: 0 records, 0 images")
