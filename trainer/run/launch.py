@@ -108,7 +108,8 @@ def _start_ranks(job: Path, nproc: int) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // nproc)))
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed.elastic")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # each of them has a level of its own
     line = ["--standalone", "--nproc_per_node", str(nproc), "-m", "mix665k.trainer.run.rank_main", str(job)]
     launcher: Any = torch.distributed.run
     try:
