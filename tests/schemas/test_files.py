@@ -1,5 +1,7 @@
 """The ground floor under every file: complete or absent, locked or busy, and one line for what goes wrong."""
 
+import errno
+import fcntl
 import os
 import re
 import signal
@@ -173,6 +175,19 @@ def test_many_writers_at_once_leave_one_complete_file(tmp_path: Path) -> None:
         assert any(pool.map(write, [number % 8 for number in range(200)]))
     content = path.read_text()
     assert content == content[0] * 100_000
+    assert _names(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_written_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(handle: int, how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    write_whole(tmp_path / "a.json", "new")
+    assert (tmp_path / "a.json").read_text() == "new"
     assert _names(tmp_path) == ["a.json"]
 
 

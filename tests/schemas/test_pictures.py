@@ -94,3 +94,17 @@ def test_a_turn_that_only_exif_tells_of_is_seen() -> None:
     plain = io.BytesIO()
     picture.save(plain, "JPEG")
     assert not is_turned(open_picture(plain))
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("L", 99, (99, 99, 99)),
+        ("1", 1, (255, 255, 255)),
+        ("CMYK", (0, 255, 255, 0), (255, 0, 0)),
+        ("YCbCr", (128, 128, 128), (128, 128, 128)),
+        ("RGB", (1, 2, 3), (1, 2, 3)),
+    ],
+)
+def test_other_modes_are_converted_as_pillow_does(mode: str, colour: Any, expected: tuple[int, int, int]) -> None:
+    assert to_rgb(Image.new(mode, (1, 1), colour)).getpixel((0, 0)) == expected
