@@ -10,7 +10,7 @@ from docs.generator.commands import command_page
 from docs.generator.errors import error_table
 from docs.generator.forms import form_table, raw_schema_list
 from docs.generator.memory import memory_table
-from docs.generator.other_models import other_models_table
+from docs.generator.other_models import matrix, other_models_table
 from docs.generator.recipes import recipe_text, source_parameters, step_reference
 from docs.generator.recordings import prepare, recorded, run
 from docs.generator.source_pages import image_table, raw_file_list, source_table
@@ -29,6 +29,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "form": form_table,
     "raw_schemas": lambda _: raw_schema_list(),
     "memory": lambda _: memory_table(),
+    "matrix": lambda _: matrix(),
     "other_models": lambda _: other_models_table(),
     "recipe": recipe_text,
     "source_parameters": lambda _: source_parameters(),

@@ -3,9 +3,62 @@
 from functools import partial
 from typing import Any, NamedTuple
 
+import msgspec
+
 from docs.generator.memory import seven_billion
+from docs.generator.recordings import RECORDED
 from docs.generator.tables import table
 from mix665k.trainer.run.stage_files import load_stage
+
+RECORDED_MODELS = RECORDED / "models.json"
+"""What tests found of every language model under every vision tower; `tests/trainer/cells.py` writes it."""
+WORKS = "works"
+
+
+class RecordedModel(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A tiny random language model of a configuration class, and what became of it under each vision tower."""
+
+    config: str
+    towers: dict[str, str]
+    """`works`, or the stage that refuses it and its line."""
+
+
+_MODELS = {
+    "vicuna": "Vicuna, Llama 2",
+    "llama3": "Llama 3.1",
+    "llama32": "Llama 3.2, tied head",
+    "mistral": "Mistral, with a window",
+    "qwen2_window": "Qwen2, with a window",
+    "qwen25": "Qwen2.5",
+    "qwen3": "Qwen3",
+    "phi3": "Phi-3-mini",
+    "phi4mini": "Phi-4-mini",
+    "gemma": "Gemma 1",
+    "gemma2": "Gemma 2",
+    "gemma3": "Gemma 3, text",
+    "gemma3_multimodal": "Gemma 3, multimodal",
+    "smollm2": "SmolLM2",
+    "olmo2": "OLMo 2",
+    "mixtral": "Mixtral",
+    "qwen3moe": "Qwen3-MoE",
+    "gptoss": "gpt-oss",
+    "cohere": "Cohere",
+    "granite": "Granite",
+    "gptneox": "GPT-NeoX",
+    "gptneox_templated": "GPT-NeoX, template of your own",
+    "mpt": "MPT",
+    "opt": "OPT",
+    "phi2": "Phi-2",
+}
+_TOWERS = {
+    "clip56": "CLIP",
+    "siglip56": "SigLIP",
+    "dinov2": "DINOv2",
+    "internvit": "InternViT",
+    "siglip2_naflex": "SigLIP2 NaFlex",
+    "dinov2_registers": "DINOv2 with registers",
+    "convnext": "ConvNeXt",
+}
 
 
 class Shape(NamedTuple):
@@ -39,6 +92,33 @@ SHAPES = {
 """Sizes as their published configurations give them."""
 FULL = ("per_device_batch=4",)
 LORA = ("zero=0", "lora.r=128", "per_device_batch=1")
+
+
+def matrix() -> str:
+    """Each language model under each vision tower: whether it trains, or the number of why not in a list."""
+    found = msgspec.json.decode(RECORDED_MODELS.read_bytes(), type=dict[str, RecordedModel])
+    reasons: dict[str, int] = {}
+
+    def shown(line: str) -> str:
+        return WORKS if line == WORKS else f"no ({reasons.setdefault(_reason(line), len(reasons) + 1)})"
+
+    rows = [
+        [_MODELS[name], f"`{one.config}`", *(shown(one.towers[vision]) for vision in _TOWERS)]
+        for name, one in found.items()
+    ]
+    listed = "\n".join(f"{number}. {reason}" for reason, number in reasons.items())
+    return f"{table(['language model', 'class', *_TOWERS.values()], rows)}\n\n{listed}"
+
+
+def _reason(line: str) -> str:
+    """The reason of a refusal, without the model's name and without what to do."""
+    stage, said = line.split(": ", 1)
+    why = said.partition("cannot be the language model of a LLaVA: ")[2].partition("; expected")[0]
+    if why:
+        return why
+    if stage == "finetune":
+        return f"in stage 2: {said.partition(', not one special token')[0]}, not one special token to stop at"
+    return said.partition(": ")[2]
 
 
 def other_models_table() -> str:

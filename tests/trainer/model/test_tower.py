@@ -63,7 +63,7 @@ def test_the_tokens_of_a_picture_are_the_features_that_the_model_gives(name: str
     assert tower_of(str(tower(name))).strategy == ("full" if name in WITHOUT_CLASS_TOKEN else "default")
 
 
-@pytest.mark.parametrize("name", ["clip56", "siglip56_full", "dinov2", "internvit"])
+@pytest.mark.parametrize("name", ["clip56", "clip56_full", "siglip56", "siglip56_full", "dinov2", "internvit"])
 def test_exactly_what_is_unfrozen_of_a_tower_gets_a_gradient(name: str, inputs: Inputs) -> None:
     """DDP waits for the gradient of each weight that is unfrozen; a frozen one that could learn would be lost."""
     _, model = composed(inputs, name)
