@@ -53,6 +53,7 @@ QUICK = {
     Cell("mpt", "internvit"),
     Cell("vicuna", "convnext"),
     Cell("qwen3", "siglip2_naflex"),
+    Cell("llama3", "dinov2_registers"),
 }
 
 
