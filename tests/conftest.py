@@ -1,5 +1,6 @@
 """Made-up raw files and a mixture of them, made once for all tests."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from mix665k.mixtures.parallel import Done
 from tests.loopback_hub import Hub, serve, turn_to
 
 SCALE = 0.0005
+# Two workers with torch's threads on each core of a small machine wait for each other: one file took 107 s, now 16.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, here and in all that tests start, under nohup
 
 settings.register_profile("no deadline", deadline=None)  # a test that fails because the machine is busy says nothing
