@@ -27,7 +27,7 @@ _OPENING, _CLOSING = (b"[", b"{"), (b"]", b"}", b",")
 _NUMBERS = re.compile(rb'("(?:[^"\\]|\\.)*")|-?\bInfinity\b|\bNaN\b', re.DOTALL)
 
 
-def container(data: bytes | mmap) -> str | None:
+def container(data: bytes | mmap | memoryview) -> str | None:
     """What a file is that is not JSON, and what to do about it; None for one that may be JSON."""
     start = bytes(data[:512])
     if found := next((what for mark, what in _STARTS if start.startswith(mark)), None):

@@ -149,22 +149,23 @@ def llava_lookups(*, several: bool) -> tuple[Lookup, ...]:
 def _counted(entries: Iterable[DecodedRecord], *, several: bool) -> Iterator[tuple[str, DecodedRecord]]:
     times: dict[str, int] = {}
     for entry in entries:
-        if _take_turns(_answered(entry.record)):
+        if take_turns(answered(entry.record)):
             yield _count(entry.record, times, several=several), entry
 
 
 def _place(origin: str, record: LlavaRecord) -> dict[str, list[int]]:
-    first = len(record.conversations) - len(_answered(record)) + 2 * number_of(origin)
+    first = len(record.conversations) - len(answered(record)) + 2 * number_of(origin)
     return {"conversations": [first, first + 1]}
 
 
-def _answered(record: LlavaRecord) -> list[Said]:
+def answered(record: LlavaRecord) -> list[Said]:
     """The turns of a record without a leading one by gpt, which LLaVA's trainer leaves out too."""
     turns = record.conversations
     return turns[1:] if turns and turns[0].role == "gpt" else turns
 
 
-def _take_turns(turns: list[Said]) -> bool:
+def take_turns(turns: list[Said]) -> bool:
+    """Whether human and gpt speak in turn, and the last word is gpt's."""
     roles = [turn.role for turn in turns]
     return bool(roles) and roles == ["human", "gpt"] * (len(roles) // 2)
 
@@ -182,8 +183,8 @@ def llava_conversations(raw: RawFiles, *, image_folder: str, several: bool) -> I
     times: dict[str, int] = {}
     for where, record in raw.entering("records"):
         name = str(record.id)
-        turns = _answered(record)
-        if not _take_turns(turns):
+        turns = answered(record)
+        if not take_turns(turns):
             roles = ", ".join(turn.role for turn in record.conversations) or "no one"
             why = f"{where}.conversations: turns by {roles}, expected human and gpt in turn"
             raw.reject("records", name, why, pairs=len(record.conversations) // 2)

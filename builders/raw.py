@@ -201,45 +201,53 @@ def sound_entries(file: RawFile, path: Path, progress: Callable[[int], None]) ->
 
 
 def _decoded(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, str, Any, Any]]:
-    decode: Callable[[Any], Any]
     if file.at == "pickle":
         records: Iterator[tuple[str | int, Any]] = enumerate(_unpickle(path))
-        decode = lambda value: _converted(value, file.form)  # noqa: E731
         progress(path.stat().st_size)
     else:
         records = _split(file, path, progress)
-        decode = msgspec.json.Decoder(file.form).decode
+    decode = _decoder(file)
     for place, raw in records:
-        try:
-            record: Any = decode(raw)
-        except UNREADABLE as error:
-            record = _read_loosely(file, place, raw, error=error, decode=decode)
-            if isinstance(record, BadRecord):
-                yield place, _identify(file, place, raw), record, raw
-                continue
-        if isinstance(place, str):
+        record = decode(place, raw)
+        if isinstance(record, BadRecord):
+            yield place, _identify(file, place, raw), record, raw
+        elif isinstance(place, str):
             yield place, place, record, raw
         else:
             yield place, json_path(file, place) if file.id is None else str(getattr(record, file.id)), record, raw
 
 
-def _read_loosely(file: RawFile, place: str | int, raw: Any, *, error: Exception, decode: Callable[[Any], Any]) -> Any:
-    """A record that is not of its form: as its file's `adapt` understands it, or what is wrong with it."""
-    if file.at != "pickle":
-        content = without_numbers_that_are_none(bytes(raw))
+def _decoder(file: RawFile) -> Callable[[str | int, Any], Any]:
+    """From a record's place and what the file holds there to the record, or to what is wrong with it.
+
+    What is not of its form is read as the file's `adapt` understands it, and with null for NaN.
+    """
+    strict: Callable[[Any], Any] = msgspec.json.Decoder(file.form).decode
+    if file.at == "pickle":
+        strict = lambda value: _converted(value, file.form)  # noqa: E731
+
+    def decode(place: str | int, raw: Any) -> Any:
         try:
-            return file.adapt(msgspec.json.decode(content), place) if file.adapt else decode(content)
-        except UNREADABLE as other:
-            error = other
-    at, why = fault(error)
-    return BadRecord(f"{json_path(file, place)}{at.removeprefix('$')}", why)
+            return strict(raw)
+        except UNREADABLE as error:
+            why: Exception = error
+        if file.at != "pickle":
+            content = without_numbers_that_are_none(bytes(raw))
+            try:
+                return file.adapt(msgspec.json.decode(content), place) if file.adapt else strict(content)
+            except UNREADABLE as error:
+                why = error
+        at, reason = fault(why)
+        return BadRecord(f"{json_path(file, place)}{at.removeprefix('$')}", reason)
+
+    return decode
 
 
 def read_again(file: RawFile, path: Path, places: Collection[int]) -> dict[int, Any]:
     """Some records of a JSON list, by their places in it; all of them were read before."""
-    decode: Callable[[Any], Any] = msgspec.json.Decoder(file.form).decode
+    decode = _decoder(file)
     records = _raw_records(file, path, map_file(path))
-    return {int(place): decode(raw) for place, raw in records if place in places}
+    return {int(place): decode(place, raw) for place, raw in records if place in places}
 
 
 def json_path(file: RawFile, place: str | int) -> str:

@@ -18,10 +18,11 @@ import msgspec
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.evaluation import EvaluationLayout, Item
-from mix665k.builders.llava_records import LlavaRecord
+from mix665k.builders.json_text import BOM, container, split_records, without_numbers_that_are_none
 from mix665k.builders.raw import map_file
 from mix665k.builders.registry import SOURCES
 from mix665k.schemas.errors import RawDataError
+from mix665k.schemas.files import UNREADABLE, fault
 
 _HEAD_BYTES = 1 << 20
 _MAX_NAME = 1_000
@@ -65,8 +66,21 @@ def _asked(_: str, record: _Asked) -> Iterator[Item]:
     yield Item(str(record.question_id), record.image or None, record.text)
 
 
-def _conversation(_: str, record: LlavaRecord) -> Iterator[Item]:
-    for k, turn in enumerate(turn for turn in record.conversations if turn.role == "human"):
+class _Turn(msgspec.Struct, gc=False):
+    role: str = msgspec.field(name="from")
+    value: str
+
+
+class _Talk(msgspec.Struct, gc=False):
+    """A record of LLaVA's form, whatever other fields an evaluation set gives it."""
+
+    id: str | int
+    conversations: list[_Turn]
+    image: str | None = None
+
+
+def _conversation(_: str, record: _Talk) -> Iterator[Item]:
+    for k, turn in enumerate(turn for turn in record.conversations if turn.role in ("human", "user")):
         yield Item(f"{record.id}#{k}", record.image or None, turn.value)
 
 
@@ -97,7 +111,7 @@ _GENERAL = (
         keys=frozenset({"question_id", "image", "text", "label"}),
         items=_asked,
     ),
-    EvaluationLayout(name="llava", at="list", form=LlavaRecord, keys=frozenset({"conversations"}), items=_conversation),
+    EvaluationLayout(name="llava", at="list", form=_Talk, keys=frozenset({"conversations"}), items=_conversation),
     EvaluationLayout(name="questions", at="list", form=_Asked, keys=frozenset({"question_id", "text"}), items=_asked),
     EvaluationLayout(name="list", at="list", form=Listed, keys=frozenset(), items=_listed),
 )
@@ -122,24 +136,27 @@ def detect_layout(path: Path, layout: EvaluationLayout | None = None) -> Detecte
         RawDataError: when the file is missing or of no known layout.
     """
     data = map_file(path)
-    head = data[:_HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = len(BOM) if data[: len(BOM)] == BOM else 0
+    chunk = data[start : start + _HEAD_BYTES]
+    head = chunk.lstrip()
+    start += len(chunk) - len(head)
     if layout is not None and layout.at != "list":
         return DetectedLayout(layout, layout.at)
     if head[:1] == b"\x80" or head[:2] == b"(l":
         return DetectedLayout(_PICKLED, "pickle")
     if head[:1] == b"[":
-        return _detected(path, at="[]", keys=_first(path, data, list[msgspec.Raw]), layout=layout)
+        return _detected(path, at="[]", keys=_first(path, memoryview(data)[start:]), layout=layout)
     if head[:1] != b"{":
         return _detect_table(path, head, layout)
-    end = data.find(b"\n") + 1 or len(data)
-    line = _keys(data[:end])
+    end = data.find(b"\n", start) + 1 or len(data)
+    line = _keys(data[start:end])
     if line and (data[end : end + _HEAD_BYTES].strip() or _match("list", line)):
         return _detected(path, at="lines", keys=line, layout=layout)
     if layout is not None:
         raise RawDataError(
             f"{path}: one JSON object, expected the records of layout {layout.name} in a list or on lines"
         )
-    return _detect_object(path, data)
+    return _detect_object(path, memoryview(data)[start:])
 
 
 def _detect_object(path: Path, data: Any) -> DetectedLayout:
@@ -147,7 +164,7 @@ def _detect_object(path: Path, data: Any) -> DetectedLayout:
     fields = _decoded(path, data, dict[str, msgspec.Raw])
     for at in ("questions", "data"):
         if bytes(memoryview(fields.get(at, b""))[:1]) == b"[":
-            return _detected(path, at=at, keys=_first(path, fields[at], list[msgspec.Raw]))
+            return _detected(path, at=at, keys=_first(path, memoryview(fields[at])))
     return _detected(path, at="{}", keys=_keys(next(iter(fields.values()), b"")))
 
 
@@ -175,22 +192,30 @@ def _match(at: str, keys: set[str]) -> EvaluationLayout | None:
     return next((layout for layout in LAYOUTS.values() if layout.at == at and layout.keys <= keys), None)
 
 
-def _first(path: Path, data: Any, kind: Any) -> set[str]:
-    records = _decoded(path, data, kind)
+def _first(path: Path, data: memoryview) -> set[str]:
+    """The keys of the first record of a list."""
+    records = _decoded(path, data, list[msgspec.Raw])
     return _keys(records[0]) if records else set()
 
 
-def _decoded(path: Path, data: Any, kind: Any) -> Any:
+def _decoded(path: Path, data: memoryview, kind: Any) -> Any:
+    """The undecoded records of a list, or the values of an object, however odd each of them is."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise RawDataError(f"{path}: not a complete JSON file: {str(error).lower()}; get it again") from None
+    except UNREADABLE as error:
+        if what := container(data):
+            raise RawDataError(f"{path}: {what}") from None
+        at = "[]" if bytes(data[:1]) == b"[" else "{}"
+        found = split_records(data, at=at)
+        if found is None:
+            raise RawDataError(f"{path}: not a complete JSON file: {fault(error)[1]}; download it again") from None
+        return [raw for _, raw in found] if at == "[]" else dict(found)
 
 
 def _keys(record: Any) -> set[str]:
     """The keys of a JSON object; none when it is no object, or not whole."""
     try:
-        return set(msgspec.json.decode(record, type=dict[str, msgspec.Raw]))
+        return set(msgspec.json.decode(without_numbers_that_are_none(bytes(record)), type=dict[str, msgspec.Raw]))
     except (msgspec.DecodeError, ValueError, RecursionError):
         return set()
 

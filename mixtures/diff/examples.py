@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import polars as pl
 
-from mix665k.builders.llava_records import LlavaRecord, llava_file
+from mix665k.builders.llava_records import LlavaRecord, answered, llava_file
 from mix665k.builders.raw import read_again
 from mix665k.mixtures.diff.comparison import Change, Example, Outcome
 from mix665k.mixtures.diff.differences import ORDER
@@ -90,7 +90,7 @@ def _of_file(record: LlavaRecord, place: int) -> Text:
         f"$[{place}]",
         id=record.id,
         image=record.image,
-        turns=[turn.value for turn in record.conversations],
+        turns=[turn.value for turn in answered(record)],
         origins=[],
         steps=[],
     )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from mix665k.builders.llava_records import LlavaRecord, llava_file
+from mix665k.builders.llava_records import LlavaRecord, answered, llava_file, take_turns
 from mix665k.builders.raw import BadRecord, json_path, read
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, SCHEMA, TURN, lists, to_dicts, uncollected
 from mix665k.mixtures.storage.validate import RecordCheck, suspects
@@ -107,9 +107,10 @@ def _next(found: Iterator[Any]) -> list[Any]:
 
 def to_rows(records: Sequence[tuple[int, LlavaRecord]]) -> pa.RecordBatch:
     """Records with their places as the rows they would be in a mixture, whatever faults they have."""
-    turns = [turn for _, record in records for turn in record.conversations]
-    counts = [len(record.conversations) for _, record in records]
-    origins = [f"$[{place}]" for place, record in records for _ in record.conversations[1::2]]
+    said = [answered(record) for _, record in records]
+    turns = [turn for own in said for turn in own]
+    counts = [len(own) for own in said]
+    origins = [f"$[{place}]" for (place, _), own in zip(records, said, strict=True) for _ in own[1::2]]
     structs = pa.StructArray.from_arrays(
         [pa.array([turn.role for turn in turns], pa.string()), pa.array([turn.value for turn in turns], pa.string())],
         fields=list(TURN),
@@ -138,7 +139,7 @@ def published_id(reference_id: str, *, integer: bool) -> str | int:
 
 
 def _roles_fault(record: LlavaRecord) -> str | None:
-    roles = [turn.role for turn in record.conversations]
-    if roles and roles == ["human", "gpt"] * (len(roles) // 2):
+    if take_turns(answered(record)):
         return None
-    return f"$.conversations: turns by {', '.join(roles) or 'no one'}, expected human and gpt in turn"
+    roles = ", ".join(turn.role for turn in record.conversations) or "no one"
+    return f"$.conversations: turns by {roles}, expected human and gpt in turn"

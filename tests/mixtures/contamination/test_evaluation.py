@@ -63,6 +63,12 @@ def test_of_a_conversation_every_human_turn_is_asked(tmp_path: Path) -> None:
     ]
 
 
+def test_what_else_a_conversation_of_a_set_holds_is_of_no_matter(tmp_path: Path) -> None:
+    turns = [{"from": "user", "value": "Who?", "weight": 1}, {"from": "assistant", "value": "Me"}]
+    record = {"id": 7, "category": "conv", "conversations": turns, "score": float("nan")}
+    assert rows(read(tmp_path / "set.json", json.dumps([record]))) == [("7#0", None, "who")]
+
+
 def test_a_set_says_its_hash_and_tells_how_much_of_it_is_read(tmp_path: Path) -> None:
     content = json.dumps([{"image": "a.jpg", "question": f"{i}?"} for i in range(50)])
     (tmp_path / "set.json").write_text(content)
@@ -108,6 +114,12 @@ def test_a_named_layout_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         (b'{"question_id": 1, "text": "a"}', "questions", "lines"),
         (b' {"image": "a.jpg"}\n{"image": "b.jpg"}\n', "list", "lines"),
         (b'{"a": {"question": "", "choices": [], "split": ""}}', "scienceqa", "{}"),
+        (b'\n\n{"image": "a.jpg"}\n{"image": "b.jpg"}\n', "list", "lines"),
+        (b'\xef\xbb\xbf{"image": "a.jpg"}\r\n{"image": "b.jpg"}\r\n', "list", "lines"),
+        (b'\xef\xbb\xbf\n[{"question_id": 1, "text": "a"}]', "questions", "[]"),
+        (b'\xef\xbb\xbf{"a": {"question": "", "choices": [], "split": ""}}', "scienceqa", "{}"),
+        (b'[{"question_id": 1, "text": "a", "score": NaN}, {"text": "\\ud83d"}]', "questions", "[]"),
+        (b'{"a": {"question": "", "choices": [], "split": "", "score": NaN}}', "scienceqa", "{}"),
         (b"text\tid\nWho\t1\n", "list", "table"),
         (b'"image","x"\r\n"a.jpg",1\r\n', "list", "table"),
         (b"\x80\x02]q\x00.", "refcoco", "pickle"),

@@ -155,6 +155,16 @@ def test_text_only_records_are_found_under_another_id(tmp_path: Path) -> None:
     assert by_source(comparison) == {"sharegpt": {"id": 1}}
 
 
+def test_records_whose_meaning_is_plain_are_compared_and_shown_as_they_are_read(small: Path, tmp_path: Path) -> None:
+    same = [one | {"score": float("nan"), "category": "x"} for one in ALL]
+    turns = [{"role": "user", "content": "<image>\nWho?"}, {"role": "assistant", "content": "Me", "weight": 0}]
+    other = {"id": "9", "image": ["gqa/images/9.jpg"], "messages": [{"role": "assistant", "content": "Hello"}, *turns]}
+    comparison = beside(small, tmp_path, [*same, other])
+    assert (comparison.total.identical, comparison.total.only_in_b, comparison.b.faults) == (5, 1, 0)
+    [shown] = [one for source in comparison.sources for one in source.examples]
+    assert (shown.outcome, shown.id, shown.text) == ("only_in_b", "9", "<image>\nWho? / Me")
+
+
 def test_records_with_faults_are_counted_as_an_inspection_counts_them(small: Path, tmp_path: Path) -> None:
     bad: list[Any] = [
         record("1", "gqa/images/1.jpg", "<image>\na", " "),
