@@ -3,6 +3,7 @@
 msgspec reads a well-formed file in one pass. Here is what files look like that Python's `json` reads and it does not.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from mmap import mmap
@@ -113,6 +114,17 @@ def _tokens(data: memoryview) -> Iterator[tuple[bytes, int, int, int]]:
 def _name(key: bytes) -> str:
     name: str = msgspec.json.decode(key)
     return name
+
+
+def has_half_pair(raw: bytes) -> bool:
+    """Whether a record that Python's `json` reads holds half of a surrogate pair, which no text in UTF-8 can."""
+    try:
+        json.dumps(json.loads(raw), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
 
 
 def without_numbers_that_are_none(raw: bytes) -> bytes:

@@ -42,6 +42,7 @@ class AdaptedRecord(LlavaRecord, gc=False):
 
 
 _ROLES: dict[object, Literal["human", "gpt"]] = {"human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
+EMPTY_IMAGE = "empty image read as none"
 _OTHER_KEYS = {"role": "from", "content": "value"}
 
 
@@ -108,10 +109,10 @@ def _image_of(value: dict[str, Any], done: list[str]) -> str | None:
     if isinstance(found, list):
         if len(found) > 1:
             raise ValueError(f"image: {len(found)} images, expected one per record")
-        done.append("list of one image read as the image" if found else "empty image read as none")
+        done.append("list of one image read as the image" if found else EMPTY_IMAGE)
         found = found[0] if found else None
     elif found == "":
-        done.append("empty image read as none")
+        done.append(EMPTY_IMAGE)
         found = None
     if found is not None and not isinstance(found, str):
         raise ValueError(f"image: expected a path or null, got {_kind(found)}")
@@ -195,6 +196,8 @@ def llava_conversations(raw: RawFiles, *, image_folder: str, several: bool) -> I
             for i, (human, gpt) in enumerate(zip(turns[::2], turns[1::2], strict=True))
         ]
         done = record.done if isinstance(record, AdaptedRecord) else ()
+        if record.image == "" and EMPTY_IMAGE not in done:
+            done += (EMPTY_IMAGE,)
         if len(turns) < len(record.conversations):
             done += ("leading gpt turn left out",)
         if record.image and IMAGE_TOKEN not in pairs[0].question:

@@ -15,6 +15,7 @@ from mix665k.builders.funnel import Dropped, Regrouped, StepFunnel
 from mix665k.builders.json_text import (
     BOM,
     container,
+    has_half_pair,
     is_json_lines,
     place_in_text,
     split_records,
@@ -238,6 +239,8 @@ def _decoder(file: RawFile) -> Callable[[str | int, Any], Any]:
             except UNREADABLE as error:
                 why = error
         at, reason = fault(why)
+        if file.at != "pickle" and has_half_pair(bytes(raw)):  # msgspec says of some that they are truncated
+            reason = "holds half of a surrogate pair, expected Unicode text"
         return BadRecord(f"{json_path(file, place)}{at.removeprefix('$')}", reason)
 
     return decode

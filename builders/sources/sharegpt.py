@@ -80,7 +80,7 @@ ABOUT = About(
 )
 
 _HUMAN = {"human", "user"}
-_GPT = {"gpt", "chatgpt", "bard", "bing"}
+_GPT = {"gpt", "chatgpt", "bard", "bing", "assistant"}
 _INVISIBLE = " \t\n\r\f\v\u00a0\u200b\u200c\u200d\u2060\ufeff"
 _BOILERPLATE = (
     "Too many requests in 1 hour",

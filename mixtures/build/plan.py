@@ -129,6 +129,12 @@ def _check_labels(recipe: Recipe, where: str, names: Collection[str]) -> None:
 def _check_files(sources: list[BoundSource], raw: Path) -> None:
     if not raw.is_dir():
         raise RawDataError(f"--raw {raw}: no such folder; `mix sources` tells what belongs there")
+    for bound in sources:
+        for role, path in bound.files.items():
+            if path.is_dir():
+                raise RawDataError(
+                    f"{path}: a folder, expected one file ({bound.block.label}, {role}); put its files into one"
+                )
     missing = [(bound, role, path) for bound in sources for role, path in bound.files.items() if not path.is_file()]
     if not missing:
         return

@@ -136,3 +136,19 @@ def write_raw(folder: Path, source: str, **contents: Any) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     return folder
+
+
+def only(result: Result) -> Conversation:
+    """The one conversation of a source."""
+    [conversation] = result.conversations
+    return conversation
+
+
+def read(result: Result) -> dict[str, int]:
+    """Conversations that the reading of a source left out, by reason."""
+    return {reason: -change for reason, change in result.funnel[0].conversations.changes.items()}
+
+
+def read_pairs(result: Result) -> dict[str, int]:
+    """Pairs that the reading of a source left out, by reason."""
+    return {reason: -change for reason, change in result.funnel[0].pairs.changes.items()}

@@ -69,8 +69,11 @@ def test_messages_are_read_as_conversations_and_a_missing_id_is_made(tmp_path: P
 
 @pytest.mark.parametrize("image", ["", [], None])
 def test_an_empty_image_is_none(tmp_path: Path, image: Any) -> None:
-    [one] = read(tmp_path, TEXT | {"image": image}).conversations
-    assert one.image is None
+    found = read(tmp_path, TEXT | {"image": image})
+    [one] = found.conversations
+    done = () if image is None else ("empty image read as none",)
+    assert (one.image, one.history) == (None, done)
+    assert found.funnel[0].noted == dict.fromkeys(done, 1)
 
 
 def test_a_token_that_the_text_lacks_is_put_in_front_and_counted(tmp_path: Path) -> None:

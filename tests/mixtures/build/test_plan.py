@@ -77,6 +77,13 @@ def test_all_missing_raw_files_are_named_at_once(tmp_path: Path) -> None:
     assert line.endswith(f"; `mix fetch --source gqa --source vqav2 --raw {tmp_path}` gets them")
 
 
+def test_a_folder_in_place_of_a_file_is_told_apart_from_a_missing_one(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    recipe = written(tmp_path, "{name: x, sources: [{source: gqa, files: {questions: parts}}]}")
+    with pytest.raises(RawDataError, match=r"/parts: a folder, expected one file \(gqa, questions\); put its"):
+        make_plan(str(recipe), Options(tmp_path, tmp_path / "out"))
+
+
 def test_missing_files_of_ones_own_are_not_fetched(tmp_path: Path) -> None:
     recipe = written(tmp_path, "{name: x, sources: [{source: llava_json, files: {records: my.json}}]}")
     with pytest.raises(RawDataError, match=r"my\.json \(llava_json, records\); they are your own, see `files`"):
