@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 from mix665k.schemas.errors import ModelError, TrainingError
-from mix665k.schemas.files import write_whole
+from mix665k.schemas.files import held, write_whole
 from mix665k.schemas.template import is_jinja
 from mix665k.schemas.tokenizer.load import load_tokenizer
 from mix665k.trainer.data.exported_images import exported_image_processor
@@ -54,15 +54,17 @@ def export(path: Path, out: Path, *, form: Form = "hf") -> Path:
         if (out / CARD).is_file() and (out / CARD).read_text(encoding="utf-8") == card:
             return checkpoint
         raise TrainingError(f"{out}: not empty; name another --out")
-    part = out.absolute().with_name(f".{out.absolute().name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        _write(job, checkpoint, part, form=form)
-        write_whole(part / CARD, card)
-        part.replace(out)
-    finally:
+    part, lock = (out.absolute().with_name(f".{out.absolute().name}.{kind}") for kind in ("part", "lock"))
+    with held(lock, busy=TrainingError(f"{out}: another export is writing this folder; wait for it, or name another")):
         shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        try:
+            _write(job, checkpoint, part, form=form)
+            write_whole(part / CARD, card)
+            part.replace(out)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+            lock.unlink(missing_ok=True)
     return checkpoint
 
 
@@ -160,8 +162,9 @@ def _prove(model: Any, out: Path, *, job: Job, encoder: "Encoder") -> None:
 def model_card(job: Job, done: Complete, *, form: Form = "hf") -> str:
     """What the model is and what it was trained on, in Markdown with the Hub's front matter."""
     stage = job.stage
-    origins = (job.llm, job.vision) if job.llm else (str(job.model),)  # of a model that is continued, its parts may
-    names = " and ".join(f"`{Path(one).name if Path(one).is_absolute() else one}`" for one in origins)  # be unknown
+    # the parts of a model that is continued may be unknown
+    origins = (job.llm, job.vision) if job.llm else (str(job.model),)
+    names = " and ".join(f"`{Path(one).name if Path(one).is_absolute() else one}`" for one in origins)
     bases = [one for one in origins if not Path(one).is_absolute()]
     front = {"library_name": "transformers", "pipeline_tag": "image-text-to-text", "tags": ["llava"]}
     front |= {"base_model": bases} if bases else {}

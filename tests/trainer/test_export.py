@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from mix665k.schemas.errors import ModelError, TrainingError
+from mix665k.schemas.files import held
 from mix665k.trainer.export import export, model_card
 from mix665k.trainer.generate import generate
 from mix665k.trainer.run.checkpoint import Complete, mark_complete
@@ -116,3 +117,19 @@ def test_a_template_of_ones_own_does_not_break_the_cards_table(tmp_path: Path, t
     [row] = [line for line in card.splitlines() if line.startswith("| template |")]
     assert row.startswith(f"| template | {shown}")
     assert row.count("|") == 3
+
+
+def test_of_two_exports_into_one_folder_the_second_is_refused_and_harms_nothing(tmp_path: Path) -> None:
+    run = plain_run(tmp_path / "run")
+    part = tmp_path / ".model.part"
+    part.mkdir()
+    (part / "half").write_text("of the first")
+    with (
+        held(tmp_path / ".model.lock", busy=None),
+        pytest.raises(TrainingError, match=r"/model: another export is writing this folder; wait for it, or name"),
+    ):
+        export(run, tmp_path / "model")
+    assert (part / "half").read_text() == "of the first"
+    with pytest.raises(ModelError):  # the start model of this run is nowhere
+        export(run, tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
