@@ -1,10 +1,18 @@
 """A publisher, and an environment without proxies."""
 
+import shutil
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
 from tests.mixtures.fetch.server import Publisher, publishing
+
+
+@pytest.fixture(autouse=True)
+def _free_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for everything: the declared sizes of all archives are 63 GB, whatever a test serves in their place."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**12))
 
 
 @pytest.fixture
