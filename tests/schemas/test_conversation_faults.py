@@ -1,5 +1,7 @@
 """What a JSON Schema cannot say about a conversation, and how its texts are given."""
 
+import unicodedata
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -73,11 +75,15 @@ def test_the_image_token_stands_in_front_where_none_stands_yet(question: str, im
     | st.text(st.sampled_from(" \t\u200b\u2800\u3164\u0301a"), max_size=5)
 )
 def test_a_text_is_blank_by_the_same_rule_in_a_table(text: str) -> None:
-    assert is_blank(text) is not pl.Series([text]).str.contains(VISIBLE)[0]
+    seen = pl.Series([text]).str.contains(VISIBLE)[0]
+    if all(unicodedata.category(char) != "Cn" for char in text):
+        assert is_blank(text) is not seen
+    elif is_blank(text):  # Rust may know more of Unicode: what is a fault must be a suspect, the reverse costs a look
+        assert not seen
 
 
 @pytest.mark.parametrize(
-    "text", ["a", " a", "\u200ba", "?", "\u65e5", "\U0001f642", "\u00bd", "_", "\uf8ff", "\u200d\u2640"]
+    "text", ["a", " a", "\u200ba", "?", "\u65e5", "\U0001f642", "\u00bd", "_", "\uf8ff", "\u200d\u2640", "\U00013460"]
 )
 def test_what_a_reader_sees_is_not_blank(text: str) -> None:
     assert not is_blank(text)
