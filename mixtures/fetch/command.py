@@ -38,7 +38,13 @@ def fetch(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="How many at once: downloads.")] = 4,
     rate: Annotated[float, typer.Option(min=0.01, help="Covers to ask for in a second, at most.")] = 20.0,
     retries: Annotated[int, typer.Option(min=0, help="Tries after a failure, with growing waits.")] = 5,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a byte that count as a failure.")] = 60.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds without a byte, or for a header, that are a failure.")
+    ] = 60.0,
+    min_rate: Annotated[
+        float,
+        typer.Option(min=0, help="Bytes a second, over the seconds of --timeout, below which a server has failed."),
+    ] = 1000.0,
     keep_archives: KeepArchives = False,
     accept_changed: AcceptChanged = False,
     dry_run: DryRun = False,
@@ -64,6 +70,6 @@ def fetch(
         covers_per_second=rate,
         keep_archives=keep_archives,
         accept_changed=accept_changed,
-        patience=Patience(retries=retries, silence_s=timeout),
+        patience=Patience(retries=retries, silence_s=timeout, bytes_per_s=min_rate),
     )
     fetch_and_show(request, dry_run=dry_run, as_json=output == "json")

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from mix665k.schemas.errors import FetchError
-from mix665k.schemas.files import write_whole
+from mix665k.schemas.files import UNREADABLE, write_whole
 
 FETCHED = "fetched.json"
 
@@ -59,5 +59,5 @@ def _load(path: Path) -> _Form:
         return msgspec.json.decode(path.read_bytes(), type=_Form)
     except FileNotFoundError:
         return _Form()
-    except (msgspec.DecodeError, ValueError) as error:
+    except UNREADABLE as error:
         raise FetchError(f"{path}: not what `mix fetch` writes: {str(error).lower()}; remove it") from None

@@ -12,6 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from mix665k.builders.registry import Download
 from mix665k.mixtures.fetch.web import MAY_PASS, Patience, RefusedError, TransientError
+from mix665k.schemas.errors import one_line
 
 _NETWORK: Any = HfHubHTTPError.__bases__[0]
 """HTTPError of httpx or of httpx2, whichever the library uses."""
@@ -49,6 +50,8 @@ def locate(download: Download, patience: Patience) -> HubFile:
         raise RefusedError(f"{url}: HF_HUB_OFFLINE is set, unset it to fetch") from None
     except _NETWORK as error:
         raise TransientError(f"{url}: {str(error).lower() or type(error).__name__}") from None
+    except ValueError as error:  # of a redirect to a host that cannot be, of a size that is no number
+        raise RefusedError(f"{url}: the hub's answer cannot be used: {one_line(error)}") from None
     if found.commit_hash:
         url = hf_hub_url(download.hub, download.name, repo_type="dataset", revision=found.commit_hash)
     sha256 = found.etag if found.etag and _SHA256.fullmatch(found.etag) else None

@@ -7,7 +7,7 @@ keep: it removes its temporary file after an error.
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,12 +15,22 @@ import httpx2
 import msgspec
 
 from mix665k.mixtures.fetch.disk_space import DiskSpace
-from mix665k.mixtures.fetch.web import Patience, RefusedError, StoppedError, TransientError, response_to, with_retries
+from mix665k.mixtures.fetch.web import (
+    Patience,
+    RefusedError,
+    StoppedError,
+    TransientError,
+    length_of,
+    response_to,
+    with_retries,
+)
 from mix665k.schemas.errors import FetchError
-from mix665k.schemas.files import write_whole
+from mix665k.schemas.files import UNREADABLE, write_whole
 
 _NO_SUCH_RANGE = 416
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_BLOCK_BYTES = 1 << 20
+"""There must be room for so many more of a file whose size its server does not say."""
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})")
 
 
 class PartState(msgspec.Struct):
@@ -98,7 +108,12 @@ def _resume(
             if not start:
                 part_of(path).unlink(missing_ok=True)  # first, or a run killed here would go on with other bytes
                 write_whole(state_of(path), msgspec.json.encode(PartState(url, _validator(response), total)))
-            _write(response, part=part, start=start, total=total, connection=connection)
+            connection.at(start, total)
+            for have in _written(response, part=part, start=start, connection=connection):
+                connection.at(have, total)
+                if total is None:
+                    _require_size(url, have if have > (num_bytes or have) else None, num_bytes)
+                    connection.space.reserve(connection.name, _BLOCK_BYTES + room_bytes)
     except RefusedError as refused:
         if refused.status != _NO_SUCH_RANGE:
             raise
@@ -136,8 +151,8 @@ def _start(response: httpx2.Response, state: PartState | None, have: int) -> int
 
 
 def _whole_size(response: httpx2.Response, start: int) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return start + int(length) if length.isdecimal() else None
+    length = length_of(response)
+    return None if length is None else start + length
 
 
 def _require_size(url: str, total: int | None, num_bytes: int | None) -> None:
@@ -154,12 +169,11 @@ def _validator(response: httpx2.Response) -> str | None:
     return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
 
 
-def _write(response: httpx2.Response, *, part: Path, start: int, total: int | None, connection: Connection) -> None:
-    """Each piece goes to the disk as it comes, so that a killed run loses none."""
+def _written(response: httpx2.Response, *, part: Path, start: int, connection: Connection) -> Iterator[int]:
+    """The bytes there are, after each piece; it goes to the disk as it comes, so that a killed run loses none."""
     with part.open("r+b" if start else "wb", buffering=0) as file:
         file.truncate(start)
         file.seek(start)
-        connection.at(start, total)
         for chunk in response.iter_raw():
             if connection.stop.is_set():
                 raise StoppedError
@@ -168,14 +182,14 @@ def _write(response: httpx2.Response, *, part: Path, start: int, total: int | No
                 rest = rest[file.write(rest) :]
             start += len(chunk)
             connection.space.written(connection.name, len(chunk))
-            connection.at(start, total)
+            yield start
         os.fsync(file.fileno())
 
 
 def _state(path: Path) -> PartState | None:
     try:
         return msgspec.json.decode(state_of(path).read_bytes(), type=PartState)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *UNREADABLE):
         return None
 
 

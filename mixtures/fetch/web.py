@@ -11,26 +11,32 @@ from typing import NamedTuple, TypeVar
 
 import httpx2
 
-from mix665k.schemas.errors import FetchError
+from mix665k.mixtures.fetch.pace import Pace, begin_body, keep_pace
+from mix665k.schemas.errors import FetchError, one_line
 
 Answer = TypeVar("Answer")
 MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
 _PROGRESS_BYTES = 1 << 16
 """So many bytes more than at the last failure, and the count of failures starts over."""
 _CONNECT_S = 15.0
+_REDIRECTS = 10
+_SIZE = re.compile("[0-9]{1,18}")
+"""What a size in a header may be; Python refuses to convert 5,000 digits."""
 _ERRNO = re.compile(r"^\[errno -?\d+\] ")
 
 
 class Patience(NamedTuple):
     """`retries` without progress; waits double from `first_s` to `longest_s`, which caps what a server asks for too.
 
-    A server that sends nothing for `silence_s` has failed.
+    A server has failed that sends nothing for `silence_s`, takes longer for its header, or then sends fewer bytes than
+    `bytes_per_s` over that time.
     """
 
     retries: int = 5
     first_s: float = 1.0
     longest_s: float = 120.0
     silence_s: float = 60.0
+    bytes_per_s: float = 1000.0
 
 
 class TransientError(Exception):
@@ -61,8 +67,7 @@ def open_client(patience: Patience, *, connections: int) -> httpx2.Client:
     """
     timeout = httpx2.Timeout(patience.silence_s, connect=min(_CONNECT_S, patience.silence_s), pool=None)
     try:
-        return httpx2.Client(
-            follow_redirects=True,
+        client = httpx2.Client(
             timeout=timeout,
             limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
             headers={"User-Agent": "mix665k", "Accept-Encoding": "identity"},
@@ -71,6 +76,8 @@ def open_client(patience: Patience, *, connections: int) -> httpx2.Client:
         raise FetchError("the environment names a SOCKS proxy, which needs `pip install 'httpx2[socks]'`") from None
     except (ValueError, httpx2.InvalidURL) as error:
         raise FetchError(f"the environment names a proxy that cannot be used: {_reason_of(error)}") from None
+    keep_pace(client, Pace(patience.silence_s, patience.bytes_per_s))
+    return client
 
 
 @contextmanager
@@ -82,17 +89,40 @@ def response_to(client: httpx2.Client, url: str, headers: Mapping[str, str]) -> 
         RefusedError: for one that will not.
     """
     try:
-        with client.stream("GET", url, headers=dict(headers)) as response:
+        response = _final(client, client.build_request("GET", url, headers=dict(headers)))
+        try:
             if response.status_code >= 300:
                 raise _failure(response)
             _require_file(response)
+            begin_body(response)
             yield response
+        finally:
+            response.close()
     except httpx2.InvalidURL as error:
         raise RefusedError(f"{url}: no address: {_reason_of(error)}") from None
-    except (httpx2.UnsupportedProtocol, httpx2.TooManyRedirects) as error:
+    except httpx2.UnsupportedProtocol as error:
         raise RefusedError(f"{url}: {_reason_of(error)}; only http and https are followed") from None
     except httpx2.TransportError as error:
         raise TransientError(f"{url}: {_reason_of(error)}") from None
+
+
+def _final(client: httpx2.Client, request: httpx2.Request) -> httpx2.Response:
+    """The answer at the end of all redirects; the bodies on the way, which may have no end, are not read."""
+    first = request.url
+    for _ in range(_REDIRECTS + 1):
+        try:
+            response = client.send(request, stream=True)
+        except ValueError as error:  # a host of 300 letters (UnicodeError), a length of 5,000 digits
+            raise RefusedError(
+                f"{request.url}: no address or no answer that can be used: {_reason_of(error)}"
+            ) from None
+        if not response.has_redirect_location:
+            return response
+        response.close()
+        if response.next_request is None:
+            raise RefusedError(f"{request.url}: redirects to {response.headers['Location']!r}, which is no address")
+        request = response.next_request
+    raise RefusedError(f"{first}: more than {_REDIRECTS} redirects; only http and https are followed")
 
 
 def with_retries(
@@ -113,7 +143,8 @@ def with_retries(
             failures = 1 if now >= before + _PROGRESS_BYTES else failures + 1
             before = now
             if failures > patience.retries:
-                raise FetchError(f"{trouble}; {failures} tries failed, run the command again later") from None
+                tries = f"{failures} tries" if failures > 1 else "the only try"
+                raise FetchError(f"{trouble}; {tries} failed, run the command again later") from None
             if stop.wait(_pause(patience, failures, trouble.wait_s)):
                 raise StoppedError from None
 
@@ -132,7 +163,18 @@ def _failure(response: httpx2.Response) -> TransientError | RefusedError:
     return RefusedError(why, status=response.status_code)
 
 
+def length_of(response: httpx2.Response) -> int | None:
+    """How many bytes the body has, where its header says so."""
+    length = response.headers.get("Content-Length")
+    return None if length is None else int(length)
+
+
 def _require_file(response: httpx2.Response) -> None:
+    length = response.headers.get("Content-Length")
+    if length is not None and "Transfer-Encoding" in response.headers:
+        raise RefusedError(f"{response.url}: says a length and sends chunks, expected one of them; a proxy in between?")
+    if length is not None and not _SIZE.fullmatch(length):
+        raise RefusedError(f"{response.url}: a length that no file has: {length!r}")
     if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html":
         raise RefusedError(f"{response.url}: a web page came, expected a file; a login or a proxy in between?")
     coding = response.headers.get("Content-Encoding", "identity")
@@ -142,16 +184,16 @@ def _require_file(response: httpx2.Response) -> None:
 
 def _retry_after(text: str) -> float | None:
     """Seconds, from a number of them or a date."""
-    if text.isdecimal():
+    if _SIZE.fullmatch(text):
         return float(text)
     try:
         return parsedate_to_datetime(text).timestamp() - time.time()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, OSError):  # the last two from years that the system cannot count
         return None
 
 
 def _reason_of(error: Exception) -> str:
-    return _ERRNO.sub("", " ".join(str(error).split()).lower()) or type(error).__name__
+    return _ERRNO.sub("", one_line(error).lower())
 
 
 class RateLimit:

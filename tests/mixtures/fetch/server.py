@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -37,6 +37,8 @@ class Publisher:
         self.acts: dict[str, list[Act]] = {}
         self.always: dict[str, Act] = {}
         self.types: dict[str, str] = {}
+        self.raw: dict[str, tuple[bytes, bytes]] = {}
+        """What is sent for a path in place of an answer: the first bytes, then the others again and again, slowly."""
         self.etags = True
         self.asked: list[Asked] = []
         self.url = ""
@@ -73,6 +75,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """A file, or what stands in its place."""
         host, path = self.publisher, self._path
+        if path in host.raw:
+            self._drip(*host.raw[path])
+            return
         acts = host.acts.get(path)
         act = acts.pop(0) if acts else host.always.get(path, Act())
         content = host.files.get(path)
@@ -117,6 +122,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.publisher.released.wait(20)
         if ends or act.extra_length:
             self.close_connection = True
+
+    def _drip(self, first: bytes, drop: bytes) -> None:
+        self._log(len(first))
+        self.close_connection = True
+        with suppress(ConnectionError):
+            self.wfile.write(first)
+            while drop and not self.publisher.released.wait(0.02):
+                self.wfile.write(drop)
 
     def _plain(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
         self._log(0)
