@@ -1,13 +1,11 @@
 """Reading raw annotation files with a declared form; an error names file, JSON path and id."""
 
-import io
 import mmap
-import pickle
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -21,9 +19,10 @@ from mix665k.builders.json_text import (
     split_records,
     without_numbers_that_are_none,
 )
+from mix665k.builders.plain_pickle import NOT_PLAIN, load_plain
 from mix665k.builders.registry import About, DecodedRecord, RawFile
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, is_blank
-from mix665k.schemas.errors import RawDataError
+from mix665k.schemas.errors import RawDataError, one_line
 from mix665k.schemas.files import UNREADABLE, fault, os_errors
 
 OnBadRecord = Literal["fail", "drop"]
@@ -44,19 +43,6 @@ class _Key(str):
 
     def __eq__(self, other: object) -> bool:
         return self is other
-
-
-_NOT_PLAIN = (
-    pickle.UnpicklingError, EOFError, ValueError, LookupError, AttributeError, TypeError, OverflowError, MemoryError,
-)  # fmt: skip
-"""What unpickling bytes that are no pickle, or an unwanted one, raises."""
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Allows no class and no function: RefCOCO's pickles hold dicts, lists, strings and numbers only."""
-
-    def find_class(self, module: str, name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}")
 
 
 class BadRecord(NamedTuple):
@@ -348,12 +334,11 @@ def map_file(path: Path) -> mmap.mmap:
 
 def _unpickle(path: Path) -> list[Any]:
     with os_errors(RawDataError, path):
-        pickled = io.BytesIO(path.read_bytes())
+        pickled = path.read_bytes()
     try:
-        content = _PlainUnpickler(pickled, encoding="latin1").load()
-    except _NOT_PLAIN as error:
-        why = str(error) or type(error).__name__
-        raise RawDataError(f"{path}: not a pickle of plain data: {why}; get it again") from None
+        content = load_plain(pickled)
+    except NOT_PLAIN as error:
+        raise RawDataError(f"{path}: not a pickle of plain data: {one_line(error)}; download it again") from None
     if not isinstance(content, list):
         raise RawDataError(f"{path}: $: expected list, got {type(content).__name__}; is this the expected file?")
     return content

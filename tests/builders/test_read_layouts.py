@@ -93,7 +93,7 @@ def test_a_bad_record_is_named_by_its_path_and_the_others_are_read(tmp_path: Pat
         ("paintings", b'{"paintings": {}}', r"\$\.paintings: expected array, got object; is this the expected file\?"),
         ("[]", b'[{"number": 1', "not a complete JSON file: input data was truncated; download it again"),
         ("pickle", pickle.dumps({"a": 1}), r"\$: expected list, got dict; is this the expected file\?"),
-        ("pickle", b"\x80\x02", "not a pickle of plain data: .*; get it again"),
+        ("pickle", b"\x80\x02", "not a pickle of plain data: .*; download it again"),
     ],
 )
 def test_a_file_of_another_layout_is_an_error(tmp_path: Path, at: str, content: bytes, why: str) -> None:
