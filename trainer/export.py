@@ -4,6 +4,7 @@ A folder of llava-hf's form, or of LLaVA's own: weights, configuration, processo
 """
 
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,12 +16,13 @@ from mix665k.schemas.template import is_jinja
 from mix665k.schemas.tokenizer.load import load_tokenizer
 from mix665k.trainer.data.exported_images import exported_image_processor
 from mix665k.trainer.data.images import load_processor as load_image_processor
+from mix665k.trainer.data.jinja import without_marks
 from mix665k.trainer.data.pixels import Pixels
 from mix665k.trainer.model.adapters import write_adapters
 from mix665k.trainer.model.files import write_model, write_processor
 from mix665k.trainer.model.llava_form import write_llava, write_llava_tokenizer
 from mix665k.trainer.model.loading import load
-from mix665k.trainer.model.probe import require_same_pixels, require_same_prompts
+from mix665k.trainer.model.probe import mask_fault, require_same_pixels, require_same_prompts
 from mix665k.trainer.run.checkpoint import Complete, find_checkpoint
 from mix665k.trainer.run.job import Job, job_of
 from mix665k.trainer.run.training_data import make_encoder
@@ -92,6 +94,10 @@ def _write(job: Job, checkpoint: Path, out: Path, *, form: Form) -> None:
     write_model(model, out)
     write_processor(processor, out)
     _prove(model, out, job=job, encoder=encoder)
+    if fault := mask_fault(processor, encoder):
+        print(f"export of {job.folder}: its chat template has no {{% generation %}}: {fault}", file=sys.stderr)
+        processor.chat_template = without_marks(processor.chat_template)
+        write_processor(processor, out)
 
 
 def export_adapters(path: Path, out: Path) -> Path:

@@ -16,7 +16,7 @@ from mix665k.trainer.data.pixels import Pixels
 from mix665k.trainer.export import export
 from mix665k.trainer.model.compose import describe
 from mix665k.trainer.model.files import write_processor
-from mix665k.trainer.model.probe import require_same_pixels, require_same_prompts
+from mix665k.trainer.model.probe import mask_fault, require_same_pixels, require_same_prompts
 from mix665k.trainer.tiny import write_tiny
 from tests.trainer.exporting import untrained_run
 from tests.trainer.families import language_model
@@ -42,7 +42,9 @@ def test_prompts_of_every_shipped_template_are_those_of_training(tmp_path: Path,
 
     sizes = {"image_token_id": config.image_token_id, "tokens_per_image": config.image_seq_length}
     encoder = Encoder(load_tokenizer(str(tmp_path)), template, **sizes, max_tokens=2048)
-    require_same_prompts(kind.from_pretrained(tmp_path), encoder, where="here")
+    loaded = kind.from_pretrained(tmp_path)
+    require_same_prompts(loaded, encoder, where="here")
+    assert mask_fault(loaded, encoder) is None
 
 
 @pytest.mark.parametrize(
@@ -99,6 +101,26 @@ def test_a_processor_that_asks_otherwise_is_refused_and_leaves_nothing(
         export(run, tmp_path / "model")
     assert why in str(refusal.value)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{% generation %}{{- learned -}}{% endgeneration %}", "{{- learned -}}"),
+        ("{{- whole[written.stop:start] -}}{% generation %}", "{% generation %}{{- whole[written.stop:start] -}}"),
+    ],
+)
+def test_marks_that_are_not_the_labels_of_training_are_left_out_and_that_is_said(
+    tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[str], *, old: str, new: str
+) -> None:
+    run = _run(tmp_path / "run", models, llm=language_model("qwen25"), sets=("template=chat",))
+    written = (run / "start/chat_template.jinja").read_text()
+    assert old in written
+    (run / "start/chat_template.jinja").write_text(written.replace(old, new))
+    export(run, tmp_path / "model")
+
+    assert "generation %}" not in (tmp_path / "model/chat_template.jinja").read_text()
+    assert "its chat template has no {% generation %}: its processor's mask of 1 turn(s) " in capsys.readouterr().err
 
 
 def test_what_an_export_that_was_killed_left_is_replaced(tmp_path: Path, models: Path) -> None:

@@ -3,12 +3,20 @@
 import re
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import TokenizerError, one_line
 from mix665k.schemas.template import AUTO, CHAT, TEMPLATES, Rendered, Span, Template, place_image
-from mix665k.trainer.data.jinja import FIXED, flattened, jinja_of, unflattened
+from mix665k.trainer.data.jinja import (
+    FIXED,
+    Marks,
+    is_of_template,
+    jinja_of,
+    marked,
+    unflattened,
+    without_marks,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -16,14 +24,6 @@ if TYPE_CHECKING:
     Messages = list[dict[str, str]]
 
 _PROBE = [("question zero?", "answer zero."), ("question one?", "answer one."), ("question two?", "answer two.")]
-
-
-class _Marks(NamedTuple):
-    """What a template writes around an answer: `dropped` is what it takes back of the generation prompt."""
-
-    dropped: str
-    lead: str
-    end: str
 
 
 class ChatTemplate:
@@ -41,7 +41,9 @@ class ChatTemplate:
             raise TokenizerError(f"{tokenizer.name_or_path}: has no chat template; name another template in the stage")
         self._tokenizer = tokenizer
         self._named = "the stage's template" if source else "its chat template"
-        self.source = FIXED + unflattened(source or tokenizer.get_chat_template()).removeprefix(FIXED)
+        own = unflattened(source or tokenizer.get_chat_template()).removeprefix(FIXED)
+        # Marks that are not ours may leave out an end token.
+        self.source = FIXED + (own if is_of_template(own) else without_marks(own))
         """The Jinja text that renders, without what takes lists of parts."""
         self._marks = self._find_marks()
 
@@ -49,6 +51,13 @@ class ChatTemplate:
     def ends(self) -> list[str]:
         """The end of all answers but the last, and that of the last: most often the same."""
         return [self._marks[False].end, self._marks[True].end]
+
+    @property
+    def exported(self) -> str:
+        """The Jinja text to save with a processor: takes lists of parts, and marks what is learned."""
+        if is_of_template(self.source):
+            return self.source.removeprefix(FIXED)
+        return marked(self.source, others=self._marks[False], last=self._marks[True])
 
     def render(self, pairs: Sequence[tuple[str, str]], *, system: str | None = None) -> Rendered:
         """The text of a conversation and the spans of its answers, each with the marks that a model must write itself.
@@ -76,7 +85,7 @@ class ChatTemplate:
             raise self._refusal(f"loses the {IMAGE_TOKEN} of a question")
         return Rendered(text, answers)
 
-    def _find_marks(self) -> dict[bool, _Marks]:
+    def _find_marks(self) -> dict[bool, Marks]:
         """The marks of an answer, by whether it is the last."""
         text, prompts = self._text_and_prompts(_PROBE)
         bare = self._apply(_messages(_PROBE[:1])[:1], prompt=False)
@@ -95,8 +104,8 @@ class ChatTemplate:
             raise self._refusal(f"begins the last answer otherwise than its generation prompt, without {last[0]!r}")
         ends = self._find_ends([tail for *_, tail in found])
         return {
-            False: _Marks(dropped=others[0][0], lead=others[0][1], end=ends[0]),
-            True: _Marks(dropped="", lead=last[1], end=ends[-1]),
+            False: Marks(dropped=others[0][0], lead=others[0][1], end=ends[0]),
+            True: Marks(dropped="", lead=last[1], end=ends[-1]),
         }
 
     def _find_ends(self, tails: Sequence[str]) -> list[str]:
@@ -174,7 +183,7 @@ def exported_chat_template(template: str | Template, tokenizer: "PreTrainedToken
     """The Jinja text to save with a processor: it renders messages as the template trains them.
 
     Contents may be strings or lists of parts, images come first in their turn, a system message is the system text,
-    `add_generation_prompt` is heeded.
+    `add_generation_prompt` is heeded, `{% generation %}` marks what is learned.
 
     Raises:
         TokenizerError: for `chat`, when the tokenizer has no usable chat template.
@@ -184,7 +193,7 @@ def exported_chat_template(template: str | Template, tokenizer: "PreTrainedToken
         return jinja_of(template)
     if template in TEMPLATES:
         return jinja_of(TEMPLATES[template])
-    return flattened(ChatTemplate(tokenizer, None if template == CHAT else template).source)
+    return ChatTemplate(tokenizer, None if template == CHAT else template).exported
 
 
 def special_tokens(tokenizer: Any) -> list[str]:

@@ -143,6 +143,12 @@ class Encoder:
         number = range(len(row.pairs))[answer]
         return ids[: int(np.argmax(_answers_of(starts, stops, rendered.answers) == number))]
 
+    def labelled(self, row: Row) -> tuple[Ids, Ids]:
+        """The tokens of a row and their labels, int64 [T] each, however many there are."""
+        rendered = self._render(row.pairs)
+        ids, starts, stops, _ = self._tokens(rendered.text)
+        return ids, np.where(_answers_of(starts, stops, rendered.answers) >= 0, ids, IGNORED)
+
     def prompt_text(self, row: Row, *, answer: int = -1) -> str:
         """The same as text, without the tokenizer's own first token."""
         rendered = self._render(row.pairs)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import NamedTuple
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.template import SYSTEM, Template
@@ -42,6 +43,31 @@ FOUND{%- set flat.messages = flat.messages + [dict(message, content=found.text)]
 """
 """Goes before a tokenizer's own chat template, most of which take strings only. Qwen3's takes a list for an empty text,
 Llama-3's writes it as Python shows it."""
+
+_WRITE, _WRITTEN = "{%- macro write(messages, add_generation_prompt) -%}", "{%+ endmacro -%}"
+# Each answer is looked for where `ChatTemplate.render` finds it: after the text of what is before it and its generation
+# prompt. A template's own text is not touched: whatever is not an answer of this form is written as it is.
+_MARK = """{%- set whole = write(messages, add_generation_prompt) -%}
+{%- set written = namespace(stop=0) -%}
+{%- for message in messages -%}
+{%- if message.role == 'assistant' and not loop.first and messages[loop.index0 - 1].role == 'user' -%}
+{%- set marks = LAST if loop.last and not add_generation_prompt else OTHERS -%}
+{%- set prompt = write(messages[:loop.index0], true) -%}
+{%- if marks.dropped and prompt.endswith(marks.dropped) -%}
+{%- set prompt = prompt[:prompt | length - marks.dropped | length] -%}
+{%- endif -%}
+{%- set start = prompt | length -%}
+{%- for answer in [message.content, message.content | trim] -%}
+{%- set learned = marks.lead + answer + marks.end -%}
+{%- if start >= written.stop and whole.startswith(prompt + learned) -%}
+{{- whole[written.stop:start] -}}{% generation %}{{- learned -}}{% endgeneration %}
+{%- set written.stop = start + learned | length -%}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- endfor -%}
+{{- whole[written.stop:] -}}"""
+_GENERATION = re.compile(r"(\{%[-+]?\s*)(end)?generation(\s*[-+]?%\})")
 
 # `{% generation %}` is written without minus signs, the one form that TGI takes out again.
 _SHIPPED = """{%- set talk = namespace(system=SYSTEM_TEXT, begun=false) -%}
@@ -93,14 +119,43 @@ def is_of_template(source: str) -> bool:
     return source.removeprefix(FIXED).startswith(_SHIPPED.partition("SYSTEM_TEXT")[0])
 
 
+class Marks(NamedTuple):
+    """What a template writes around an answer: `dropped` is what it takes back of the generation prompt."""
+
+    dropped: str
+    lead: str
+    end: str
+
+
 def flattened(source: str) -> str:
     """A tokenizer's own chat template that takes contents as strings and as lists, images as their tokens in front."""
     return _filled(_FLATTEN, {"FOUND": _found(f"{IMAGE_TOKEN}\n")}) + source
 
 
+def marked(source: str, *, others: Marks, last: Marks) -> str:
+    """The same with `{% generation %}` around what is learned: all answers but the last, and the last.
+
+    The text that it renders stays the same. `source` has no such marks of its own.
+    """
+    pieces = {name: _dict(marks) for name, marks in (("OTHERS", others), ("LAST", last))}
+    return flattened(f"{_WRITE}{source}{_WRITTEN}") + _filled(_MARK, pieces)
+
+
 def unflattened(source: str) -> str:
-    """The same without what `flattened` puts before it."""
-    return source.removeprefix(flattened(""))
+    """A tokenizer's own chat template without what `flattened` and `marked` put around it.
+
+    And without the line break at its end, which Jinja would take off, but not within a macro.
+    """
+    source = source.removeprefix(flattened(""))
+    if source.startswith(_WRITE):
+        return source.removeprefix(_WRITE).rpartition(_WRITTEN)[0]
+    return source.removesuffix("\n")
+
+
+def without_marks(source: str) -> str:
+    """A template that renders the same text and marks nothing."""
+    # `with` has a scope of its own, too, and the same signs for white space.
+    return _GENERATION.sub(r"\1\2with\3", source)
 
 
 def _found(image_line: str) -> str:
@@ -115,3 +170,7 @@ def _filled(text: str, pieces: dict[str, str]) -> str:
 def _text(value: str) -> str:
     # Not escaped to ASCII: Jinja reads JSON's two halves of a character above U+FFFF as two characters.
     return json.dumps(value, ensure_ascii=False)
+
+
+def _dict(marks: Marks) -> str:
+    return f"{{{', '.join(f'{_text(name)}: {_text(value)}' for name, value in marks._asdict().items())}}}"

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import ModelError, one_line
+from mix665k.trainer.data.encode import IGNORED
 from mix665k.trainer.data.mixture import Row
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _TURNS = [("What is it?", "A kettle, blue."), ("  And\nthe café 你?", "No."), ("USER: 1?", "7")]
 """Questions whose tokens depend on what is before them: spaces, a line break, letters of several bytes, a role."""
+_CONVERSATIONS = [(shown, _TURNS[:count]) for shown in (False, True) for count in range(1, len(_TURNS) + 1)]
 _SHAPES = ((90, 60), (40, 100), (1, 30))
 """Wide, high and very narrow: width and height in pixels."""
 
@@ -30,17 +32,37 @@ def require_same_prompts(processor: Any, encoder: "Encoder", *, where: str) -> N
     Raises:
         ModelError: with the first difference.
     """
-    for shown, num_turns in product((False, True), range(1, len(_TURNS) + 1)):
-        turns = _TURNS[:num_turns]
-        first = (f"{IMAGE_TOKEN}\n{turns[0][0]}" if shown else turns[0][0], turns[0][1])
-        row = Row(id="probe", source="probe", image="probe.png" if shown else None, pairs=[first, *turns[1:]])
-        expected = encoder.prompt_ids(row).tolist()
+    for shown, turns in _CONVERSATIONS:
+        expected = encoder.prompt_ids(_row(turns, shown=shown)).tolist()
         found = ask(processor, turns, picture=_drawn(*_SHAPES[0]) if shown else None, where=where)["input_ids"]
         if found != expected:
-            what = f"{num_turns} turn(s) {'with' if shown else 'without'} a picture"
+            what = f"{len(turns)} turn(s) {'with' if shown else 'without'} a picture"
             raise ModelError(
                 f"{where}: its processor's prompt of {what} is not that of training: {_difference(found, expected)}"
             )
+
+
+def mask_fault(processor: Any, encoder: "Encoder") -> str | None:
+    """Where the mask of answers that a processor or its tokenizer gives of a conversation is not what training learns.
+
+    None where `return_assistant_tokens_mask` gives exactly the labels that the loss of training sees.
+    """
+    for shown, turns in _CONVERSATIONS:
+        messages = _messages(turns, picture=_drawn(*_SHAPES[0]) if shown else None)
+        ids, labels = encoder.labelled(_row(turns, shown=shown))
+        expected = (labels != IGNORED).astype(int).tolist()
+        how = {"tokenize": True, "return_dict": True, "return_assistant_tokens_mask": True}
+        given = processor.apply_chat_template(messages, **how)
+        found = {"processor": (given["input_ids"][0], given["assistant_masks"][0])}
+        if not shown:
+            given = processor.tokenizer.apply_chat_template(messages, chat_template=processor.chat_template, **how)
+            skipped = len(expected) - len(given["input_ids"])  # it leaves the first token out that it puts there itself
+            found["tokenizer"] = (ids[:skipped].tolist() + given["input_ids"], [0] * skipped + given["assistant_masks"])
+        for name, (its_ids, mask) in found.items():
+            if mask != expected or its_ids != ids.tolist():
+                what = f"{len(turns)} turn(s) {'with' if shown else 'without'} a picture"
+                return f"its {name}'s mask of {what} is not that of training: {_difference(mask, expected)}"
+    return None
 
 
 def require_same_pixels(image_processor: Any, prepare: "Callable[[Image.Image], Tensor]", *, where: str) -> None:
@@ -67,12 +89,7 @@ def ask(processor: Any, turns: list[tuple[str, str]], *, picture: Image.Image | 
     """
     from jinja2 import TemplateError
 
-    messages: list[dict[str, Any]] = []
-    for question, answer in turns:
-        messages.append({"role": "user", "content": [{"type": "text", "text": question}]})
-        messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-    if picture is not None:
-        messages[0]["content"].insert(0, {"type": "image", "image": picture})
+    messages = _messages(turns, picture=picture)
     try:
         given = processor.apply_chat_template(
             messages[:-1], add_generation_prompt=True, tokenize=True, return_dict=True
@@ -80,6 +97,23 @@ def ask(processor: Any, turns: list[tuple[str, str]], *, picture: Image.Image | 
     except (TemplateError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"{where}: its processor fails on a conversation: {one_line(error)[:200]}") from None
     return {name: given[name][0] for name in ("input_ids", "pixel_values") if name in given}
+
+
+def _row(turns: list[tuple[str, str]], *, shown: bool) -> Row:
+    """What training has of these turns."""
+    first = (f"{IMAGE_TOKEN}\n{turns[0][0]}" if shown else turns[0][0], turns[0][1])
+    return Row(id="probe", source="probe", image="probe.png" if shown else None, pairs=[first, *turns[1:]])
+
+
+def _messages(turns: list[tuple[str, str]], *, picture: Image.Image | None) -> list[dict[str, Any]]:
+    """What a processor has of them."""
+    messages: list[dict[str, Any]] = []
+    for question, answer in turns:
+        messages.append({"role": "user", "content": [{"type": "text", "text": question}]})
+        messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+    if picture is not None:
+        messages[0]["content"].insert(0, {"type": "image", "image": picture})
+    return messages
 
 
 def _drawn(width: int, height: int) -> Image.Image:

@@ -1,10 +1,14 @@
 """The tokenizer's own chat template."""
 
+from typing import Any
+
 import pytest
+from transformers.utils.chat_template_utils import render_jinja_template
 
 from mix665k.schemas.errors import TokenizerError
-from mix665k.trainer.data.chat import ChatTemplate
+from mix665k.trainer.data.chat import ChatTemplate, exported_chat_template
 from mix665k.trainer.data.encode import Encoder
+from mix665k.trainer.data.jinja import without_marks
 from tests.trainer.parts import IMAGE_TOKEN_ID, TOKENS_PER_IMAGE, new_tokenizer, row
 
 _LOOP = "{% for m in messages %}"
@@ -47,6 +51,54 @@ def test_answers_are_found_with_what_a_model_writes_around_them(template: str, l
 
     assert text == tokenizer.apply_chat_template(messages, tokenize=False)
     assert [text[span.start : span.stop] for span in answers] == learned
+
+
+MARKED = (
+    "{%- macro shown(m) %}\n  {{- m.role + '\n' + m.content }}\n{%- endmacro %}\n"
+    + _LOOP
+    + "\n<|im_start|>{% if m.role == 'assistant' %}{%- generation %}\n  {{ shown(m) }}  {%- set m = 'gone' %}"
+    "{% endgeneration -%}\n {% else %}{{ shown(m) }}{% endif %}<|im_end|>{{ m.role == 'assistant' }}  \n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>  assistant\n{% endif %}\n\n"
+)
+"""Its own marks leave the end out and hold the role; white space and names are handled with care."""
+
+
+def _marked(template: str, messages: list[dict[str, str]]) -> Any:
+    """The text of a conversation, and where its template marks answers: of one in a list."""
+    return render_jinja_template([messages], chat_template=template, return_assistant_tokens_mask=True)
+
+
+@pytest.mark.parametrize("template", [CHATML, CHATML + "\n", LLAMA_2, QWEN_3, DATED, MARKED, MARKED.strip()])
+def test_marks_for_answers_change_no_text_and_are_what_is_learned(template: str) -> None:
+    tokenizer = new_tokenizer(template)
+    messages = [
+        {"role": role, "content": text}
+        for pair in PAIRS
+        for role, text in zip(("user", "assistant"), pair, strict=True)
+    ]
+    chat, exported = ChatTemplate(tokenizer), exported_chat_template("chat", tokenizer)
+    text, answers = chat.render(PAIRS)
+
+    [shown], [spans] = _marked(exported, messages)
+
+    assert shown == text
+    assert [tuple(span) for span in spans] == [tuple(answer) for answer in answers]
+    unmarked = tokenizer.apply_chat_template(messages, chat_template=without_marks(exported), tokenize=False)
+    assert (unmarked, "generation %}" in without_marks(exported)) == (text, False)
+    assert "Today" in template or text == tokenizer.apply_chat_template(messages, tokenize=False)
+    assert ChatTemplate(new_tokenizer(exported)).source == chat.source
+
+
+def test_a_message_that_no_answer_is_trained_on_is_written_without_marks() -> None:
+    tokenizer = new_tokenizer(CHATML)
+    messages = [{"role": role, "content": "x"} for role in ("assistant", "tool", "assistant", "user", "assistant")]
+
+    exported = exported_chat_template("chat", tokenizer)
+    [text], [spans] = _marked(exported, messages)
+
+    assert text == tokenizer.apply_chat_template(messages, tokenize=False)
+    assert [text[start:stop] for start, stop in spans] == ["x<|im_end|>"]
+    assert spans[0][0] > text.rindex("user")
 
 
 def test_a_template_that_writes_the_date_renders_the_same_every_day() -> None:

@@ -157,6 +157,31 @@ def test_an_exported_chat_template_writes_what_training_read(
 
 
 @pytest.mark.parametrize("name", CHATS)
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(pairs=TALKS, system=st.sampled_from([None, "Be brief."]))
+def test_the_generation_marks_of_an_exported_chat_template_are_the_labels_of_training(
+    name: str, pairs: list[tuple[str, str]], system: str | None
+) -> None:
+    tokenizer, encoder = _tokenizer(name), _encoder(name)
+    system = None if name in SYSTEMLESS else system
+    ids, labels = encoder.labelled(row(*pairs))
+    learned = (labels != IGNORED).astype(int).tolist()
+    start = learned.index(1)
+
+    given = tokenizer.apply_chat_template(
+        _messages(pairs, system=system, parts=False),
+        chat_template=exported_chat_template("chat", tokenizer),
+        return_dict=True,
+        return_assistant_tokens_mask=True,
+    )
+
+    before = len(given["input_ids"]) - len(ids[start:])  # as many as without a system text, or more
+    assert given["input_ids"][before:] == ids[start:].tolist()
+    assert given["assistant_masks"] == [0] * before + learned[start:]
+    assert (system is not None) or before == start
+
+
+@pytest.mark.parametrize("name", CHATS)
 def test_the_ids_of_a_prompt_are_those_of_its_text(name: str) -> None:
     tokenizer, encoder = _tokenizer(name), _encoder(name)
     text = encoder.prompt_text(row(*PAIRS[1:]))

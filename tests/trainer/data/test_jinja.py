@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jinja2 import TemplateError
 
 from mix665k.schemas.template import TEMPLATES, Template, render
+from mix665k.trainer.data.chat import exported_chat_template
 from mix665k.trainer.data.encode import IGNORED, Encoder
 from mix665k.trainer.data.jinja import is_of_template, jinja_of
 from tests.trainer.parts import encoder, new_tokenizer, row, tokenizer
@@ -135,6 +136,13 @@ def test_a_model_that_goes_on_to_be_trained_with_its_own_chat_template_has_the_s
     if fixed.end_tokens:
         assert again.labels.tolist() == first.labels.tolist()
         assert chat.end_tokens == fixed.end_tokens
+
+
+def test_a_model_with_texts_of_its_own_that_is_continued_keeps_its_template_as_it_is() -> None:
+    # wrapped as another's template is, it would no longer leave the first token to the tokenizer
+    own = jinja_of(msgspec.structs.replace(V1, system="Another."))
+
+    assert exported_chat_template("chat", new_tokenizer(own)) == own
 
 
 def test_only_our_own_templates_leave_the_first_token_to_the_tokenizer() -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from mix665k.schemas.template import TEMPLATES
 from mix665k.trainer.data.encode import Encoder
 from mix665k.trainer.model.compose import describe
+from mix665k.trainer.model.probe import mask_fault
 from mix665k.trainer.model.tokenizer import save_tokenizer
 from tests.schemas.sentencepiece_folders import write_folder
 from tests.trainer.families import FAMILIES, language_model, made
@@ -48,6 +49,7 @@ def _require_equal_prompts(llm: str, template: str, *, folder: Path) -> None:
     encoder = Encoder(processor.tokenizer, template, **sizes, max_tokens=4096)
     load: Any = AutoProcessor.from_pretrained
     loaded = load(folder)
+    assert mask_fault(loaded, encoder) is None
     for shown, num_turns in product((False, True), (1, 2, 3)):
         (question, answer), *others = TURNS[:num_turns]
         trained = row(
