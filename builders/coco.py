@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import Download, ImageFolder, Lookup, by_origin
+from mix665k.builders.registry import Download, ImageFolder, Lookup, Stated, by_origin
 from mix665k.schemas.conversation import Conversation, Pair
 
 TRAIN2017 = ImageFolder(  # the hash as huggingface.co/datasets/pcuenq/coco-2017-mirror shows it
@@ -24,6 +24,11 @@ TRAIN2017 = ImageFolder(  # the hash as huggingface.co/datasets/pcuenq/coco-2017
 
 ANNOTATED_LOOKUPS = (Lookup(role="questions", key=by_origin), Lookup(role="annotations", key=by_origin))
 """The lookups of `annotated_questions`: an origin is a `question_id`."""
+
+
+PHOTOS = Stated(field="data_type", expected=("mscoco",))
+"""What a file of VQA's layout says whose images are COCO's; `abstract_v002` are drawn scenes with ids of their own."""
+OPEN_ENDED = Stated(field="task_type", expected=("Open-Ended",))
 
 
 class Question(msgspec.Struct, gc=False):

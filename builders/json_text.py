@@ -64,8 +64,12 @@ def place_in_text(data: memoryview, offset: int) -> str:
     return f"line {number:,}, column {column:,}"
 
 
-def split_records(data: memoryview, *, at: str) -> list[tuple[str | int, msgspec.Raw]] | None:
+def split_records(
+    data: memoryview, *, at: str, beside: dict[str, msgspec.Raw] | None = None
+) -> list[tuple[str | int, msgspec.Raw]] | None:
     """The undecoded records of a file with their keys or indices, however odd each is; `at` is that of `RawFile`.
+
+    Where the records are a field of the file's object, its other fields are added to `beside`.
 
     None for a text that ends before its records do, or goes on after them. A record may hold what msgspec refuses in
     the file: NaN, half a surrogate pair, lists in lists in lists.
@@ -77,7 +81,7 @@ def split_records(data: memoryview, *, at: str) -> list[tuple[str | int, msgspec
     level = 1 if at in ("[]", "{}") else 2
     field = None if level == 1 else f'"{at}"'.encode()
     records: list[tuple[str | int, msgspec.Raw]] = []
-    start, end = -1, 0
+    start, end, key_stop = -1, 0, 0
     key: bytes | None = None
     for token, begin, stop, depth in _tokens(data):
         if depth == 0:
@@ -90,10 +94,12 @@ def split_records(data: memoryview, *, at: str) -> list[tuple[str | int, msgspec
                 if piece := bytes(data[start:begin]).strip().removeprefix(b":").strip():
                     records.append((_name(key) if at == "{}" and key else len(records), msgspec.Raw(piece)))
                 start = stop if token == b"," else -1
+            if beside is not None and depth == 1 and key and key != field:
+                beside[_name(key)] = msgspec.Raw(bytes(data[key_stop:begin]).strip().removeprefix(b":").strip())
             key = None if depth == 1 else key
             end = stop if depth == 1 and token != b"," else end
         elif depth == 1 and key is None:
-            key, start = token, stop if at == "{}" else start
+            key, key_stop, start = token, stop, stop if at == "{}" else start
     return records if end and not bytes(data[end:]).strip() else None
 
 

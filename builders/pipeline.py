@@ -26,8 +26,13 @@ class Run:
         self.read = StepFunnel("read")
         self.writes_boxes = bound.source.about.writes_boxes
         self._funnels = [self.read]
-        raw = RawFiles(
-            bound.source.about, bound.files, funnel=self.read, on_bad_record=on_bad_record, progress=progress
+        self.raw = raw = RawFiles(
+            bound.source.about,
+            bound.files,
+            funnel=self.read,
+            on_bad_record=on_bad_record,
+            progress=progress,
+            splits=bound.params.get("splits", ()),
         )
         stream = self.read.built(raw.asking(bound.source.function(raw, **bound.params)), limit=limit)
         self.conversations = self._through(bound.steps, stream)

@@ -4,6 +4,7 @@ import mmap
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,12 +22,14 @@ from mix665k.builders.json_text import (
 )
 from mix665k.builders.plain_pickle import NOT_PLAIN, load_plain
 from mix665k.builders.registry import About, DecodedRecord, RawFile
+from mix665k.builders.stated import Split, fields_beside, require_as_named, split_in_name, split_of
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, is_blank
 from mix665k.schemas.errors import RawDataError, one_line
 from mix665k.schemas.files import UNREADABLE, fault, os_errors
 
 OnBadRecord = Literal["fail", "drop"]
 _REPORT_BYTES = 1 << 20
+_NULL = msgspec.Raw(b"null")
 MAX_REFUSED = 5
 """Bad records that a message names."""
 
@@ -56,7 +59,8 @@ class RawFiles:
     """The raw files of one source, opened and read record by record.
 
     `funnel` counts what is dropped; `on_bad_record="fail"` raises instead. `progress` hears the bytes read since its
-    last call.
+    last call. `splits` are those that the recipe takes of a file that has several; where it names none, every file has
+    to be of the same one.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class RawFiles:
         funnel: StepFunnel,
         on_bad_record: OnBadRecord,
         progress: Callable[[int], None],
+        splits: Collection[str | int] = (),
     ) -> None:
         self._funnel = funnel
         self.paths = paths
@@ -76,6 +81,16 @@ class RawFiles:
         self._num_refused = 0
         self._progress = progress
         self._entered = about.files[0].role
+        self._chosen = [str(name) for name in splits]
+        self._splits: dict[str, Split] = {}
+        self._seen_splits: dict[str, None] = {}
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits of the records that were read and taken, as far as files say; in the order met."""
+        by_file = [split.name for role, split in self._splits.items() if role == self._entered]
+        found = [*self._seen_splits, *(by_file or [split.name for split in self._splits.values()])]
+        return list(dict.fromkeys(name for name in found if not self._chosen or name in self._chosen))
 
     def entering(self, role: str) -> Iterator[tuple[str, Any]]:
         """(id, record) of the file that conversations are made of, each counted as it is read, good or bad.
@@ -123,6 +138,31 @@ class RawFiles:
         """Count something that changes no number, with the id as an example."""
         self._funnel.note(reason, identifier)
 
+    def _hear(self, role: str, split: Split) -> None:
+        """Take in what split a file is of; files that are read together are of one."""
+        self._splits[role] = split
+        group = role.rpartition("/")[0]
+        for other, known in self._splits.items():
+            if other.rpartition("/")[0] == group and known.name != split.name:
+                raise RawDataError(
+                    f"{self.paths[other]} {known.said}, {self.paths[role]} {split.said}, expected files of one split"
+                )
+
+    def _require_split(self, split: str, file: RawFile, where: str) -> None:
+        """Take in a split that no record before was of; unless the recipe chooses, all are of one, the file's."""
+        if not split:
+            return
+        says, others = f"{file.split_field} {split}", ", ".join(self._seen_splits)
+        self._seen_splits[split] = None
+        if self._chosen:
+            return
+        if by_name := split_in_name(file, self.paths[file.role]):
+            require_as_named(where, says=says, split=split, by_name=by_name)
+        if others:
+            raise RawDataError(
+                f"{where} says {says}, those before {others}, expected one split; name those to take in `splits`"
+            )
+
     def _refuse(self, role: str, identifier: str, why: str) -> str:
         reason = f"bad record in {role}"
         self._funnel.note(reason, f"{identifier}: {why}", limit=None)  # all of them: somebody may want to fix the file
@@ -144,8 +184,9 @@ class RawFiles:
         """(id, record) of the records that are of their form and whose id is new."""
         file, path = self._about.file(role), self.paths[role]
         num_pairs, id_name = file.pairs, file.id_name
+        by_record = file.splits_by_record
         seen: set[str] = set()
-        for place, identifier, found in read(file, path, self._progress):
+        for place, identifier, found in read(file, path, self._progress, hear=partial(self._hear, role)):
             if isinstance(found, BadRecord):
                 why = f"{found.where}: {found.why}"
             elif id_name and identifier in seen:
@@ -153,6 +194,8 @@ class RawFiles:
             else:
                 if id_name:
                     seen.add(identifier)
+                if by_record and (split := str(getattr(found, file.split_field))) not in self._seen_splits:
+                    self._require_split(split, file, f"{path}: {json_path(file, place)}")
                 if entering:
                     self._funnel.enter(pairs=num_pairs(found) if num_pairs else 1)
                 if file.adapt and type(found) is not file.form:
@@ -167,13 +210,17 @@ class RawFiles:
                 self._refuse(role, identifier, why)
 
 
-def read(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, str, Any]]:
+def read(
+    file: RawFile, path: Path, progress: Callable[[int], None], *, hear: Callable[[Split], None] = lambda _: None
+) -> Iterator[tuple[str | int, str, Any]]:
     """(key or index, id, record or BadRecord) for each record of a file; without an id a record goes by its path.
+
+    `hear` is called before the first with the split that the file is of, where it or its name says one.
 
     Raises:
         RawDataError: when the file is missing, damaged or holds something else.
     """
-    return ((place, identifier, found) for place, identifier, found, _ in _decoded(file, path, progress))
+    return ((place, identifier, found) for place, identifier, found, _ in _decoded(file, path, progress, hear=hear))
 
 
 def sound_entries(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[DecodedRecord]:
@@ -182,17 +229,19 @@ def sound_entries(file: RawFile, path: Path, progress: Callable[[int], None]) ->
     Raises:
         RawDataError: when the file is missing, damaged or holds something else.
     """
-    for entry in _decoded(file, path, progress):
+    for entry in _decoded(file, path, progress, hear=lambda _: None):
         if not isinstance(entry[2], BadRecord):
             yield DecodedRecord(*entry)
 
 
-def _decoded(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, str, Any, Any]]:
+def _decoded(
+    file: RawFile, path: Path, progress: Callable[[int], None], *, hear: Callable[[Split], None]
+) -> Iterator[tuple[str | int, str, Any, Any]]:
     if file.at == "pickle":
         records: Iterator[tuple[str | int, Any]] = enumerate(_unpickle(path))
         progress(path.stat().st_size)
     else:
-        records = _split(file, path, progress)
+        records = _split(file, path, progress, hear=hear)
     decode = _decoder(file)
     for place, raw in records:
         record = decode(place, raw)
@@ -235,7 +284,7 @@ def _decoder(file: RawFile) -> Callable[[str | int, Any], Any]:
 def read_again(file: RawFile, path: Path, places: Collection[int]) -> dict[int, Any]:
     """Some records of a JSON list, by their places in it; all of them were read before."""
     decode = _decoder(file)
-    records = _raw_records(file, path, map_file(path))
+    records, _ = _raw_records(file, path, map_file(path))
     return {int(place): decode(place, raw) for place, raw in records if place in places}
 
 
@@ -266,13 +315,17 @@ def _identify(file: RawFile, place: str | int, raw: Any) -> str:
         return json_path(file, place)
 
 
-def _split(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[tuple[str | int, msgspec.Raw]]:
+def _split(
+    file: RawFile, path: Path, progress: Callable[[int], None], *, hear: Callable[[Split], None]
+) -> Iterator[tuple[str | int, msgspec.Raw]]:
     """The undecoded records of a JSON file, with their keys or numbers."""
     # msgspec gives the undecoded records of a list or object in one pass. Each is then decoded on its own, so that an
     # error knows the path and the id. The file is mapped and the part that has been read is given back to the system:
     # two large sources built side by side stay under 4 GB.
     data = map_file(path)
-    records = _raw_records(file, path, data)
+    records, beside = _raw_records(file, path, data)
+    if split := split_of(file, path, beside):
+        hear(split)
     passed = pending = 0
     for place, raw in records:
         yield place, raw
@@ -284,17 +337,22 @@ def _split(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterat
     progress(pending)
 
 
-def _raw_records(file: RawFile, path: Path, data: mmap.mmap) -> Iterator[tuple[str | int, msgspec.Raw]]:
+def _raw_records(
+    file: RawFile, path: Path, data: mmap.mmap
+) -> tuple[Iterator[tuple[str | int, msgspec.Raw]], dict[str, msgspec.Raw]]:
+    """The undecoded records with their places, and the fields beside them that say what the file is."""
     view = memoryview(data)[len(BOM) if data[: len(BOM)] == BOM else 0 :]
     if file.at == "lines" or (file.at == "[]" and is_json_lines(view)):
         data.seek(len(data) - len(view))
         lines = enumerate(iter(data.readline, b""))
-        return ((number, msgspec.Raw(line)) for number, line in lines if not line.isspace())
+        return ((number, msgspec.Raw(line)) for number, line in lines if not line.isspace()), {}
+    names = fields_beside(file)
     kind: Any = list[msgspec.Raw]
     if file.at == "{}":
         kind = dict[_Key, msgspec.Raw]
     elif file.at != "[]":
-        kind = msgspec.defstruct("Envelope", [("records", list[msgspec.Raw], msgspec.field(name=file.at))])
+        others = [(f"beside_{i}", msgspec.Raw, msgspec.field(name=names[i], default=_NULL)) for i in range(len(names))]
+        kind = msgspec.defstruct("Envelope", [("records", list[msgspec.Raw], msgspec.field(name=file.at)), *others])
     try:
         whole: Any = msgspec.json.decode(view, type=kind, dec_hook=lambda key_type, key: key_type(key))
     except msgspec.ValidationError as error:
@@ -304,13 +362,16 @@ def _raw_records(file: RawFile, path: Path, data: mmap.mmap) -> Iterator[tuple[s
         if what := container(data):
             raise RawDataError(f"{path}: {what}") from None
         with suppress(ValueError):
-            if (records := split_records(view, at=file.at)) is not None:
-                return iter(records)
+            beside: dict[str, msgspec.Raw] = {}
+            if (records := split_records(view, at=file.at, beside=beside)) is not None:
+                return iter(records), beside
         why = _with_line(fault(error)[1], view)
         raise RawDataError(f"{path}: not a complete JSON file: {why}; download it again") from None
     if isinstance(whole, dict):
-        return ((str(key), raw) for key, raw in whole.items())
-    return enumerate(whole if isinstance(whole, list) else whole.records)
+        return ((str(key), raw) for key, raw in whole.items()), {}
+    if isinstance(whole, list):
+        return enumerate(whole), {}
+    return enumerate(whole.records), {names[i]: getattr(whole, f"beside_{i}") for i in range(len(names))}
 
 
 def _with_line(why: str, view: memoryview) -> str:

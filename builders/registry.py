@@ -51,6 +51,18 @@ class Download(msgspec.Struct, frozen=True, kw_only=True):
         return self.addresses[0] if self.folders else hub or page or "your own"
 
 
+class Stated(msgspec.Struct, frozen=True, kw_only=True):
+    """What a raw file says of itself beside its records, and what it has to say.
+
+    `field` is that of the file's object, `info.version` one of the object `info` in it. A value that is not `like` this
+    regular expression says nothing, nor does a field that is missing.
+    """
+
+    field: str
+    expected: tuple[str, ...]
+    like: str = ".*"
+
+
 class RawFile(msgspec.Struct, frozen=True, kw_only=True):
     """A raw annotation file as its publisher ships it.
 
@@ -61,6 +73,9 @@ class RawFile(msgspec.Struct, frozen=True, kw_only=True):
     pairs of a record; None: it has one. Of `optional` files those whose roles begin alike (`refcoco+/refs`) are given
     together or not at all. `adapt` reads a record that is not of the form but whose meaning is plain, given as plain
     JSON with its place; what it gives has `not_kept`, the names of the fields that it leaves out.
+
+    `states` says what it is, `split` is the publisher's name for its part of the data set, as its own name has it, and
+    `split_field` says the same in the file: beside the records, or in each of them if it is a field of `form`.
 
     Raises:
         ValueError: when made, for facts that contradict each other.
@@ -77,6 +92,9 @@ class RawFile(msgspec.Struct, frozen=True, kw_only=True):
     member: str = ""
     pairs: Callable[[Any], int] | None = None
     adapt: Callable[[Any, str | int], Any] | None = None
+    states: tuple[Stated, ...] = ()
+    split: str = ""
+    split_field: str = ""
 
     def __post_init__(self) -> None:
         if why := self._fault():
@@ -93,7 +111,14 @@ class RawFile(msgspec.Struct, frozen=True, kw_only=True):
             return f"member={self.member!r} of no download; say which archive holds it in `download`"
         if self.download and self.download.name.endswith(ARCHIVES) and not self.member:
             return f"download {self.download.name!r} is an archive; name the file in it with `member`"
+        if self.split not in self.path.rpartition("/")[2]:
+            return f"split={self.split!r} is not in the name of {self.path!r}, where others would have theirs"
         return None
+
+    @property
+    def splits_by_record(self) -> bool:
+        """Whether each record says of which split it is."""
+        return self.split_field in getattr(self.form, "__struct_fields__", ())
 
     @property
     def id_name(self) -> str:

@@ -101,6 +101,9 @@ class SourceEntry(msgspec.Struct, forbid_unknown_fields=True):
     not_found: Annotated[
         list[str], msgspec.Meta(description="ids of ids_from that did not survive or are not there")
     ] = []
+    splits: Annotated[
+        list[str], msgspec.Meta(description="of its data set, as the raw files or their published names say")
+    ] = []
 
 
 class Change(NamedTuple):

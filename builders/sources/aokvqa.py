@@ -8,7 +8,7 @@ import msgspec
 from mix665k.builders.answers import Order, ask, letter_of, rotated
 from mix665k.builders.coco import TRAIN2017, coco_id
 from mix665k.builders.evaluation import AskedQuestion, EvaluationLayout, asked_question
-from mix665k.builders.funnel import Regrouped
+from mix665k.builders.funnel import Dropped, Regrouped
 from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper
 from mix665k.builders.published import MIX665K, Published
@@ -21,20 +21,23 @@ class Question(msgspec.Struct, gc=False):
     """`{"image_id": 299207, "question_id": "22M…", "question": …, "choices": [4], "correct_choice_idx": 3, …}`."""
 
     image_id: int
-    question_id: str
+    question_id: Annotated[str, msgspec.Meta(min_length=1)]
     question: str
     choices: Annotated[list[str], msgspec.Meta(min_length=1, max_length=26)]
     correct_choice_idx: Annotated[int, msgspec.Meta(ge=0)]
+    split: str = ""
 
 
 ABOUT = About(
-    title="A-OKVQA v1.0, train",
+    title="A-OKVQA v1.0",
     files=(
         RawFile(
             role="questions",
             path="aokvqa/aokvqa_v1p0_train.json",
             form=Question,
             id="question_id",
+            split="train",
+            split_field="split",
             download=Download(
                 name="aokvqa_v1p0.tar.gz", folders=("https://prior-datasets.s3.us-east-2.amazonaws.com/aokvqa",)
             ),
@@ -77,11 +80,13 @@ def aokvqa(
     *,
     copies: Annotated[int, msgspec.Meta(ge=1)] | None = None,
     order: Order = "rotate_left",
-) -> Iterator[Conversation | Regrouped]:
+    splits: list[str] = [],  # noqa: B006, read only
+) -> Iterator[Conversation | Dropped | Regrouped]:
     """The questions of an image in one conversation, `copies` times (default: as often as there are choices).
 
     Copy r shows the choices turned by r places, so that each choice stands under each letter once; the answer is the
-    letter. One record of the reference file is known, and shows the raw list turned left by one.
+    letter. One record of the reference file is known, and shows the raw list turned left by one. `splits` chooses
+    among those of a file that has several; without it, all questions are of one.
     """
     images: dict[int, list[Question]] = {}
     for identifier, question in raw.entering("questions"):
@@ -91,6 +96,9 @@ def aokvqa(
             continue
         if is_blank(question.question):  # the options would hide it
             raw.reject("questions", identifier, "a blank question, expected text")
+            continue
+        if splits and question.split not in splits:
+            yield Dropped(f"split {question.split or 'not stated'}", identifier, kind="chosen")
             continue
         images.setdefault(question.image_id, []).append(question)
     for image_id, questions in images.items():

@@ -47,13 +47,14 @@ IMAGES = ImageFolder(
     ),
 )
 ABOUT = About(
-    title="GQA, train, balanced",
+    title="GQA",
     files=(
         RawFile(
             role="questions",
             path="gqa/train_balanced_questions.json",
             form=Question,
             at="{}",
+            split="train_balanced",
             download=Download(name="questions1.2.zip", folders=(_FOLDER,)),
             num_bytes=1_400_000_000,
             member="train_balanced_questions.json",

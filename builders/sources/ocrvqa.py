@@ -1,6 +1,7 @@
 """OCR-VQA: 207,572 book covers with two to seven question-answer pairs each."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
 
@@ -21,13 +22,16 @@ from mix665k.builders.registry import (
 )
 from mix665k.schemas.conversation import Conversation, Pair, is_blank
 
+Split = Annotated[int, msgspec.Meta(ge=1, le=3)]
+"""1 train, 2 val, 3 test (ocr-vqa.github.io)."""
+
 
 class Book(msgspec.Struct, gc=False):
     """`"000195850X": {"imageURL": …, "questions": […], "answers": […], "split": 1, …}`, keyed by an Amazon id."""
 
     questions: list[str]
     answers: list[str]
-    split: int
+    split: Split
 
 
 class Cover(msgspec.Struct, gc=False):
@@ -48,6 +52,7 @@ ABOUT = About(
             path="ocrvqa/dataset.json",
             form=Book,
             at="{}",
+            split_field="split",
             download=Download(name="dataset.json", by_hand=_PAGE),
             num_bytes=113_000_000,
             pairs=lambda book: len(book.questions),
@@ -77,8 +82,11 @@ def _asked(origin: str, book: Book) -> dict[str, list[int]]:  # noqa: ARG001, se
 
 
 @source(ABOUT, lookups=(Lookup(role="books", key=by_numbered_origin, items=_asked),))
-def ocrvqa(raw: RawFiles, *, splits: list[int] = [1]) -> Iterator[Conversation | Dropped]:  # noqa: B006, read only
-    """One conversation per book of the splits, all its pairs in raw order and verbatim, even an author `*`."""
+def ocrvqa(raw: RawFiles, *, splits: list[Split] = [1]) -> Iterator[Conversation | Dropped]:  # noqa: B006, read only
+    """One conversation per book of the splits, all its pairs in raw order and verbatim, even an author `*`.
+
+    The splits are 1 train, 2 val and 3 test.
+    """
     for key, book in raw.entering("books"):
         num_pairs = len(book.questions)
         if num_pairs != len(book.answers) or not num_pairs:

@@ -6,13 +6,21 @@ from typing import Literal
 import msgspec
 
 from mix665k.builders.answers import most_common
-from mix665k.builders.coco import ANNOTATED_LOOKUPS, TRAIN2017, Question, annotated_questions, coco_question
+from mix665k.builders.coco import (
+    ANNOTATED_LOOKUPS,
+    OPEN_ENDED,
+    PHOTOS,
+    TRAIN2017,
+    Question,
+    annotated_questions,
+    coco_question,
+)
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, RawFile, source
+from mix665k.builders.registry import About, Download, RawFile, Stated, source
 from mix665k.builders.sentences import upper_first
 from mix665k.schemas.conversation import Conversation, Pair
 
@@ -33,8 +41,13 @@ class Annotation(msgspec.Struct, gc=False):
 
 
 _FOLDER = "https://okvqa.allenai.org/static/data"
+_VERSION = Stated(
+    field="info.description",
+    expected=("This is v1.0 of the OK-VQA dataset.", "This is v1.1 of the OK-VQA dataset."),
+    like=r"This is v.+ of the .*VQA dataset\.",
+)
 ABOUT = About(
-    title="OK-VQA v1.1, train2014",
+    title="OK-VQA v1.1",
     files=(
         RawFile(
             role="questions",
@@ -42,6 +55,9 @@ ABOUT = About(
             form=Question,
             at="questions",
             id="question_id",
+            states=(PHOTOS, OPEN_ENDED, _VERSION),
+            split="train2014",
+            split_field="data_subtype",
             download=Download(name="OpenEnded_mscoco_train2014_questions.json.zip", folders=(_FOLDER,)),
             num_bytes=930_000,
             member="OpenEnded_mscoco_train2014_questions.json",
@@ -52,6 +68,9 @@ ABOUT = About(
             form=Annotation,
             at="annotations",
             id="question_id",
+            states=(PHOTOS, _VERSION),
+            split="train2014",
+            split_field="data_subtype",
             download=Download(name="mscoco_train2014_annotations.json.zip", folders=(_FOLDER,)),
             num_bytes=9_500_000,
             member="mscoco_train2014_annotations.json",

@@ -15,7 +15,17 @@ from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, ByField, DecodedRecord, Download, Lookup, RawFile, by_origin, source
+from mix665k.builders.registry import (
+    About,
+    ByField,
+    DecodedRecord,
+    Download,
+    Lookup,
+    RawFile,
+    Stated,
+    by_origin,
+    source,
+)
 from mix665k.schemas.conversation import Conversation
 
 
@@ -63,6 +73,13 @@ _CRAWLED = {"refcoco": "20220413011718", "refcoco+": "20220413011656", "refcocog
 (github.com/lichengunc/refer, issue 14)."""
 
 
+_COCO2014 = Stated(
+    field="info.description",
+    expected=("the 2014 MS COCO dataset",),
+    like=r".* version of the (?!2014)\d{4} MS COCO dataset\.|COCO \d{4} Dataset",
+)
+
+
 def _files(name: str, split_by: str) -> tuple[RawFile, ...]:
     """The three parts of a data set; the last two stand in one file."""
     download = Download(
@@ -76,9 +93,9 @@ def _files(name: str, split_by: str) -> tuple[RawFile, ...]:
 
     pairs = lambda ref: len(ref.sentences)  # noqa: E731
     return (
-        part("refs", f"refs({split_by}).p", form=Ref, at="pickle", id="ref_id", pairs=pairs),
-        part("annotations", "instances.json", form=Annotation, at="annotations", id="id"),
-        part("images", "instances.json", form=Image, at="images", id="id"),
+        part("refs", f"refs({split_by}).p", form=Ref, at="pickle", id="ref_id", pairs=pairs, split_field="split"),
+        part("annotations", "instances.json", form=Annotation, at="annotations", id="id", states=(_COCO2014,)),
+        part("images", "instances.json", form=Image, at="images", id="id", states=(_COCO2014,)),
     )
 
 

@@ -12,7 +12,7 @@ from mix665k.builders.image_collections import ImageCollection
 from mix665k.builders.licences import CC_BY, Licence, Paper
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, ByField, Download, ImageFolder, Lookup, RawFile, by_origin, source
+from mix665k.builders.registry import About, ByField, Download, ImageFolder, Lookup, RawFile, Stated, by_origin, source
 from mix665k.builders.sentences import fold, with_period
 from mix665k.schemas.conversation import Conversation, Pair, is_blank
 from mix665k.schemas.prompts import OCR_LINE, RESPONSE_FORMATS
@@ -46,8 +46,14 @@ IMAGES = ImageFolder(
     ),
 )
 _OPENIMAGES = ImageCollection(name="openimages", title="OpenImages", folders=("textvqa",), stems=("[0-9a-f]{16}",))
+
+
+def _states(name: str, *, version: str) -> tuple[Stated, ...]:
+    return (Stated(field="dataset_name", expected=(name,)), Stated(field="dataset_version", expected=(version,)))
+
+
 ABOUT = About(
-    title="TextCaps v0.1, train, with TextVQA's Rosetta OCR",
+    title="TextCaps v0.1, with TextVQA's Rosetta OCR",
     files=(
         RawFile(
             role="captions",
@@ -55,6 +61,9 @@ ABOUT = About(
             form=Caption,
             at="data",
             id="caption_id",
+            states=_states("textcaps", version="0.1"),
+            split="train",
+            split_field="dataset_type",
             download=Download(name="TextCaps_0.1_train.json", folders=(f"{_FOLDER}/data/textcaps",)),
             num_bytes=181_000_000,
         ),
@@ -64,6 +73,9 @@ ABOUT = About(
             form=Ocr,
             at="data",
             id="image_id",
+            states=_states("textvqa_rosetta_ocr", version="0.2"),
+            split="train",
+            split_field="dataset_type",
             download=Download(name="TextVQA_Rosetta_OCR_v0.2_train.json", folders=(f"{_FOLDER}/data",)),
             num_bytes=66_000_000,
         ),

@@ -4,14 +4,22 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mix665k.builders.coco import ANNOTATED_LOOKUPS, TRAIN2017, Question, annotated_questions, coco_question
+from mix665k.builders.coco import (
+    ANNOTATED_LOOKUPS,
+    OPEN_ENDED,
+    PHOTOS,
+    TRAIN2017,
+    Question,
+    annotated_questions,
+    coco_question,
+)
 from mix665k.builders.evaluation import AskedQuestion, EvaluationLayout, asked_question
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper
 from mix665k.builders.published import MIX665K, Published
 from mix665k.builders.raw import RawFiles
-from mix665k.builders.registry import About, Download, RawFile, source
+from mix665k.builders.registry import About, Download, RawFile, Stated, source
 from mix665k.builders.sentences import upper_first
 from mix665k.schemas.conversation import Conversation, Pair, is_blank
 
@@ -37,8 +45,13 @@ _ANNOTATIONS = Download(
     num_bytes=21_708_861,
     sha256="fb101bcefe91422c543c2bb6d70af11eb3119d0ff745ae283d09acdf66250853",
 )
+_VERSION = Stated(
+    field="info.description",
+    expected=("This is v2.0 of the VQA dataset.",),
+    like=r"This is v.+ of the .*VQA dataset\.",
+)
 ABOUT = About(
-    title="VQA v2.0, open-ended questions, train2014",
+    title="VQA v2.0, open-ended questions",
     files=(
         RawFile(
             role="questions",
@@ -46,6 +59,9 @@ ABOUT = About(
             form=Question,
             at="questions",
             id="question_id",
+            states=(PHOTOS, OPEN_ENDED, _VERSION),
+            split="train2014",
+            split_field="data_subtype",
             download=_QUESTIONS,
             num_bytes=42_000_000,
             member="v2_OpenEnded_mscoco_train2014_questions.json",
@@ -56,6 +72,9 @@ ABOUT = About(
             form=Annotation,
             at="annotations",
             id="question_id",
+            states=(PHOTOS, _VERSION),
+            split="train2014",
+            split_field="data_subtype",
             download=_ANNOTATIONS,
             num_bytes=343_000_000,
             member="v2_mscoco_train2014_annotations.json",

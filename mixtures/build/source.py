@@ -3,7 +3,7 @@
 import gc
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -66,7 +66,7 @@ def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
     for shard in shards:
         (work / Path(shard.path).name).replace(options.out / shard.path)
     shutil.rmtree(work)
-    entry = make_entry(bound, funnel, shards, key=key, inputs=inputs)
+    entry = make_entry(bound, funnel, shards, key=key, inputs=inputs, splits=run.raw.splits)
     if why := funnel_fault(entry):
         raise MixtureError(f"{label}: {why}")
     write_whole(options.out / STATE / f"{label}.json", msgspec.json.encode(entry))
@@ -109,7 +109,13 @@ def was_there(funnel: Iterable[FunnelStep]) -> Callable[[Conversation], bool] | 
 
 
 def make_entry(
-    bound: BoundSource, funnel: list[FunnelStep], shards: list[Shard], *, key: str, inputs: list[InputFile]
+    bound: BoundSource,
+    funnel: list[FunnelStep],
+    shards: list[Shard],
+    *,
+    key: str,
+    inputs: list[InputFile],
+    splits: Sequence[str] = (),
 ) -> SourceEntry:
     """What a manifest says of a source."""
     missing = [name for step in funnel for name in step.examples.pop(NOT_FOUND, [])]
@@ -126,6 +132,7 @@ def make_entry(
         shards=shards,
         expect=bound.block.expect,
         not_found=missing,
+        splits=list(splits) if funnel[-1].conversations.left else [],
     )
 
 

@@ -207,4 +207,5 @@ def _facts(entry: SourceEntry) -> dict[str, Any]:
         shard.path: {"rows": shard.rows, "row hash": shard.row_hash[:16]} for shard in entry.shards
     }
     facts |= {"records": entry.conversations, "pairs": entry.pairs, "not found": entry.not_found}
+    facts |= {"splits": ", ".join(entry.splits)}
     return facts | {"funnel": msgspec.to_builtins(entry.funnel)}

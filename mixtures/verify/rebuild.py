@@ -77,7 +77,7 @@ def _rebuild(request: RebuildRequest, report: Report, faults: list[str]) -> Rebu
         Shard(name, rows=shard.rows, bytes=0, sha256="", row_hash=shard.row_hash)
         for name, shard in zip(names, shards, strict=True)
     ]
-    again = make_entry(bound, run.funnel(), made, key="", inputs=[])
+    again = make_entry(bound, run.funnel(), made, key="", inputs=[], splits=run.raw.splits)
     return Rebuilt(faults, again, [one.record for one in sampler.drawn(entry.name)])
 
 

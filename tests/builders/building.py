@@ -60,13 +60,33 @@ def run_block(
     limit: int | None = None,
 ) -> Result:
     """The same for a source as it stands in a recipe."""
-    recipe = Recipe("test", [block], seed=seed, tokenizer="tiny", ids_from=ids_from)
-    [bound] = bind(recipe, raw=raw)
-    run = Run(bound, on_bad_record=on_bad_record, progress=lambda _: None, limit=limit)
+    run = _run(block, raw=raw, seed=seed, ids_from=ids_from, on_bad_record=on_bad_record, limit=limit)
     conversations = list(run.conversations)
     funnel = run.funnel()
     require_sum(funnel, conversations)
     return Result(conversations, funnel)
+
+
+def splits_of(
+    source: str, *, raw: Path = FIXTURES, files: dict[str, str] | None = None, params: dict[str, Any] | None = None
+) -> list[str]:
+    """The splits that a source was built from."""
+    run = _run(Block(source, files=files or {}, params=params or {}), raw=raw)
+    assert list(run.conversations)
+    return run.raw.splits
+
+
+def _run(
+    block: Block,
+    *,
+    raw: Path,
+    seed: int = 7,
+    ids_from: str | None = None,
+    on_bad_record: OnBadRecord = "fail",
+    limit: int | None = None,
+) -> Run:
+    [bound] = bind(Recipe("test", [block], seed=seed, tokenizer="tiny", ids_from=ids_from), raw=raw)
+    return Run(bound, on_bad_record=on_bad_record, progress=lambda _: None, limit=limit)
 
 
 def require_sum(funnel: Sequence[FunnelStep], conversations: Sequence[Conversation]) -> None:
