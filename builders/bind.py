@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, get_type_hints
 import msgspec
 
 from mix665k.builders.funnel import StepFunnel
+from mix665k.builders.parts import Parts, parts_of, published_parts
 from mix665k.builders.registry import SOURCES, STEPS, Source, Step
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RecipeError, did_you_mean
@@ -56,7 +57,7 @@ class BoundSource(NamedTuple):
 
     block: Block
     source: Source
-    files: dict[str, Path]
+    files: dict[str, Parts]
     params: dict[str, Any]
     steps: list[BoundStep]
 
@@ -108,19 +109,21 @@ def _bind_source(context: _Context, block: Block) -> BoundSource:
     return BoundSource(block=block, source=source, files=files, params=params, steps=steps)
 
 
-def _bind_files(context: _Context, source: Source, block: Block) -> dict[str, Path]:
+def _bind_files(context: _Context, source: Source, block: Block) -> dict[str, Parts]:
     roles = {file.role for file in source.about.files}
     for role in block.files:
         if role not in roles:
             raise RecipeError(f"{context.where}: files: no file {role!r}{did_you_mean(role, roles)}")
-    wanted = block.files or {file.role: file.path for file in source.about.files}
+    wanted = block.files or roles
     groups = {role.split("/")[0] for role in wanted}
     for file in source.about.files:
         if file.role not in wanted and (not file.optional or file.role.split("/")[0] in groups):
             raise RecipeError(
                 f"{context.where}: files: {file.role!r} is not given, expected a path below the raw folder"
             )
-    return {role: context.raw / path for role, path in wanted.items()}
+    if block.files:
+        return {role: parts_of(context.raw, named) for role, named in block.files.items()}
+    return {file.role: published_parts(context.raw, file.path) for file in source.about.files}
 
 
 def _bind_step(context: _Context, entry: StepEntry) -> BoundStep:

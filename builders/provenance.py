@@ -6,14 +6,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from mix665k.builders.parts import Parts
 from mix665k.builders.raw import json_path, sound_entries
 from mix665k.builders.registry import DecodedRecord, Lookup, Source
 from mix665k.schemas.files import UNREADABLE
 
 
 class Found(NamedTuple):
-    """A raw record behind a pair: where it stands in its file, whole, and which items of its lists the pair is of."""
+    """A raw record behind a pair: its file, where it stands there, all of it, and which items of its lists are used."""
 
+    part: Path
     where: str
     record: Any
     items: dict[str, list[int]]
@@ -32,7 +34,7 @@ class Trace(NamedTuple):
 
 
 def follow(
-    source: Source, paths: Mapping[str, Path], origins: Collection[str], *, progress: Callable[[int], None]
+    source: Source, paths: Mapping[str, Parts], origins: Collection[str], *, progress: Callable[[int], None]
 ) -> dict[str, list[Trace]]:
     """Where the source's lookups take each origin; every file of `paths` is read once, until all is found.
 
@@ -42,11 +44,11 @@ def follow(
     traces: dict[str, list[Trace]] = {origin: [] for origin in origins}
     records: dict[str, dict[str, Any]] = {origin: {} for origin in origins}
     for lookup in source.lookups:
-        file, path = source.about.file(lookup.role), paths.get(lookup.role)
+        file, parts = source.about.file(lookup.role), paths.get(lookup.role)
         keys = {o: lookup.key(o.removeprefix(lookup.prefix), records[o]) for o in traces if o.startswith(lookup.prefix)}
         entries: dict[str, DecodedRecord] = {}
-        if path is not None:
-            all_entries = sound_entries(file, path, progress)
+        if parts:
+            all_entries = sound_entries(file, parts, progress)
             entries = _first(
                 lookup.names(all_entries) if lookup.names else _by_id(all_entries), set(keys.values()) - {None}
             )
@@ -55,7 +57,7 @@ def follow(
             found = None
             if entry is not None:
                 items = lookup.items(origin.removeprefix(lookup.prefix), entry.record) if lookup.items else {}
-                found = Found(where=json_path(file, entry.place), record=_whole(entry), items=items)
+                found = Found(entry.part, where=json_path(file, entry.place), record=_whole(entry), items=items)
                 records[origin][lookup.role] = entry.record
             traces[origin].append(Trace(lookup=lookup, id_name=lookup.id_name or file.id_name, key=key, found=found))
     return traces

@@ -20,6 +20,7 @@ from mix665k.builders.json_text import (
     split_records,
     without_numbers_that_are_none,
 )
+from mix665k.builders.parts import Parts
 from mix665k.builders.plain_pickle import NOT_PLAIN, load_plain
 from mix665k.builders.registry import About, DecodedRecord, RawFile
 from mix665k.builders.stated import Split, fields_beside, require_as_named, split_in_name, split_of
@@ -66,7 +67,7 @@ class RawFiles:
     def __init__(
         self,
         about: About,
-        paths: Mapping[str, Path],
+        paths: Mapping[str, Parts],
         *,
         funnel: StepFunnel,
         on_bad_record: OnBadRecord,
@@ -82,13 +83,15 @@ class RawFiles:
         self._progress = progress
         self._entered = about.files[0].role
         self._chosen = [str(name) for name in splits]
-        self._splits: dict[str, Split] = {}
+        self._splits: dict[tuple[str, Path], Split] = {}
         self._seen_splits: dict[str, None] = {}
+        self._reading = {role: parts[0] for role, parts in paths.items()}
+        self._part_of: dict[str, dict[str, Path]] = {}
 
     @property
     def splits(self) -> list[str]:
         """The splits of the records that were read and taken, as far as files say; in the order met."""
-        by_file = [split.name for role, split in self._splits.items() if role == self._entered]
+        by_file = [split.name for (role, _), split in self._splits.items() if role == self._entered]
         found = [*self._seen_splits, *(by_file or [split.name for split in self._splits.values()])]
         return list(dict.fromkeys(name for name in found if not self._chosen or name in self._chosen))
 
@@ -110,8 +113,8 @@ class RawFiles:
 
     def reject(self, role: str, identifier: str, why: str, *, pairs: int = 1) -> None:
         """Drop a record that has entered, with its pairs, because the file is wrong; see `asking`."""
-        reason = self._refuse(role, identifier, why)
-        self._funnel.drop(reason, pairs=pairs)
+        part = self._part_of.get(role, {}).get(identifier, self._reading[role])
+        self._funnel.drop(self._refuse(role, identifier, why, part=part), pairs=pairs)
 
     def asking(
         self, found: Iterable[Conversation | Dropped | Regrouped]
@@ -138,15 +141,13 @@ class RawFiles:
         """Count something that changes no number, with the id as an example."""
         self._funnel.note(reason, identifier)
 
-    def _hear(self, role: str, split: Split) -> None:
+    def _hear(self, role: str, part: Path, split: Split) -> None:
         """Take in what split a file is of; files that are read together are of one."""
-        self._splits[role] = split
+        self._splits[role, part] = split
         group = role.rpartition("/")[0]
-        for other, known in self._splits.items():
+        for (other, path), known in self._splits.items():
             if other.rpartition("/")[0] == group and known.name != split.name:
-                raise RawDataError(
-                    f"{self.paths[other]} {known.said}, {self.paths[role]} {split.said}, expected files of one split"
-                )
+                raise RawDataError(f"{path} {known.said}, {part} {split.said}, expected files of one split")
 
     def _require_split(self, split: str, file: RawFile, where: str) -> None:
         """Take in a split that no record before was of; unless the recipe chooses, all are of one, the file's."""
@@ -156,19 +157,21 @@ class RawFiles:
         self._seen_splits[split] = None
         if self._chosen:
             return
-        if by_name := split_in_name(file, self.paths[file.role]):
+        if by_name := split_in_name(file, self._reading[file.role]):
             require_as_named(where, says=says, split=split, by_name=by_name)
         if others:
             raise RawDataError(
                 f"{where} says {says}, those before {others}, expected one split; name those to take in `splits`"
             )
 
-    def _refuse(self, role: str, identifier: str, why: str) -> str:
+    def _refuse(self, role: str, identifier: str, why: str, *, part: Path) -> str:
         reason = f"bad record in {role}"
-        self._funnel.note(reason, f"{identifier}: {why}", limit=None)  # all of them: somebody may want to fix the file
+        where = f"{part.name}: " if len(self.paths[role]) > 1 else ""
+        # all of them: somebody may want to fix the file
+        self._funnel.note(reason, f"{where}{identifier}: {why}", limit=None)
         self._num_refused += 1
         if len(self._refused) < MAX_REFUSED:
-            self._refused.append(f"{self.paths[role]}: {why} (id {identifier!r})")
+            self._refused.append(f"{part}: {why} (id {identifier!r})")
         return reason
 
     def _require_none_refused(self) -> None:
@@ -182,20 +185,23 @@ class RawFiles:
 
     def _sound(self, role: str, *, entering: bool) -> Iterator[tuple[str, Any]]:
         """(id, record) of the records that are of their form and whose id is new."""
-        file, path = self._about.file(role), self.paths[role]
+        file = self._about.file(role)
         num_pairs, id_name = file.pairs, file.id_name
         by_record = file.splits_by_record
-        seen: set[str] = set()
-        for place, identifier, found in read(file, path, self._progress, hear=partial(self._hear, role)):
+        seen = self._part_of.setdefault(role, {})
+        hear = partial(self._hear, role)
+        for part, (place, identifier, found, _) in _decoded_parts(file, self.paths[role], self._progress, hear=hear):
+            self._reading[role] = part
             if isinstance(found, BadRecord):
                 why = f"{found.where}: {found.why}"
             elif id_name and identifier in seen:
-                why = f"{json_path(file, place)}: this {id_name} occurs twice, expected once"
+                elsewhere = "" if seen[identifier] == part else f"; {seen[identifier].name} has it too"
+                why = f"{json_path(file, place)}: this {id_name} occurs twice, expected once{elsewhere}"
             else:
                 if id_name:
-                    seen.add(identifier)
+                    seen[identifier] = part
                 if by_record and (split := str(getattr(found, file.split_field))) not in self._seen_splits:
-                    self._require_split(split, file, f"{path}: {json_path(file, place)}")
+                    self._require_split(split, file, f"{part}: {json_path(file, place)}")
                 if entering:
                     self._funnel.enter(pairs=num_pairs(found) if num_pairs else 1)
                 if file.adapt and type(found) is not file.form:
@@ -203,11 +209,10 @@ class RawFiles:
                         self._funnel.note(f"field `{name}` is not kept", identifier)
                 yield identifier, found
                 continue
+            reason = self._refuse(role, identifier, why, part=part)
             if entering:
                 self._funnel.enter()
-                self.reject(role, identifier, why)
-            else:
-                self._refuse(role, identifier, why)
+                self._funnel.drop(reason)
 
 
 def read(
@@ -223,26 +228,37 @@ def read(
     return ((place, identifier, found) for place, identifier, found, _ in _decoded(file, path, progress, hear=hear))
 
 
-def sound_entries(file: RawFile, path: Path, progress: Callable[[int], None]) -> Iterator[DecodedRecord]:
-    """The records of a file that are of its form, with what the file holds of each.
+def sound_entries(file: RawFile, parts: Parts, progress: Callable[[int], None]) -> Iterator[DecodedRecord]:
+    """The records of a raw file's parts that are of its form, with what the part holds of each.
 
     Raises:
         RawDataError: when the file is missing, damaged or holds something else.
     """
-    for entry in _decoded(file, path, progress, hear=lambda _: None):
-        if not isinstance(entry[2], BadRecord):
-            yield DecodedRecord(*entry)
+    for part, (place, identifier, found, raw) in _decoded_parts(file, parts, progress, hear=lambda *_: None):
+        if not isinstance(found, BadRecord):
+            yield DecodedRecord(place, identifier, record=found, raw=raw, part=part)
+
+
+def _decoded_parts(
+    file: RawFile, parts: Parts, progress: Callable[[int], None], *, hear: Callable[[Path, Split], None]
+) -> Iterator[tuple[Path, tuple[str | int, str, Any, Any]]]:
+    """The entries of each part in turn."""
+    num_before = 0
+    for part in parts:
+        for entry in _decoded(file, part, progress, hear=partial(hear, part), num_before=num_before):
+            yield part, entry
+            num_before += 1
 
 
 def _decoded(
-    file: RawFile, path: Path, progress: Callable[[int], None], *, hear: Callable[[Split], None]
+    file: RawFile, path: Path, progress: Callable[[int], None], *, hear: Callable[[Split], None], num_before: int = 0
 ) -> Iterator[tuple[str | int, str, Any, Any]]:
     if file.at == "pickle":
         records: Iterator[tuple[str | int, Any]] = enumerate(_unpickle(path))
         progress(path.stat().st_size)
     else:
         records = _split(file, path, progress, hear=hear)
-    decode = _decoder(file)
+    decode = _decoder(file, num_before=num_before)
     for place, raw in records:
         record = decode(place, raw)
         if isinstance(record, BadRecord):
@@ -253,10 +269,11 @@ def _decoded(
             yield place, json_path(file, place) if file.id is None else str(getattr(record, file.id)), record, raw
 
 
-def _decoder(file: RawFile) -> Callable[[str | int, Any], Any]:
+def _decoder(file: RawFile, *, num_before: int = 0) -> Callable[[str | int, Any], Any]:
     """From a record's place and what the file holds there to the record, or to what is wrong with it.
 
-    What is not of its form is read as the file's `adapt` understands it, and with null for NaN.
+    What is not of its form is read as the file's `adapt` understands it, and with null for NaN. `num_before` counts the
+    records of the parts before this one: `adapt` makes ids of places, and no two parts may share one.
     """
     strict: Callable[[Any], Any] = msgspec.json.Decoder(file.form).decode
     if file.at == "pickle":
@@ -270,7 +287,10 @@ def _decoder(file: RawFile) -> Callable[[str | int, Any], Any]:
         if file.at != "pickle":
             content = without_numbers_that_are_none(bytes(raw))
             try:
-                return file.adapt(msgspec.json.decode(content), place) if file.adapt else strict(content)
+                if file.adapt:
+                    number = place if isinstance(place, str) else place + num_before
+                    return file.adapt(msgspec.json.decode(content), number)
+                return strict(content)
             except UNREADABLE as error:
                 why = error
         at, reason = fault(why)

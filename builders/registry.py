@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -227,12 +228,13 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecodedRecord(NamedTuple):
-    """A record of a raw file: its index or key, its id, the record in its form and as it is in the file."""
+    """A record of a raw file: its index or key, its id, the record in its form and as it is in the file `part`."""
 
     place: str | int
     id: str
     record: Any
     raw: Any
+    part: Path
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.bind import SHARED, Steps, describe, parameters
+from mix665k.builders.parts import Parts, beside, parts_fault, published_parts
 from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, STEPS, RawFile, Source, Step
 from mix665k.mixtures.terminal import printable
@@ -40,20 +41,25 @@ def describe_sources(console: Console, name: str | None, raw: Path | None) -> in
     return sum(_describe_source(console, source, raw) for source in chosen)
 
 
-def inspect_file(file: RawFile, path: Path) -> Finding | None:
-    """Whether a raw file holds records of its declared form, by reading all of it; None when it is not there."""
-    if not path.is_file():
+def inspect_file(file: RawFile, parts: Parts) -> Finding | None:
+    """Whether a raw file holds records of its declared form, by reading all its parts; None when it is not there."""
+    if not any(part.exists() for part in parts):
         return None
+    if why := parts_fault(file.path, parts):
+        return Finding(why.removeprefix(f"{parts[0]}: "), usable=False)
     records = 0
     bad: list[str] = []
-    try:
-        for _, identifier, found in read(file, path, lambda _: None):
-            records += 1
-            if isinstance(found, BadRecord):
-                bad.append(f"{found.where}: {found.why} (id {identifier!r})")
-    except RawDataError as error:
-        return Finding(str(error).removeprefix(f"{path}: "), usable=False)
-    size = f"{path.stat().st_size / 1e6:,.1f} MB, {records:,} records"
+    for path in parts:
+        part = f"{path.name}: " if len(parts) > 1 else ""
+        try:
+            for _, identifier, found in read(file, path, lambda _: None):
+                records += 1
+                if isinstance(found, BadRecord):
+                    bad.append(f"{part}{found.where}: {found.why} (id {identifier!r})")
+        except RawDataError as error:
+            return Finding(f"{part}{str(error).removeprefix(f'{path}: ')}", usable=False)
+    count = f"{len(parts)} parts, {parts[0].name} to {parts[-1].name}, " if len(parts) > 1 else ""
+    size = f"{count}{sum(path.stat().st_size for path in parts) / 1e6:,.1f} MB, {records:,} records"
     if bad:
         return Finding(f"{size}, {len(bad):,} bad records", usable=False, bad=tuple(bad))
     return Finding(size, usable=True) if records else Finding("holds no records", usable=False)
@@ -81,9 +87,13 @@ def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
             told.append(place)
             say(f"    from {place}")
         if raw is not None:
-            found = inspect_file(file, raw / file.path)
+            found = inspect_file(file, published_parts(raw, file.path))
             damaged += bool(found and not found.usable)
             say(f"    {_verdict(found)}")
+            known = [raw / one.path for one in about.files]
+            if found is None and (others := beside(raw / file.path, known)):
+                some = escape(brief_line(", ".join(others[:3])))
+                say(f"    beside it lies {some}; a recipe can name it under `files`")
             for line in found.bad if found else ():
                 say(f"      {escape(brief_line(line))}")
     for images, download in about.archives:

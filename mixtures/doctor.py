@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.parts import published_parts
 from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, read_recipe
 from mix665k.schemas.errors import RawDataError
@@ -163,7 +164,7 @@ def _raw_files(raw: Path) -> list[Check]:
         if not SOURCES[name].about.offered:
             continue
         needed = {file.path: not file.optional for file in SOURCES[name].about.files}
-        absent = [path for path in needed if not (raw / path).is_file()]
+        absent = [path for path in needed if not all(part.is_file() for part in published_parts(raw, path))]
         there = f"{len(needed) - len(absent)} of {len(needed)} files"
         lacking = len(absent) == len(needed) or any(needed[path] for path in absent)
         found = f"{there}; not there: {', '.join(absent)}; see `mix fetch --source {name}`" if absent else there

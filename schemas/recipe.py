@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^\w+$")]
+Path = Annotated[str, msgspec.Meta(min_length=1)]
 Step = str | dict[str, dict[str, Any] | str]
 
 
@@ -23,7 +24,12 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     name: Annotated[Name, msgspec.Meta(description="its name in the mixture, when one source is used twice")] | None = (
         None
     )
-    files: Annotated[dict[str, str], msgspec.Meta(description="role: path below --raw")] = {}
+    files: Annotated[
+        dict[str, Path | Annotated[list[Path], msgspec.Meta(min_length=1)]],
+        msgspec.Meta(
+            description="role: a file, folder or glob below --raw, or a list of them; a list is in reading order"
+        ),
+    ] = {}
     params: dict[str, Any] = {}
     steps: Annotated[
         list[Step], msgspec.Meta(description="`step`, `step: {parameter: value}` or, for `add_prompt`, `step: value`")

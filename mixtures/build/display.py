@@ -24,7 +24,7 @@ class BuildProgress:
         self._console = progress.console
         self._tasks: dict[str, TaskID] = {}
         for bound in plan.sources:
-            total = sum(path.stat().st_size for path in bound.files.values())
+            total = sum(part.stat().st_size for parts in bound.files.values() for part in parts)
             label = bound.block.label
             self._tasks[label] = self._progress.add_task(label, total=total, start=False, records=0, note="")
 

@@ -9,6 +9,7 @@ import msgspec
 import yaml
 
 from mix665k.builders.bind import BoundSource, BoundStep, bind
+from mix665k.builders.parts import beside, parts_fault
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, read_recipe
@@ -17,6 +18,8 @@ from mix665k.schemas.manifest import CONTAMINATION, ROWS_PER_SHARD, SourceEntry
 from mix665k.schemas.recipe import Recipe
 from mix665k.schemas.tokenizer import tokenizer_files
 
+_MAX_BESIDE = 3
+"""Files beside a missing one that the message names."""
 OnMissingImage = Literal["fail", "drop"]
 
 
@@ -129,20 +132,24 @@ def _check_labels(recipe: Recipe, where: str, names: Collection[str]) -> None:
 def _check_files(sources: list[BoundSource], raw: Path) -> None:
     if not raw.is_dir():
         raise RawDataError(f"--raw {raw}: no such folder; `mix sources` tells what belongs there")
-    for bound in sources:
-        for role, path in bound.files.items():
-            if path.is_dir():
-                raise RawDataError(
-                    f"{path}: a folder, expected one file ({bound.block.label}, {role}); put its files into one"
-                )
-    missing = [(bound, role, path) for bound in sources for role, path in bound.files.items() if not path.is_file()]
+    parts = [(bound, role, path) for bound in sources for role, paths in bound.files.items() for path in paths]
+    missing = [one for one in parts if not (one[2].is_file() or one[2].is_dir())]
     if not missing:
+        for bound in sources:
+            for role, paths in bound.files.items():
+                if why := parts_fault(bound.block.files.get(role, ""), paths):
+                    raise RawDataError(f"{why} ({bound.block.label}, {role})")
         return
     listed = ", ".join(f"{path} ({bound.block.label}, {role})" for bound, role, path in missing)
     found = "no such file: " if len(missing) == 1 else f"{len(missing)} raw files are not there: "
-    names = dict.fromkeys(bound.source.name for bound, _, _ in missing if bound.source.about.offered)
+    offered = [bound for bound, _, _ in missing if bound.source.about.offered and not bound.block.files]
+    names = dict.fromkeys(bound.source.name for bound in offered)
     fetch = " ".join(f"--source {name}" for name in names)
     advice = f"`mix fetch {fetch} --raw {raw}` gets them" if fetch else "they are your own, see `files` of the recipe"
+    bound, role, path = missing[0]
+    if not bound.block.files and (others := beside(path, [raw / file.path for file in bound.source.about.files])):
+        some = f"{', '.join(others[:_MAX_BESIDE])}{', …' if len(others) > _MAX_BESIDE else ''}"
+        advice += f"; beside it lies {some}: to read that, name it as {role!r} under `files` of a recipe"
     raise RawDataError(f"{found}{listed}; {advice}")
 
 

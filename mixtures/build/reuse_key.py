@@ -14,6 +14,7 @@ from mix665k.builders.bind import BoundSource
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.plan import Options, named_by, params_of
 from mix665k.mixtures.storage import parquet, validate
+from mix665k.schemas.errors import RawDataError
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import InputFile, SourceEntry
 from mix665k.schemas.tokenizer import fingerprint, tokenizer_files
@@ -23,14 +24,22 @@ TOKENIZER = "tokenizer"
 
 
 def hash_inputs(bound: BoundSource, raw: Path) -> list[InputFile]:
-    """Size and SHA-256 of all that a source and its steps read: raw files, id files, tokenizers."""
+    """Size and SHA-256 of all that a source and its steps read: raw files, id files, tokenizers.
+
+    Raises:
+        RawDataError: for a part of a raw file that is there twice.
+    """
     inputs: dict[Path, InputFile] = {}
-    found = []
-    for role, path in [*bound.files.items(), *(("ids_from", Path(name)) for name in named_by(bound.steps, "ids_from"))]:
+    found: list[InputFile] = []
+    parts = [(role, path) for role, files in bound.files.items() for path in files]
+    for role, path in [*parts, *(("ids_from", Path(name)) for name in named_by(bound.steps, "ids_from"))]:
         if path not in inputs:
             name = path.relative_to(raw).as_posix() if path.is_relative_to(raw) else path.name
             inputs[path] = InputFile(role=role, path=name, bytes=path.stat().st_size, sha256=sha256_of(path))
-        found.append(msgspec.structs.replace(inputs[path], role=role))
+        file = msgspec.structs.replace(inputs[path], role=role)
+        if twin := next((one for one in found if (one.role, one.sha256) == (role, file.sha256)), None):
+            raise RawDataError(f"{path}: the same bytes as {twin.path}, expected each part of {role} once; remove one")
+        found.append(file)
     return found + [hash_tokenizer(name) for name in named_by(bound.steps, TOKENIZER)]
 
 

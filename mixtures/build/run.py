@@ -61,7 +61,7 @@ def _build_sources(plan: Plan, *, jobs: int, listener: Listener) -> list[Done]:
 
 def cost(bound: BoundSource) -> tuple[bool, int]:
     """What predicts how long a source takes: whether it is tokenised, then the bytes of its files."""
-    num_bytes = sum(path.stat().st_size for path in set(bound.files.values()))
+    num_bytes = sum(path.stat().st_size for path in {part for parts in bound.files.values() for part in parts})
     return bool(named_by(bound.steps, "tokenizer")), num_bytes
 
 

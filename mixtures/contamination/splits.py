@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.parts import published_parts
 from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, RawFile
 from mix665k.mixtures.contamination.findings import Split
@@ -32,8 +33,10 @@ def read_splits(raw: Path | None) -> pl.DataFrame:
     for splits, collection, about in DECLARED:
         for name, role in splits.roles.items():
             file = about.file(role)
-            if raw is not None and (raw / file.path).is_file():
-                images = _images(file, raw / file.path, expected=f"the splits of {splits.title}")
+            for path in published_parts(raw, file.path) if raw is not None else ():
+                if not path.is_file():
+                    continue
+                images = _images(file, path, expected=f"the splits of {splits.title}")
                 rows += [
                     (splits.title, name, split, f"{collection.name}/{image}", split == splits.training)
                     for split, image in images

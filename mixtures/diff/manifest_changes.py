@@ -34,8 +34,18 @@ def _source_changes(a: SourceEntry, b: SourceEntry) -> Iterator[Change]:
     yield from _values(name, a.params, b.params)
     for number, (ours, theirs) in enumerate(zip_longest(a.steps, b.steps), start=1):
         yield from _values(name, {f"step {number}": ours}, {f"step {number}": theirs})
-    ours, theirs = ({file.role: f"{file.path} {file.sha256[:16]}" for file in one.inputs} for one in (a, b))
-    yield from _values(name, ours, theirs)
+    yield from _values(name, _inputs(a), _inputs(b))
+
+
+def _inputs(entry: SourceEntry) -> dict[str, str]:
+    """Path and hash of each file by its role, with a number where a role has several parts."""
+    roles = [file.role for file in entry.inputs]
+    return {
+        file.role if roles.count(file.role) == 1 else f"{file.role} {roles[:i].count(file.role) + 1}": (
+            f"{file.path} {file.sha256[:16]}"
+        )
+        for i, file in enumerate(entry.inputs)
+    }
 
 
 def _recipe_lines(a: str, b: str) -> Iterator[Change]:

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.parts import published_parts
 from mix665k.builders.registry import SOURCES, Download, ImageFolder, RawFile, Source
 from mix665k.mixtures.fetch.fetched import FetchedRecord
 from mix665k.schemas.errors import FetchError, RecipeError, did_you_mean
@@ -132,8 +133,10 @@ def status_of(job: Job, record: FetchedRecord, *, hashed: bool, lenient: bool) -
 
 
 def missing(job: Job) -> list[str]:
-    """The raw files that are not there."""
-    return sorted({path for path in job.files.values() if not (job.root / path).is_file()})
+    """The raw files that are not there, neither as published nor in parts."""
+    return sorted(
+        {path for path in job.files.values() if not all(one.is_file() for one in published_parts(job.root, path))}
+    )
 
 
 def _files_there(job: Job, *, record: FetchedRecord, hashed: bool, lenient: bool) -> DownloadStatus:
@@ -141,6 +144,10 @@ def _files_there(job: Job, *, record: FetchedRecord, hashed: bool, lenient: bool
         return DownloadStatus(there=False, recorded=False)
     entry = record.get(job.name)
     recorded = entry is not None and set(job.files.values()) <= entry.files.keys()
+    in_parts = {path for path in job.files.values() if not (job.root / path).is_file()}
+    if in_parts:
+        note = f"{', '.join(sorted(in_parts))} in parts, put there by hand, not checked"
+        return DownloadStatus(there=True, recorded=False, note=note)
     for path in sorted(set(job.files.values())):
         if entry and path in entry.files:
             known_file = entry.files[path]

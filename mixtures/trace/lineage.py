@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.parts import Parts
 from mix665k.builders.provenance import Trace, follow
 from mix665k.builders.registry import SOURCES, Source
-from mix665k.mixtures.build.reuse_key import TOKENIZER, input_fault
+from mix665k.mixtures.build.reuse_key import input_fault
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.terminal import Advance
 from mix665k.mixtures.trace.record import Located, find_record
@@ -53,8 +54,9 @@ class StepTaken(msgspec.Struct):
 class RawRecord(msgspec.Struct):
     """A raw record behind a pair: its file as the manifest has it, what its id is called and is, and where it stands.
 
-    `id` is null where only another raw record tells it; `where`, `record` and `items` (places in the record's lists
-    that the pair was made of) are null without the raw files. `optional` ones may be missing.
+    `path` and `sha256` are those of all parts of the file until the record is found in one of them. `id` is null where
+    only another raw record tells it; `where`, `record` and `items` (places in the record's lists that the pair was made
+    of) are null without the raw files. `optional` ones may be missing.
     """
 
     role: str
@@ -104,15 +106,14 @@ def trace(folder: Path, identifier: str, raw: Path | None, *, advance: Advance) 
     located = find_record(mixture, identifier)
     source = _source(located.entry)
     origins = list(dict.fromkeys(located.row["origins"]))
-    files = {file.role: file for file in located.entry.inputs if file.role != TOKENIZER}
     roles = {lookup.role for lookup in source.lookups if any(origin.startswith(lookup.prefix) for origin in origins)}
-    used = [file for role, file in files.items() if role in roles]
+    used = [file for file in located.entry.inputs if file.role in roles]
     paths, faults = _paths(used, raw, lambda share: advance(share / 2))
     whole = max(sum(file.bytes for file in used), 1)
     traces = follow(source, paths, origins, progress=lambda num_bytes: advance(num_bytes / whole / 2))
     if raw is not None:
         faults += [line for origin in origins for line in _lost(origin, traces[origin], paths)]
-    return _traced(located, traces, files=used, faults=faults)
+    return _traced(located, traces, raw=raw, files=used, faults=faults)
 
 
 def require_traced(found: TracedRecord) -> None:
@@ -137,7 +138,7 @@ def _source(entry: SourceEntry) -> Source:
     return source
 
 
-def _paths(files: list[InputFile], raw: Path | None, advance: Advance) -> tuple[dict[str, Path], list[str]]:
+def _paths(files: list[InputFile], raw: Path | None, advance: Advance) -> tuple[dict[str, Parts], list[str]]:
     """The raw files that are there, by role, and what is wrong with them; each file is hashed once."""
     if raw is None:
         return {}, []
@@ -147,29 +148,40 @@ def _paths(files: list[InputFile], raw: Path | None, advance: Advance) -> tuple[
         if file.path not in faults:
             faults[file.path] = input_fault(file, raw / file.path)
         advance(file.bytes / whole)
-    paths = {file.role: raw / file.path for file in files if (raw / file.path).is_file()}
+    paths: dict[str, Parts] = {}
+    for file in files:
+        if (raw / file.path).is_file():
+            paths[file.role] = (*paths.get(file.role, ()), raw / file.path)
     return paths, [why for why in faults.values() if why]
 
 
-def _lost(origin: str, traces: list[Trace], paths: Mapping[str, Path]) -> Iterator[str]:
+def _lost(origin: str, traces: list[Trace], paths: Mapping[str, Parts]) -> Iterator[str]:
     """Records that are not in their files."""
     for one in traces:
         if one.key is not None and one.found is None and one.lookup.role in paths and not one.lookup.optional:
-            yield f"{paths[one.lookup.role]}: no record of {one.id_name} {one.key!r}, expected it for origin {origin!r}"
+            looked_in = ", ".join(str(path) for path in paths[one.lookup.role])
+            yield f"{looked_in}: no record of {one.id_name} {one.key!r}, expected it for origin {origin!r}"
 
 
 def _traced(
-    located: Located, traces: Mapping[str, list[Trace]], *, files: list[InputFile], faults: list[str]
+    located: Located,
+    traces: Mapping[str, list[Trace]],
+    *,
+    raw: Path | None,
+    files: list[InputFile],
+    faults: list[str],
 ) -> TracedRecord:
     row = located.row
-    by_role = {file.role: file for file in files}
+    by_role: dict[str, list[InputFile]] = {}
+    for file in files:
+        by_role.setdefault(file.role, []).append(file)
     texts = [turn["value"] for turn in row["conversations"]]
     pairs = [
         TracedPair(
             question,
             answer=answer,
             origin=origin,
-            raw=[_raw_record(one, by_role) for one in traces[origin] if one.lookup.role in by_role],
+            raw=[_raw_record(one, by_role, raw) for one in traces[origin] if one.lookup.role in by_role],
         )
         for question, answer, origin in zip(texts[::2], texts[1::2], row["origins"], strict=True)
     ]
@@ -186,10 +198,17 @@ def _traced(
     )
 
 
-def _raw_record(one: Trace, files: Mapping[str, InputFile]) -> RawRecord:
-    file, found = files[one.lookup.role], one.found
+def _raw_record(one: Trace, files: Mapping[str, list[InputFile]], raw: Path | None) -> RawRecord:
+    parts, found = files[one.lookup.role], one.found
+    if found is not None and raw is not None:
+        parts = [part for part in parts if raw / part.path == found.part]
     told = RawRecord(
-        file.role, path=file.path, sha256=file.sha256, id_name=one.id_name, id=one.key, optional=one.lookup.optional
+        one.lookup.role,
+        path=", ".join(part.path for part in parts),
+        sha256=", ".join(part.sha256 for part in parts),
+        id_name=one.id_name,
+        id=one.key,
+        optional=one.lookup.optional,
     )
     if found is not None:
         told.where, told.items, told.record = found.where, found.items, found.record

@@ -1,7 +1,8 @@
 """A traced record as a person reads it; long JSON is cut to what the pair is about."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from rich.console import Console
@@ -79,8 +80,10 @@ def print_trace(console: Console, found: TracedRecord) -> None:
         about.add_row("" if k else "raw files", Text(printable(f"{path} ({roles})")))
         about.add_row("sha256", sha256)
     console.print(about)
+    all_roles = [file.role for file in found.files]
+    in_parts = {role for role in all_roles if all_roles.count(role) > 1}
     for number, pair in enumerate(found.pairs):
-        _print_pair(console, number, pair)
+        _print_pair(console, number, pair, in_parts=in_parts)
     for fault in found.faults:
         console.print(Text(printable(fault), style="red"), soft_wrap=True)
 
@@ -101,7 +104,7 @@ def _grid() -> Table:
     return grid
 
 
-def _print_pair(console: Console, number: int, pair: TracedPair) -> None:
+def _print_pair(console: Console, number: int, pair: TracedPair, *, in_parts: Collection[str]) -> None:
     console.print()
     console.print(Text(f"pair {number}", style="bold"))
     grid = _grid()
@@ -110,20 +113,21 @@ def _print_pair(console: Console, number: int, pair: TracedPair) -> None:
     grid.add_row("origin", Text(printable(pair.origin)))
     console.print(Padding(grid, (0, 0, 0, 2)))
     for one in pair.raw:
-        console.print(Padding(_raw_line(one), (0, 0, 0, 2)))
+        console.print(Padding(_raw_line(one, in_parts), (0, 0, 0, 2)))
         if one.where is not None:
             record = shortened(narrowed(one.record, one.items or {}))
             text = as_json(record, width=console.width - _MARGIN)
             console.print(Padding(Text(printable(text)), (0, 0, 0, _MARGIN)))
 
 
-def _raw_line(one: RawRecord) -> Text:
+def _raw_line(one: RawRecord, in_parts: Collection[str]) -> Text:
     """Which record of which file, and where it stands there."""
     identifier = "told by the record above" if one.id is None else one.id
     line = Text.assemble((one.role, "bold"), f"  {one.id_name} {printable(identifier)}")
     if one.where is not None:
         places = [f"{field}[{i}]" for field, numbers in (one.items or {}).items() for i in numbers]
-        line.append(printable(f"  at {one.where}{''.join(f', {place}' for place in places)}"), style="dim")
+        part = f"{PurePath(one.path).name}: " if one.role in in_parts else ""
+        line.append(printable(f"  at {part}{one.where}{''.join(f', {place}' for place in places)}"), style="dim")
     elif one.optional:
         line.append("  perhaps none", style="dim")
     return line

@@ -98,6 +98,10 @@ def _input_faults(request: RebuildRequest) -> Iterator[str]:
     for file in files.values():
         if why := input_fault(file, _path_of(file, request.options)):
             yield why
+    built_from = {_path_of(file, request.options) for file in files.values()}
+    for path in (part for parts in request.bound.files.values() for part in parts if len(parts) > 1):
+        if path not in built_from:
+            yield f"{path}: is not one of the files that the mixture was built from"
     known = {file.sha256: file.path for file in entry.inputs if file.role == TOKENIZER}
     for name in named_by(request.bound.steps, TOKENIZER):
         if hash_tokenizer(name).sha256 not in known:

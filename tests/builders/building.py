@@ -1,7 +1,7 @@
 """What the tests of builders share: building a source from raw files, running a step, writing raw files."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,13 +40,13 @@ def build(
     raw: Path = FIXTURES,
     params: dict[str, Any] | None = None,
     steps: Sequence[Step] = (),
-    files: dict[str, str] | None = None,
+    files: Mapping[str, str | list[str]] | None = None,
     ids_from: str | None = None,
     on_bad_record: OnBadRecord = "fail",
     limit: int | None = None,
 ) -> Result:
     """One source of a recipe (seed 7, tokenizer `tiny`) through its steps; its funnel adds up."""
-    block = Block(source, files=files or {}, params=params or {}, steps=list(steps))
+    block = Block(source, files=dict(files or {}), params=params or {}, steps=list(steps))
     return run_block(block, raw=raw, ids_from=ids_from, on_bad_record=on_bad_record, limit=limit)
 
 
@@ -68,10 +68,14 @@ def run_block(
 
 
 def splits_of(
-    source: str, *, raw: Path = FIXTURES, files: dict[str, str] | None = None, params: dict[str, Any] | None = None
+    source: str,
+    *,
+    raw: Path = FIXTURES,
+    files: Mapping[str, str | list[str]] | None = None,
+    params: dict[str, Any] | None = None,
 ) -> list[str]:
     """The splits that a source was built from."""
-    run = _run(Block(source, files=files or {}, params=params or {}), raw=raw)
+    run = _run(Block(source, files=dict(files or {}), params=params or {}), raw=raw)
     assert list(run.conversations)
     return run.raw.splits
 

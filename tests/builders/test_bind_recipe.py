@@ -33,7 +33,7 @@ def test_binding_reads_nothing_and_fills_in_the_defaults() -> None:
         "prompt": "Provide a one-sentence caption for the provided image.",
         "ocr_line": "always",
     }
-    assert bound.files["ocr"] == NOWHERE / "textcaps/TextVQA_Rosetta_OCR_v0.2_train.json"
+    assert bound.files["ocr"] == (NOWHERE / "textcaps/TextVQA_Rosetta_OCR_v0.2_train.json",)
 
 
 def test_a_parameter_of_the_block_wins_over_the_recipes() -> None:

@@ -32,7 +32,7 @@ def joined(
     """(id, answer) of the questions that have an annotation, and what was counted."""
     write_raw(folder, "vqav2", questions={"questions": questions}, annotations={"annotations": annotations})
     about = SOURCES["vqav2"].about
-    paths = {file.role: folder / file.path for file in about.files}
+    paths = {file.role: (folder / file.path,) for file in about.files}
     funnel = StepFunnel("read")
     raw = RawFiles(about, paths, funnel=funnel, on_bad_record=on_bad, progress=lambda _: None)
     found: Any = raw.asking(annotated_questions(raw))  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ def _followed(source: str, folder: Path, origins: list[str], **contents: Any) ->
     """What the lookups of a source give in these files."""
     write_raw(folder, source, **contents)
     files = SOURCES[source].about.files
-    paths = {file.role: folder / file.path for file in files if file.role in contents}
+    paths = {file.role: (folder / file.path,) for file in files if file.role in contents}
     return follow(SOURCES[source], paths, origins, progress=lambda _: None)
 
 

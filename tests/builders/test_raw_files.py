@@ -256,7 +256,9 @@ def test_progress_adds_up_to_nearly_the_bytes_of_a_file(tmp_path: Path) -> None:
     heard: list[int] = []
     about = SOURCES["aokvqa"].about
     path = raw / about.files[0].path
-    files = RawFiles(about, {"questions": path}, funnel=StepFunnel("read"), on_bad_record="fail", progress=heard.append)
+    files = RawFiles(
+        about, {"questions": (path,)}, funnel=StepFunnel("read"), on_bad_record="fail", progress=heard.append
+    )
 
     assert len(list(files.entering("questions"))) == 9000
     assert len(heard) > 2

@@ -81,7 +81,7 @@ def test_a_bad_record_is_named_by_its_path_and_the_others_are_read(tmp_path: Pat
 
     assert [identifier for _, identifier, _ in found] == ["1", "2", "4"]
     assert found[1][2] == BadRecord(where, "expected str, got int")
-    assert [entry.id for entry in sound_entries(_file(at), path, lambda _: None)] == ["1", "4"]
+    assert [entry.id for entry in sound_entries(_file(at), (path,), lambda _: None)] == ["1", "4"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_record_without_an_id_goes_by_its_path(tmp_path: Path) -> None:
 def test_a_record_keeps_what_its_form_does_not_name(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b'[{"number": 1, "title": "Mill", "room": 4}]')
-    [entry] = sound_entries(_file("[]"), path, lambda _: None)
+    [entry] = sound_entries(_file("[]"), (path,), lambda _: None)
     assert entry.record == Painting(1, "Mill")
     assert msgspec.json.decode(entry.raw) == {"number": 1, "title": "Mill", "room": 4}
 

@@ -49,7 +49,7 @@ def test_a_file_that_says_it_is_another_is_refused(
     for on_bad_record in ("fail", "drop"):
         with pytest.raises(RawDataError, match=message):
             build(source, raw=raw, on_bad_record=on_bad_record)
-    found = inspect_file(file, raw / file.path)
+    found = inspect_file(file, (raw / file.path,))
     assert found is not None
     assert not found.usable
 

@@ -15,13 +15,13 @@ GQA = SOURCES["gqa"].about.files[0]
 def looked_at(path: Path, content: str) -> Finding:
     """What is said of a raw file of GQA with this content."""
     path.write_text(content)
-    found = inspect_file(GQA, path)
+    found = inspect_file(GQA, (path,))
     assert found is not None
     return found
 
 
 def test_a_raw_file_that_does_not_exist_is_no_finding(tmp_path: Path) -> None:
-    assert inspect_file(GQA, tmp_path / "none.json") is None
+    assert inspect_file(GQA, (tmp_path / "none.json",)) is None
 
 
 @pytest.mark.parametrize(

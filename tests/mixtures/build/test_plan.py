@@ -77,10 +77,10 @@ def test_all_missing_raw_files_are_named_at_once(tmp_path: Path) -> None:
     assert line.endswith(f"; `mix fetch --source gqa --source vqav2 --raw {tmp_path}` gets them")
 
 
-def test_a_folder_in_place_of_a_file_is_told_apart_from_a_missing_one(tmp_path: Path) -> None:
+def test_a_folder_without_files_is_told_apart_from_a_missing_one(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     recipe = written(tmp_path, "{name: x, sources: [{source: gqa, files: {questions: parts}}]}")
-    with pytest.raises(RawDataError, match=r"/parts: a folder, expected one file \(gqa, questions\); put its"):
+    with pytest.raises(RawDataError, match=r"/parts: an empty folder, expected the parts of a raw file in it \(gqa, q"):
         make_plan(str(recipe), Options(tmp_path, tmp_path / "out"))
 
 

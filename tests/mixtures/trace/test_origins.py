@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.parts import parts_of
 from mix665k.builders.provenance import follow
 from mix665k.builders.registry import SOURCES
 from mix665k.builders.sentences import fold
@@ -77,10 +78,10 @@ def plain(text: str) -> str:
 
 def trails(source: str, block: Block, raw: Path) -> Iterator[tuple[Pair, Raw]]:
     """Every pair that a source gives, with its raw records by role."""
-    files = block.files or {file.role: file.path for file in SOURCES[source].about.files}
+    published: dict[str, str | list[str]] = {file.role: file.path for file in SOURCES[source].about.files}
     pairs = [pair for conversation in run_block(block, raw=raw).conversations for pair in conversation.pairs]
     assert pairs
-    paths = {role: raw / path for role, path in files.items()}
+    paths = {role: parts_of(raw, named) for role, named in (block.files or published).items()}
     traces = follow(SOURCES[source], paths, {pair.origin for pair in pairs}, progress=lambda num_bytes: None)
     for pair in pairs:
         for one in traces[pair.origin]:
@@ -122,7 +123,7 @@ def test_a_raw_record_with_a_field_that_is_no_json_is_shown_without_it(tmp_path:
     ref = {"ref_id": 1, "ann_id": 2, "image_id": 3, "split": "train", "tokens": odd}
     ref["sentences"] = [{"sent_id": 4, "sent": "a cat", "raw": "A cat"}]
     (tmp_path / "refs.p").write_bytes(pickle.dumps([ref], protocol=2))
-    paths = {"refcoco/refs": tmp_path / "refs.p"}
+    paths = {"refcoco/refs": (tmp_path / "refs.p",)}
     traces = follow(SOURCES["refcoco"], paths, ["refcoco/4"], progress=lambda num_bytes: None)
     refs, annotations, images = traces["refcoco/4"]
     assert refs.found
