@@ -16,10 +16,12 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 MANIFEST = "manifest.json"
 STATE = ".build"
 """Folder of a mixture for the state of finished sources and for unfinished work."""
-CLEANED = f"{STATE}/contamination"
-"""What marks a folder that `mix contamination --drop-to` writes: the row hash of the mixture that it began with."""
 CONTAMINATION = "contamination"
 """The funnel step of records that `mix contamination` dropped, and the override that says so."""
+SELECTION = "selection"
+"""The funnel step of records that `mix select` did not select."""
+DERIVING = {CONTAMINATION: "mix contamination --drop-to", SELECTION: "mix select"}
+"""The commands that write a mixture of another one's records, by their funnel step."""
 ROWS_PER_SHARD = 65_536
 """Beside the manifest, not the Parquet writer, as a plan names it and is made without importing pyarrow."""
 FORMAT = 2
@@ -248,10 +250,16 @@ def require_folder(mixture: Path) -> None:
         raise MixtureError(f"{mixture}: {why} mixture")
 
 
+def derived_marker(folder: Path, step: str) -> Path:
+    """The file that marks a folder one of `DERIVING` writes: it holds the row hash of the mixture it began with."""
+    return folder / STATE / step
+
+
 def _without_manifest(folder: Path) -> str:
     """What a folder is that has no manifest, or not yet."""
-    if (folder / CLEANED).is_file():
-        return "holds what `mix contamination --drop-to` did not finish; run it again"
+    for step, command in DERIVING.items():
+        if derived_marker(folder, step).is_file():
+            return f"holds what `{command}` did not finish; run it again"
     if (folder / "data").is_dir():
         return "holds an unfinished build; run `mix build` again"
     return f"is no mixture, expected {MANIFEST} in it"

@@ -14,7 +14,7 @@ from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, read_recipe
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
-from mix665k.schemas.manifest import CONTAMINATION, ROWS_PER_SHARD, SourceEntry
+from mix665k.schemas.manifest import DERIVING, ROWS_PER_SHARD, SourceEntry
 from mix665k.schemas.recipe import Recipe
 from mix665k.schemas.tokenizer import tokenizer_files
 
@@ -177,4 +177,5 @@ def is_held(entry: SourceEntry, overrides: dict[str, Any]) -> bool:
         return False
     dropping = "drop" in (overrides.get("on_missing_image"), overrides.get("on_bad_record"))
     takes_ids = any(params.get("ids_from") for step in entry.steps for params in step.values())
-    return not (overrides.get("limit") or overrides.get(CONTAMINATION) or dropping or takes_ids)
+    derived = any(step.step in DERIVING for step in entry.funnel)
+    return not (overrides.get("limit") or derived or dropping or takes_ids)

@@ -1,7 +1,5 @@
 """Building a mixture: sources first, the manifest last."""
 
-import shutil
-from contextlib import AbstractContextManager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -11,17 +9,18 @@ from mix665k.mixtures.build.plan import Options, Plan, is_held, named_by
 from mix665k.mixtures.build.source import build_source
 from mix665k.mixtures.card.card import CARD, write_card
 from mix665k.mixtures.parallel import Done, Listener, Task, run_tasks
+from mix665k.mixtures.storage.folder import clear_work, locked, shards_in, sweep
 from mix665k.mixtures.storage.integrity import hash_of_all
-from mix665k.mixtures.storage.parquet import SHARD_NAME
 from mix665k.schemas.errors import MixtureError, RecipeError
-from mix665k.schemas.files import held, os_errors, write_whole
+from mix665k.schemas.files import os_errors, write_whole
 from mix665k.schemas.manifest import (
-    CLEANED,
+    DERIVING,
     FORMAT,
     MANIFEST,
     STATE,
     Manifest,
     SourceEntry,
+    derived_marker,
     load_manifest,
     write_manifest,
 )
@@ -101,7 +100,8 @@ def _require_room(plan: Plan, *, overwrite: bool) -> None:
 
 def _require_nothing_foreign(out: Path) -> None:
     """Refuse a folder that has files where a build writes its own, and that no build has written."""
-    if (out / STATE / "recipe").is_file() or (out / CLEANED).is_file():
+    derived = any(derived_marker(out, step).is_file() for step in DERIVING)
+    if derived or (out / STATE / "recipe").is_file():
         return
     if (out / MANIFEST).is_file():
         load_manifest(out)
@@ -115,37 +115,21 @@ def _require_nothing_foreign(out: Path) -> None:
         )
 
 
-def locked(out: Path) -> AbstractContextManager[None]:
-    """Keep other runs out of the folder; the system frees it when a run is killed.
-
-    Raises:
-        MixtureError: when another run writes there.
-    """
-    busy = MixtureError(f"{out}: another run is writing into this folder; wait for it or name another")
-    return held(out / STATE / "lock", busy=busy)
-
-
 def _prepare(plan: Plan, *, overwrite: bool) -> None:
     """Take away what would look finished, and what an interrupted build left."""
     out = plan.options.out
     (out / MANIFEST).unlink(missing_ok=True)
-    (out / CLEANED).unlink(missing_ok=True)
+    for step in DERIVING:
+        derived_marker(out, step).unlink(missing_ok=True)
     marker = out / STATE / "recipe"
     if overwrite and not (marker.is_file() and marker.read_text() == plan.recipe.name):
-        for path in _shards(out):
+        for path in shards_in(out):
             path.unlink()
         for path in (out / STATE).glob("*.json"):
             path.unlink()
     clear_work(out)
     (out / "data").mkdir(exist_ok=True)
     write_whole(marker, plan.recipe.name)
-
-
-def clear_work(out: Path) -> None:
-    """Remove what killed builds left unfinished."""
-    for folder in (out / STATE).iterdir():
-        if folder.is_dir():
-            shutil.rmtree(folder)
 
 
 def _require_count(entry: SourceEntry, options: Options) -> None:
@@ -172,16 +156,3 @@ def _manifest(plan: Plan, entries: list[SourceEntry]) -> Manifest:
         row_hash=hash_of_all(entries),
         sources=entries,
     )
-
-
-def sweep(out: Path, manifest: Manifest) -> None:
-    """Remove shards that this mixture does not name, and what killed builds left; a file of the user's stays."""
-    clear_work(out)
-    named = {shard.path for entry in manifest.sources for shard in entry.shards}
-    for path in _shards(out):
-        if f"data/{path.name}" not in named:
-            path.unlink()
-
-
-def _shards(out: Path) -> list[Path]:
-    return [path for path in (out / "data").glob("*.parquet") if SHARD_NAME.fullmatch(path.name)]

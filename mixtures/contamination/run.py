@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
-from mix665k.mixtures.contamination.dropping import Drop, reasons, require_room, write_clean
+from mix665k.mixtures.contamination.dropping import Drop, reasons, write_clean
 from mix665k.mixtures.contamination.equal_images import LINKS, Compared, Folder, compare_image_files, folders
 from mix665k.mixtures.contamination.evaluation import EvaluationSet, SetToRead, named, read_set, sets_to_read
 from mix665k.mixtures.contamination.findings import UNITS, Contamination, Kind
@@ -18,11 +18,12 @@ from mix665k.mixtures.contamination.summary import all_hits, summarise, touched
 from mix665k.mixtures.diff.prompts import known_prompts
 from mix665k.mixtures.images.naming import named_images
 from mix665k.mixtures.mixture import Mixture
+from mix665k.mixtures.select.derived import require_room
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.terminal import Bar
 from mix665k.schemas.errors import MixtureError, RawDataError
 from mix665k.schemas.files import sha256_of, write_whole
-from mix665k.schemas.manifest import Manifest
+from mix665k.schemas.manifest import CONTAMINATION, Manifest
 
 
 class ContaminationRequest(NamedTuple):
@@ -118,7 +119,7 @@ def _require_room(target: Path, manifest: Manifest | None, request: Contaminatio
             raise MixtureError(f"--drop-to: {target} is no mixture's folder; build it from source `llava_json` first")
         if not request.eval_sets and not request.eval_images:
             raise MixtureError("--drop-to: no evaluation set to drop by; pass --eval-set or --eval-images")
-        require_room(target, manifest, request.drop_to)
+        require_room(target, manifest, request.drop_to, step=CONTAMINATION, option="--drop-to")
     if path := request.list_file:
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise MixtureError(f"--write-list {path}: expected a file in a folder that is there")

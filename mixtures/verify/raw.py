@@ -87,7 +87,8 @@ def check_raw(examined: Examined, request: RawRequest, *, jobs: int, advance: Ad
     if manifest is None:
         return [Check(name, "not checked", "needs the manifest") for name in _NAMES]
     entries = [entry for entry in manifest.sources if not request.sources or entry.name in request.sources]
-    rebuilt = _rebuild(manifest, entries, request, jobs=jobs, advance=advance)
+    folder = Path(examined.verification.path)
+    rebuilt = _rebuild(folder, manifest, entries, request=request, jobs=jobs, advance=advance)
     compared = [_Compared(entry, rebuilt[entry.name], examined.drawn.get(entry.name, [])) for entry in entries]
     made = [one for one in compared if one.rebuilt.entry]
     left = [f"{one.entry.name}: {one.rebuilt.why_not}" for one in compared if not one.rebuilt.entry]
@@ -114,7 +115,13 @@ def check_raw(examined: Examined, request: RawRequest, *, jobs: int, advance: Ad
 
 
 def _rebuild(
-    manifest: Manifest, entries: Sequence[SourceEntry], request: RawRequest, *, jobs: int, advance: Advance
+    folder: Path,
+    manifest: Manifest,
+    entries: Sequence[SourceEntry],
+    *,
+    request: RawRequest,
+    jobs: int,
+    advance: Advance,
 ) -> dict[str, Rebuilt]:
     """Each source built again, the longest first."""
     options = _options(manifest, request)
@@ -126,7 +133,9 @@ def _rebuild(
         except RecipeError as error:
             rebuilt[entry.name] = Rebuilt([], entry=None, drawn=[], why_not=str(error))
             continue
-        work = partial(rebuild_source, RebuildRequest(entry, bound=bound, options=options, sample=request.sample))
+        work = partial(
+            rebuild_source, RebuildRequest(folder, entry=entry, bound=bound, options=options, sample=request.sample)
+        )
         tasks.append(Task(entry.name, work, request.raw))
     whole = max(sum(_cost(entry)[1] for entry in entries), 1)
 

@@ -12,7 +12,7 @@ from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
 from mix665k.mixtures.storage.parquet import SCHEMA
 from mix665k.schemas.errors import MixtureError
-from mix665k.schemas.manifest import CLEANED, STATE, Manifest, load_manifest
+from mix665k.schemas.manifest import CONTAMINATION, STATE, Manifest, load_manifest
 from tests.conftest import SilentWatcher
 
 TINY_ROW_HASH = "1b8aec2097961735069d696b15dbb868fe3fdf7d01c457035950367d787983f7"
@@ -181,7 +181,7 @@ def test_a_file_of_others_among_the_shards_is_not_swept_away(made_up_raw: Path, 
 
 def test_a_build_over_a_mixture_that_was_cleaned_is_no_cleaned_one(made_up_raw: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / STATE).mkdir(parents=True)
-    written(tmp_path / "out", "0" * 64, CLEANED)
+    written(tmp_path / "out", "0" * 64, f"{STATE}/{CONTAMINATION}")
     run(written(tmp_path, FAST), Options(made_up_raw, tmp_path / "out"), overwrite=True)
     (tmp_path / "out" / "manifest.json").unlink()
     with pytest.raises(MixtureError, match="unfinished build; run `mix build` again"):

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mix665k.mixtures.contamination import dropping
 from mix665k.mixtures.contamination.findings import Kind
 from mix665k.mixtures.contamination.run import ContaminationRequest, find_contamination
+from mix665k.mixtures.select import derived
 from mix665k.mixtures.storage.parquet import read_shard
 from mix665k.mixtures.verify.intact import verify_mixture
 from mix665k.mixtures.verify.verification import require_passed
@@ -128,7 +128,7 @@ def test_what_was_interrupted_looks_unfinished_and_is_written_over(
         raise OSError(28, "No space left on device", str(out))
 
     with monkeypatch.context() as patch:
-        patch.setattr(dropping, "write_manifest", fail)
+        patch.setattr(derived, "write_manifest", fail)
         with pytest.raises(MixtureError, match="no space left on device"):
             dropped(contaminated, asked, out, Kind.IMAGES)
     with pytest.raises(MixtureError, match="`mix contamination --drop-to` did not finish; run it again"):

@@ -5,16 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from mix665k.builders.synthetic import draw_images
 from mix665k.mixtures.build.plan import Options
+from mix665k.mixtures.mixture import Mixture
+from mix665k.mixtures.select.derived import Leaving, write_derived
 from mix665k.mixtures.verify.intact import examine
 from mix665k.mixtures.verify.raw import RawRequest, check_raw, require_request
 from mix665k.mixtures.verify.verification import Check
 from mix665k.schemas.errors import MixtureError, RawDataError
 from mix665k.schemas.files import sha256_of
-from mix665k.schemas.manifest import Manifest
+from mix665k.schemas.manifest import CONTAMINATION, SELECTION, Manifest
 from tests.mixtures.build.test_build import run, written
 from tests.mixtures.small import change_manifest, change_rows
 from tests.mixtures.small import run as mix
@@ -73,6 +76,23 @@ def test_every_source_is_built_again_as_it_was(tiny_mixture: Path, made_up_raw: 
     assert outcomes(found) == ["ok"] * 5
     assert found["sources rebuilt"].seen == "10 of 10 sources"
     assert found["sample rebuilt"].seen == "30 records, field by field"
+
+
+def without(mixture: Path, out: Path, places: list[int], step: str) -> Path:
+    """The mixture without the records at these places."""
+    whole = Mixture.open(mixture)
+    why = pl.DataFrame({"record": places}).with_columns(reason=pl.lit("unwanted"))
+    leaving, about = Leaving(why, step, "chosen"), whole.require_manifest()
+    write_derived(whole, leaving, out, about=about, advance=lambda share: None)
+    return out
+
+
+def test_a_mixture_of_some_records_of_another_is_built_again(fast: Path, made_up_raw: Path, tmp_path: Path) -> None:
+    once = without(fast, tmp_path / "once", [0, 1, 5], SELECTION)
+    twice = without(once, tmp_path / "twice", [2], CONTAMINATION)
+    assert outcomes(checks(twice, made_up_raw)) == ["ok"] * 5
+    change_rows(twice, "okvqa", answer, hashes="all")
+    assert outcomes(checks(twice, made_up_raw)) == ["ok", "ok", "ok", "failed", "failed"]
 
 
 @pytest.mark.parametrize("overrides", [{"limit": 3}, {"on_bad_record": "drop"}])
