@@ -33,11 +33,11 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
     A record of the source has an image below the source's first image folder, or none if the source has none. Where
     several sources share a folder, `prompt_forms` are those of the first question that only its records have; sources
-    with the same folder and form cannot be told apart. `row` is the source's row in the paper's table, which reports
-    follow.
+    with the same folder and form cannot be told apart. `place` is the source's among those of the file,
+    which reports follow.
     """
 
     file: PublishedFile
     num_records: int
-    row: int = 1
+    place: int = 1
     prompt_forms: tuple[str, ...] = ()

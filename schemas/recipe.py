@@ -10,11 +10,15 @@ Step = str | dict[str, dict[str, Any] | str]
 
 
 class Expect(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """How many conversations a source must give, and why."""
+    """How many conversations a source must give, where they end in the mixture, and why."""
 
     count: Annotated[int, msgspec.Meta(ge=0)]
     because: str
     strict: Annotated[bool, msgspec.Meta(description="a build with another count fails")] = False
+    last_position: Annotated[
+        Annotated[int, msgspec.Meta(ge=0)] | None,
+        msgspec.Meta(description="where its last record is in the published file, counted from 0"),
+    ] = None
 
 
 class Block(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

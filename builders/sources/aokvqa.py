@@ -60,7 +60,7 @@ ABOUT = About(
         ),
         COCO,
     ),
-    published=Published(file=MIX665K, num_records=66_160, row=7, prompt_forms=("option letter",)),
+    published=Published(file=MIX665K, num_records=66_160, place=4, prompt_forms=("option letter",)),
     image_collection=COCO_IMAGES,
     evaluation=EvaluationLayout(  # github.com/allenai/aokvqa
         name="aokvqa",

@@ -74,7 +74,7 @@ ABOUT = About(
         ),
         VISUAL_GENOME,
     ),
-    published=Published(file=MIX665K, num_records=72_140, row=4),
+    published=Published(file=MIX665K, num_records=72_140, place=7),
     image_collection=VG_IMAGES,
     evaluation=EvaluationLayout(  # cs.stanford.edu/people/dorarad/gqa/download.html
         name="gqa",

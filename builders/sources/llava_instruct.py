@@ -30,7 +30,7 @@ ABOUT = About(
         LLAVA,
         COCO,
     ),
-    published=Published(file=MIX665K, num_records=157_712, row=1, prompt_forms=("none",)),
+    published=Published(file=MIX665K, num_records=157_712, place=1, prompt_forms=("none",)),
     image_collection=COCO_IMAGES,
 )
 

@@ -71,7 +71,7 @@ ABOUT = About(
             year=2019,
         ),
     ),
-    published=Published(file=MIX665K, num_records=80_000, row=6),
+    published=Published(file=MIX665K, num_records=80_000, place=8),
     image_collection=ImageCollection(name="ocrvqa", title="OCR-VQA", folders=("ocr_vqa",)),
     image_addresses=ImageAddresses(role="books", form=Cover, field="imageURL"),
 )

@@ -90,7 +90,7 @@ ABOUT = About(
         ),
         COCO,
     ),
-    published=Published(file=MIX665K, num_records=8_998, row=5, prompt_forms=("short answer",)),
+    published=Published(file=MIX665K, num_records=8_998, place=3, prompt_forms=("short answer",)),
     image_collection=COCO_IMAGES,
 )
 

@@ -137,7 +137,7 @@ ABOUT = About(
         COCO,
     ),
     writes_boxes=True,
-    published=Published(file=MIX665K, num_records=48_447, row=9, prompt_forms=("describe region", "locate region")),
+    published=Published(file=MIX665K, num_records=48_447, place=5, prompt_forms=("describe region", "locate region")),
     image_collection=COCO_IMAGES,
     evaluation=EvaluationLayout(  # refs(unc).p, refs(umd).p (github.com/lichengunc/refer): the raw form itself
         name="refcoco",

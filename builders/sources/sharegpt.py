@@ -76,7 +76,7 @@ ABOUT = About(
     languages=("en", "multilingual"),
     personal_data="conversations that people had with a chatbot and shared: they may hold names, addresses "
     "and opinions of those who wrote them and of others; nothing was taken out for that",
-    published=Published(file=MIX665K, num_records=40_688, row=2),
+    published=Published(file=MIX665K, num_records=40_688, place=10),
 )
 
 _HUMAN = {"human", "user"}

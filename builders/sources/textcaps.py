@@ -103,7 +103,7 @@ ABOUT = About(
             year=2019,
         ),
     ),
-    published=Published(file=MIX665K, num_records=21_953, row=8),
+    published=Published(file=MIX665K, num_records=21_953, place=9),
     image_collection=_OPENIMAGES,
     evaluation=EvaluationLayout(  # TextVQA_0.5.1_val.json (textvqa.org/dataset), on the images of TextCaps
         name="textvqa",

@@ -127,7 +127,7 @@ ABOUT = About(
     counts="5.4 M regions, 108,077 images",
     papers=(VISUAL_GENOME,),
     writes_boxes=True,
-    published=Published(file=MIX665K, num_records=86_417, row=10),
+    published=Published(file=MIX665K, num_records=86_417, place=6),
     image_collection=VG_IMAGES,
     same_images=SameImages(role="images", form=_InCoco, field="coco_id", collection=COCO_IMAGES),
 )

@@ -94,7 +94,7 @@ ABOUT = About(
         ),
         COCO,
     ),
-    published=Published(file=MIX665K, num_records=82_783, row=3, prompt_forms=("short answer",)),
+    published=Published(file=MIX665K, num_records=82_783, place=2, prompt_forms=("short answer",)),
     image_collection=COCO_IMAGES,
     evaluation=EvaluationLayout(  # also that of OK-VQA (visualqa.org/download.html, okvqa.allenai.org)
         name="vqav2",

@@ -81,7 +81,7 @@ def _known(records: pl.DataFrame) -> _Known:
 
 
 def _in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """In the order of the paper's table, others behind."""
+    """In the order of the published file, others after them."""
     places = {name: place for place, name in enumerate(RECORDS)}
     return tuple(sorted(names, key=lambda name: (places.get(name, len(places)), name)))
 

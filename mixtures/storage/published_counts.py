@@ -8,14 +8,14 @@ from mix665k.builders.registry import SOURCES
 
 
 def _published_in(file: PublishedFile) -> dict[str, Published]:
-    """The sources that a published file holds, in the order of the paper's table."""
+    """The sources that a published file holds, in the order of the file."""
     declared = [(name, source.about.published) for name, source in SOURCES.items()]
     found = [(name, one) for name, one in declared if one is not None and one.file == file]
-    return dict(sorted(found, key=lambda one: one[1].row))
+    return dict(sorted(found, key=lambda one: one[1].place))
 
 
 IN_MIX665K = _published_in(MIX665K)
-"""What stage 2's file holds of each source, in the order of the paper's table."""
+"""What stage 2's file holds of each source, in the order of the file."""
 RECORDS = {name: one.num_records for name, one in IN_MIX665K.items()}
 STAGE_1 = {name: one.num_records for name, one in _published_in(LCS558K).items()}
 

@@ -1,6 +1,7 @@
 """Checks of the numbers: the funnel, the recipe's expectations, the paper's counts."""
 
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from mix665k.mixtures.build.plan import is_held
@@ -74,6 +75,26 @@ def _misses(manifest: Manifest, counts: Mapping[str, Count], *, held: bool) -> I
         if entry.expect and rows != entry.expect.count and is_held(entry, manifest.overrides) == held:
             expected = f"{entry.expect.count:,} ({entry.expect.because})"
             yield f"{entry.name}: {rows:,} records, the recipe expects {expected}"
+
+
+def check_positions(manifest: Manifest, counts: Mapping[str, Count]) -> Check:
+    """Every source ends where the recipe says that the published file ends it."""
+    ends = accumulate(counts[entry.name].rows for entry in manifest.sources)
+    expected = {entry.name: entry.expect.last_position for entry in manifest.sources if entry.expect}
+    known = {
+        entry.name: (end - 1, last)
+        for entry, end in zip(manifest.sources, ends, strict=True)
+        if (last := expected.get(entry.name)) is not None
+    }
+    if not known:
+        return Check("positions", "not applicable", "the recipe expects none")
+    lines = [
+        f"{name}: its last record is at {end:,}, in the published file at {last:,} ({end - last:+,})"
+        for name, (end, last) in known.items()
+        if end != last
+    ]
+    seen = f"{len(known) - len(lines)} of {len(known)} sources end where they do in the published file"
+    return checked("positions", lines, seen=seen, otherwise="differs")
 
 
 def check_paper(counts: Mapping[str, Count]) -> Check:

@@ -24,7 +24,7 @@ from mix665k.mixtures.storage.integrity import (
 from mix665k.mixtures.storage.parquet import Filling, count_pairs, read_shard
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.mixtures.terminal import Advance
-from mix665k.mixtures.verify.counts import Count, check_funnel, check_paper, check_recipe
+from mix665k.mixtures.verify.counts import Count, check_funnel, check_paper, check_positions, check_recipe
 from mix665k.mixtures.verify.rebuild import PRELOAD
 from mix665k.mixtures.verify.verification import MAX_SHOWN, Check, Lines, Verification, checked
 from mix665k.schemas.errors import MixtureError, os_reason
@@ -93,7 +93,17 @@ def examine_shard(request: ShardRequest, report: Report) -> ShardReport:
     )
 
 
-_NEED_MANIFEST = ("files", "file hashes", "row hashes", "records", "ids", "funnel", "recipe's counts", "paper's counts")
+_NEED_MANIFEST = (
+    "files",
+    "file hashes",
+    "row hashes",
+    "records",
+    "ids",
+    "funnel",
+    "recipe's counts",
+    "positions",
+    "paper's counts",
+)
 
 
 class Examined(NamedTuple):
@@ -134,6 +144,7 @@ def examine(folder: Path, *, sample: int, jobs: int, advance: Advance) -> Examin
         *_check_shards(reports),
         check_funnel(manifest, counts),
         check_recipe(manifest, counts),
+        check_positions(manifest, counts),
         check_paper(counts),
     ]
     found = Verification(

@@ -11,18 +11,18 @@ from mix665k.mixtures.storage.published_counts import LOOKALIKES, RECORDS, STAGE
 ABOUTS = {name: source.about for name, source in SOURCES.items()}
 
 
-def test_the_published_file_is_told_in_the_order_of_the_papers_table() -> None:
+def test_the_sources_of_the_published_file_are_in_its_order() -> None:
     assert list(RECORDS) == [
         "llava_instruct",
-        "sharegpt",
         "vqav2",
-        "gqa",
         "okvqa",
-        "ocrvqa",
         "aokvqa",
-        "textcaps",
         "refcoco",
         "vg",
+        "gqa",
+        "ocrvqa",
+        "textcaps",
+        "sharegpt",
     ]
     assert STAGE_1 == {"lcs558k": 558_128}
 
@@ -31,7 +31,7 @@ def test_what_the_sources_declare_adds_up_to_the_published_file() -> None:
     for file in (MIX665K, LCS558K):
         declared = [one for about in ABOUTS.values() if (one := about.published) and one.file == file]
         assert sum(one.num_records for one in declared) == file.num_records
-        assert sorted(one.row for one in declared) == list(range(1, len(declared) + 1))
+        assert sorted(one.place for one in declared) == list(range(1, len(declared) + 1))
 
 
 def test_sources_that_share_an_image_folder_declare_prompt_forms_that_exist() -> None:

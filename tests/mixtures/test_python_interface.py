@@ -41,7 +41,7 @@ def test_the_examples_of_the_page_run(made_up_raw: Path, tmp_path: Path) -> None
     (tmp_path / "raw").symlink_to(made_up_raw)
     examples = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     assert len(examples) == 2
-    assert " records of ['sharegpt', 'gqa']\n" in python("-c", "\n".join(examples), where=tmp_path)
+    assert " records of ['gqa', 'sharegpt']\n" in python("-c", "\n".join(examples), where=tmp_path)
 
 
 def test_importing_it_imports_nothing_that_is_slow(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_folder_opens_with_its_sources_and_records(small: Path) -> None:
 def test_a_json_file_opens_with_the_sources_that_are_told(tmp_path: Path) -> None:
     mixture = Mixture.open(str(written(tmp_path, ALL)))
     assert (mixture.name, mixture.manifest, len(mixture)) == ("llava.json", None, 5)
-    assert mixture.sources == ["sharegpt", "gqa", "other images"]
+    assert mixture.sources == ["gqa", "sharegpt", "other images"]
     records = list(mixture.records(sources=["gqa"]))
     assert [(one.id, one.source, one.reference_id) for one in records] == [
         ("$[0]", "gqa", "2327515"),

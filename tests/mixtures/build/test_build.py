@@ -15,7 +15,7 @@ from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.manifest import CONTAMINATION, STATE, Manifest, load_manifest
 from tests.conftest import SilentWatcher
 
-TINY_ROW_HASH = "1b8aec2097961735069d696b15dbb868fe3fdf7d01c457035950367d787983f7"
+TINY_ROW_HASH = "0ba53756b990dac5580f55061cba6308d746449493d30054e7559ffa82e2cfe5"
 FAST = """
 name: fast
 seed: 1

@@ -69,7 +69,7 @@ def test_the_json_is_all_of_stdout(bad_images: tuple[Path, Path]) -> None:
         (f"{COVERS}/3.jpg", "insane size", 1),
         (f"{COVERS}/4.jpg", "missing", 1),
     ]
-    assert [source["name"] for source in found["sources"]] == ["llava_instruct", "sharegpt", "ocrvqa"]
+    assert [source["name"] for source in found["sources"]] == ["llava_instruct", "ocrvqa", "sharegpt"]
     assert found["total"]["named"] == {"images": 45, "records": 46}
     assert found["notes"] == {"CMYK": [f"{COVERS}/5.jpg"]}
 

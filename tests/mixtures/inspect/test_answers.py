@@ -77,7 +77,7 @@ def test_an_inspection_tells_answers_their_words_and_histograms(tmp_path: Path) 
         record("3", None, "a " * 3000, "b"),
     ]
     found = look(written(tmp_path, records), tokenizer="tiny")
-    chat, gqa = found.sources
+    gqa, chat = found.sources
     assert gqa.answers
     assert gqa.answers.common == {"Yes": 2, "A red one.": 1}
     assert gqa.words_per_answer == Spread(mean=1.67, p50=1, p95=3, max=3)

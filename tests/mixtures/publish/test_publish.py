@@ -168,9 +168,9 @@ def test_leaving_out_adds_to_what_the_build_left_out(copy: Path, loopback: Hub) 
 
 def test_a_source_that_may_not_be_sold_is_left_out_when_asked(loopback: Hub, tiny_mixture: Path) -> None:
     shown = json.loads(publish(tiny_mixture, "--commercial-only", "--format", "json"))
-    assert [one["name"] for one in shown["left_out"]] == ["llava_instruct", "sharegpt", "ocrvqa"]
+    assert [one["name"] for one in shown["left_out"]] == ["llava_instruct", "ocrvqa", "sharegpt"]
     left = msgspec.json.decode(loopback.files(NAME)["manifest.json"], type=Manifest)
-    assert left.overrides["commercial_only"] == ["llava_instruct", "sharegpt", "ocrvqa"]
+    assert left.overrides["commercial_only"] == ["llava_instruct", "ocrvqa", "sharegpt"]
     assert shown["conversations"] == left.conversations
     assert shown["notes"][-1].endswith("images is not clear: vqav2, okvqa, aokvqa, refcoco")
 

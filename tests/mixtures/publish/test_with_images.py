@@ -93,9 +93,9 @@ def test_commercial_use_asks_for_the_images_too_where_they_go_out(tiny_mixture: 
     asked: list[str | Path] = ["publish", tiny_mixture, "me/mix", "--dry-run", "--commercial-only", "--jobs", "1"]
     asked += ["--out", tmp_path / "out"]
     shown = run(*asked, "--with-images", tmp_path, "--format", "json")
-    assert "images are missing or empty, the first is 'gqa/images/" in shown.stderr
+    assert "images are missing or empty, the first is 'vg/VG_100K" in shown.stderr
     shown = run(*asked, "--format", "json")
-    assert [one["name"] for one in json.loads(shown.stdout)["left_out"]] == ["llava_instruct", "sharegpt", "ocrvqa"]
+    assert [one["name"] for one in json.loads(shown.stdout)["left_out"]] == ["llava_instruct", "ocrvqa", "sharegpt"]
 
 
 def test_full_files_are_followed_by_others(

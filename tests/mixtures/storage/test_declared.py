@@ -23,22 +23,22 @@ from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, shipped
 from mix665k.schemas.errors import RecipeError
 
 PUBLISHED = {
-    "llava_instruct": 157_712,
-    "sharegpt": 40_688,
-    "vqav2": 82_783,
-    "gqa": 72_140,
-    "okvqa": 8_998,
-    "ocrvqa": 80_000,
-    "aokvqa": 66_160,
-    "textcaps": 21_953,
-    "refcoco": 48_447,
-    "vg": 86_417,
+    "llava_instruct": (157_712, 157_711),
+    "vqav2": (82_783, 240_494),
+    "okvqa": (8_998, 249_492),
+    "aokvqa": (66_160, 315_652),
+    "refcoco": (48_447, 364_099),
+    "vg": (86_417, 450_516),
+    "gqa": (72_140, 522_656),
+    "ocrvqa": (80_000, 602_656),
+    "textcaps": (21_953, 624_609),
+    "sharegpt": (40_688, 665_297),
 }
-"""Records of llava_v1_5_mix665k.json."""
+"""Records of llava_v1_5_mix665k.json, and the position of the last one."""
 
 
 def test_the_records_of_the_published_file_are_those_of_its_sources() -> None:
-    assert RECORDS == PUBLISHED
+    assert list(RECORDS.items()) == [(name, count) for name, (count, _) in PUBLISHED.items()]
     assert sum(RECORDS.values()) == ALL_RECORDS == 665_298
     assert STAGE_1 == {"lcs558k": 558_128}
 
@@ -85,6 +85,12 @@ def test_every_shipped_recipe_can_be_found_and_loaded() -> None:
     for name in shipped():
         path = find_recipe(name)
         assert load_recipe(path.read_text(encoding="utf-8"), where=name).sources, name
+
+
+def test_the_recipe_of_the_published_file_has_its_order_and_ends_where_it_does() -> None:
+    recipe = load_recipe(find_recipe("llava-v1.5-mix665k").read_text(encoding="utf-8"), where="shipped")
+    expected = {block.source: block.expect for block in recipe.sources}
+    assert [(name, (one.count, one.last_position)) for name, one in expected.items() if one] == list(PUBLISHED.items())
 
 
 def test_a_recipe_is_a_shipped_name_or_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

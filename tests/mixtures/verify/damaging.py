@@ -19,6 +19,7 @@ NAMES = [
     "ids",
     "funnel",
     "recipe's counts",
+    "positions",
     "paper's counts",
 ]
 

@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from mix665k.mixtures.inspect.sample import rank_of
-from mix665k.mixtures.verify.counts import Count, check_funnel, check_paper, check_recipe
+from mix665k.mixtures.verify.counts import Count, check_funnel, check_paper, check_positions, check_recipe
 from mix665k.mixtures.verify.sample import ABSENT, Difference, differences, sample_faults
 from mix665k.mixtures.verify.verification import Check, Lines, Verification, checked, require_passed, to_json
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.manifest import Manifest, load_manifest
+from mix665k.schemas.recipe import Expect
 
 THERE = {"gqa": Count(rows=3, pairs=4), "sharegpt": Count(rows=1, pairs=2), "mine": Count(rows=1, pairs=1)}
 """What the small mixture holds."""
@@ -184,6 +185,18 @@ def test_a_recipe_that_cannot_be_read_is_a_fault(manifest: Manifest) -> None:
     check = check_recipe(manifest, THERE)
     assert check.outcome == "failed"
     assert check.lines.first[0].startswith("manifest.json: recipe")
+
+
+def test_a_source_that_ends_elsewhere_than_in_the_published_file_is_a_difference(manifest: Manifest) -> None:
+    gqa, sharegpt, _ = manifest.sources
+    gqa.expect = Expect(count=THERE["gqa"].rows, because="the file", last_position=THERE["gqa"].rows - 1)
+    sharegpt.expect = Expect(count=9, because="the file", last_position=99)
+    check = check_positions(manifest, THERE)
+    assert (check.outcome, check.seen) == ("differs", "1 of 2 sources end where they do in the published file")
+    end = THERE["gqa"].rows + THERE["sharegpt"].rows - 1
+    assert check.lines.first == [f"sharegpt: its last record is at {end}, in the published file at 99 ({end - 99})"]
+    sharegpt.expect.last_position = end
+    assert check_positions(manifest, THERE).outcome == "ok"
 
 
 def test_records_are_counted_beside_the_published_ones() -> None:

@@ -57,7 +57,8 @@ def test_the_page_of_a_file_says_what_a_file_cannot_tell(tmp_path: Path) -> None
 
 def test_a_convention_that_the_manifest_tells_is_named(tmp_path: Path) -> None:
     found = found_in(tmp_path, RECORDS)
-    found.sources[-1].box_convention = "plain"
+    [vg] = [one for one in found.sources if one.name == "vg"]
+    vg.box_convention = "plain"
     made(found, Page(tmp_path / "page.html"))
     text = (tmp_path / "page.html").read_text()
     assert "vg: fractions of the image as it is, as manifest.json says" in text

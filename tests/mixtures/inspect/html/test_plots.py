@@ -30,21 +30,21 @@ def traces(plot: Plot | None) -> dict[str, dict[str, Any]]:
 
 def test_shares_add_up_and_text_is_hatched(found: Inspection) -> None:
     bars = traces(plots.shares(found))
-    assert list(bars) == ["sharegpt", "gqa", "aokvqa", "vg"]
+    assert list(bars) == ["aokvqa", "vg", "gqa", "sharegpt"]
     for place in range(3):
         assert sum(bar["x"][place] for bar in bars.values()) == pytest.approx(1)
     assert bars["gqa"]["customdata"][:2] == ["gqa: 2, 20.0%", "gqa: 3, 9.4%"]
-    assert [bar["marker"]["pattern"]["shape"] for bar in bars.values()] == ["/", "", "", ""]
-    assert [key.hatched for key in plots.shares(found).keys] == [True, False, False, False]
+    assert [bar["marker"]["pattern"]["shape"] for bar in bars.values()] == ["", "", "", "/"]
+    assert [key.hatched for key in plots.shares(found).keys] == [False, False, False, True]
 
 
 def test_prompt_forms_yes_no_and_letters(found: Inspection) -> None:
     forms = traces(plots.prompt_forms(found))
     assert {name: bar["x"] for name, bar in forms.items()} == {
-        "none": [1, 0, 0, 0],
-        "short answer": [0, 1, 0, 0],
-        "option letter": [0, 0, 1, 0],
-        "describe region": [0, 0, 0, 1],
+        "none": [0, 0, 0, 1],
+        "short answer": [0, 0, 1, 0],
+        "option letter": [1, 0, 0, 0],
+        "describe region": [0, 1, 0, 0],
     }
     yes_no = traces(plots.yes_and_no(found))
     assert {name: (bar["y"], bar["x"]) for name, bar in yes_no.items()} == {
@@ -80,7 +80,7 @@ def test_every_record_stands_in_a_bin_and_the_fullest_is_highest(found: Inspecti
         "20 pairs: 1 records, 33.3%",
     ]
     assert set(bars["sharegpt"]["y"]) == {0.86}
-    assert bars["medians"]["customdata"] == ["2", "2", "1", "2"]
+    assert bars["medians"]["customdata"] == ["1", "2", "2", "2"]
 
 
 def test_bins_stand_side_by_side_on_every_axis() -> None:
