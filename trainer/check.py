@@ -30,8 +30,10 @@ Rows = list[tuple[str, str]]
 SHOWN_FAULTS = 10
 
 
-def check(job: Job, *, ranks: int, console: Console) -> int:
+def check(job: Job, *, ranks: int, console: Console, has_weights: bool = True) -> int:
     """Print the audit of a run; gives the number of images that would stop it.
+
+    Without `has_weights` models may be folders of configurations alone.
 
     Raises:
         UserError: for a mixture, stage or rows that cannot be trained on.
@@ -43,7 +45,7 @@ def check(job: Job, *, ranks: int, console: Console) -> int:
     images = image_names(job)
     job = settle_template(job)
     stage = job.stage
-    processor, model = require_trainable(job)
+    processor, model = require_trainable(job, has_weights=has_weights)
     mixture = Mixture(job.mixture_folder)
     encoder = make_encoder(processor.tokenizer, model.config, job)
     found = lengths(mixture, encoder, jobs=os.cpu_count() or 1)

@@ -143,12 +143,16 @@ def check_run(
     sets: Sets = None,
     eval_mixture: EvalMixture = None,
     ranks: Annotated[int, typer.Option(min=1, help="Ranks on all machines.")] = 1,
+    without_weights: Annotated[
+        bool,
+        typer.Option("--without-weights", help="Take folders of configurations alone, which no run would start from."),
+    ] = False,
 ) -> None:
     """Say what can be known about a run without a GPU: labels, lengths, images, batches, memory."""
     chosen = _stage(stage, base="finetune", sets=sets)
     start = _start(from_, projector=projector, llm=llm, vision=vision)
     job = _job(chosen, mixture=mixture, images=images, out=Path(), start=start, eval_mixture=eval_mixture)
-    _check(job, ranks=ranks)
+    _check(job, ranks=ranks, has_weights=not without_weights)
 
 
 def stages(name: Annotated[str | None, typer.Argument(help="One shipped stage: its values.")] = None) -> None:
@@ -344,7 +348,7 @@ def _train(job: "Job", *, nproc: int, dry_run: bool) -> None:
         typer.echo(f"wrote {job.out}; `train export {job.out} --out DIR` makes a model of it")
 
 
-def _check(job: "Job", *, ranks: int) -> None:
+def _check(job: "Job", *, ranks: int, has_weights: bool = True) -> None:
     from mix665k.trainer.model.loading import require_model
 
     if find_spec("torch") is None:  # said before anything is asked of the Hub
@@ -354,5 +358,5 @@ def _check(job: "Job", *, ranks: int) -> None:
     from mix665k.trainer.check import check
 
     _quieten()
-    if check(job, ranks=ranks, console=Console()):
+    if check(job, ranks=ranks, console=Console(), has_weights=has_weights):
         raise typer.Exit(1)

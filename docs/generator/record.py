@@ -17,7 +17,7 @@ _SMALL = "--set global_batch=16 --set per_device_batch=8 --set bf16=false --set 
 COMMANDS = {
     "train-check": f"train check {_DATA} {_MODELS}",
     "train-check-lora": (
-        f"train check {_DATA} --llm vicuna-7b --vision clip-336 "
+        f"train check {_DATA} --llm vicuna-7b --vision clip-336 --without-weights "
         "--set lora.r=128 --set zero=0 --set per_device_batch=8 --set batching=padding_free"
     ),
     "train-check-8": f"train check {_DATA} {_MODELS} --ranks 8",

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from mix665k.schemas.errors import StageError, TrainingError
+from mix665k.schemas.errors import ModelError, StageError, TrainingError
 from mix665k.trainer.check import check
 from mix665k.trainer.data.encode import IGNORED
 from mix665k.trainer.data.mixture import Mixture
@@ -49,10 +50,10 @@ def job(few: Inputs, *sets: str) -> Job:
     )
 
 
-def audit(asked: Job, *, ranks: int = 1) -> tuple[int, dict[str, str], list[str]]:
+def audit(asked: Job, *, ranks: int = 1, has_weights: bool = True) -> tuple[int, dict[str, str], list[str]]:
     """The number of faults, the rows of the table and the lines below it."""
     screen = io.StringIO()
-    faults = check(asked, ranks=ranks, console=Console(file=screen, width=200))
+    faults = check(asked, ranks=ranks, console=Console(file=screen, width=200), has_weights=has_weights)
     lines = [line.strip() for line in screen.getvalue().splitlines() if line.strip()]
     split = [re.split(r" {2,}", line, maxsplit=1) for line in lines]
     return faults, dict(one for one in split if len(one) == 2), [line for line in lines if "  " not in line]
@@ -132,6 +133,20 @@ def test_what_would_stop_the_run_stops_the_audit(few: Inputs) -> None:
     own = few._replace(mixture=write_mixture(few.mixture.parent / "long", [long]))
     with pytest.raises(TrainingError, match="1 rows have no label within max_tokens 100, the first is c/1"):
         audit(job(own))
+
+
+def test_folders_of_configurations_alone_give_the_same_audit_where_they_are_asked_for(
+    few: Inputs, tmp_path: Path
+) -> None:
+    bare = {
+        part: Path(shutil.copytree(getattr(few, part), tmp_path / part, ignore=lambda *_: ["model.safetensors"]))
+        for part in ("llm", "vision")
+    }
+    with pytest.raises(ModelError, match="llm: no weights, expected one of"):
+        audit(job(few._replace(**bare)))
+    found, expected = audit(job(few._replace(**bare)), has_weights=False), audit(job(few))
+    assert found[1].pop("starts from").startswith(f"language model {bare['llm']}, ")
+    assert found[1].items() <= expected[1].items()
 
 
 def test_special_tokens_in_texts_are_counted_by_name(few: Inputs, tmp_path: Path) -> None:

@@ -1,18 +1,16 @@
 """A finished LLaVA that a run starts from: llava-hf's form, as our exports are, or a checkpoint of LLaVA's own code."""
 
 import copy
-from collections.abc import Collection
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
-from mix665k.schemas.errors import ModelError, one_line
+from mix665k.schemas.errors import ModelError
 from mix665k.schemas.template import Template
 from mix665k.trainer.model.compose import PARTS, describe
 from mix665k.trainer.model.configuration import LLAVAS_OWN, is_llavas_own, read_config, read_fields
 from mix665k.trainer.model.layout import from_llava, is_computed, without_vision_model
-from mix665k.trainer.model.loading import load
+from mix665k.trainer.model.loading import load, load_weights, require_all
 from mix665k.trainer.model.shards import model_folder, read_weights
 from mix665k.trainer.model.tower import FEATURE_LAYER, load_tower
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     pass
 
 _WHAT = "a LLaVA model's configuration"
-_SHOWN = 3
 
 
 class Finished(NamedTuple):
@@ -116,28 +113,11 @@ def _look_at_llavas(name: str, template: str | Template, *, fields: dict[str, An
 
 
 def _load_llava_hf(found: Finished, *, on_meta: bool) -> Any:
-    from safetensors import SafetensorError
     from transformers import LlavaForConditionalGeneration
 
-    kind: Any = LlavaForConditionalGeneration
-    place = {"device_map": "meta"} if on_meta else {}
-    read = partial(
-        kind.from_pretrained,
-        config=found.config,
-        dtype="auto",
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # they are errors below, with their names
-        **place,
+    return load_weights(
+        LlavaForConditionalGeneration, found.name, "a LLaVA model", config=found.config, on_meta=on_meta
     )
-    try:
-        model, info = load(read, found.name, "a LLaVA model")
-    except SafetensorError as error:
-        raise ModelError(
-            f"{found.name}: its weights cannot be read, are they whole? ({one_line(error)}); download the model again"
-        ) from None
-    shapes = [f"{name} is {list(is_)}, expected {list(should)}" for name, is_, should in info["mismatched_keys"]]
-    _require_all(found.name, missing=info["missing_keys"], unknown=info["unexpected_keys"], shapes=shapes)
-    return model
 
 
 def _load_llavas(found: Finished, *, tower_name: str, seed: int | None) -> Any:
@@ -155,7 +135,7 @@ def _load_llavas(found: Finished, *, tower_name: str, seed: int | None) -> Any:
     with torch.device("meta"):
         model = LlavaForConditionalGeneration(config)
     fitting = {without_vision_model(name): (name, value.shape) for name, value in model.state_dict().items()}
-    _require_all(
+    require_all(
         found.name,
         missing=fitting.keys() - weights.keys(),
         unknown=weights.keys() - fitting.keys(),
@@ -178,15 +158,3 @@ def _load_llavas(found: Finished, *, tower_name: str, seed: int | None) -> Any:
         model.generation_config = generation.from_pretrained(found.name)
     model.generation_config.pad_token_id = found.config.pad_token_id
     return model
-
-
-def _require_all(name: str, *, missing: Collection[str], unknown: Collection[str], shapes: Collection[str]) -> None:
-    """Refuse weights that do not fit: nothing of a model is drawn, and nothing is left out."""
-    kinds = {"missing": missing, "unknown": unknown, "of another shape": shapes}
-    faults = [
-        f"{len(names)} {kind} ({', '.join(sorted(names)[:_SHOWN])}{', …' if len(names) > _SHOWN else ''})"
-        for kind, names in kinds.items()
-        if names
-    ]
-    if faults:
-        raise ModelError(f"{name}: its weights are not those that its configuration says: {'; '.join(faults)}")

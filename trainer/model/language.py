@@ -31,18 +31,18 @@ def language_config(name: str) -> Any:
     return config
 
 
-def load_language(name: str) -> Any:
+def load_language(name: str, *, on_meta: bool = False) -> Any:
     """A checkpoint with its weights, in the dtype they were saved in: its decoder is the language model.
 
     Raises:
-        ModelError: when it cannot be loaded.
+        ModelError: when it cannot be loaded, or does not hold all weights; with `on_meta` no weight is read.
     """
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
     config = read_config(name, "a language model's configuration")
     multimodal = config.get_text_config(decoder=True) is not config
     kind = AutoModelForImageTextToText if multimodal else AutoModelForCausalLM
-    return load_weights(kind, name, "a causal language model")
+    return load_weights(kind, name, "a causal language model", on_meta=on_meta, takes_part=True)
 
 
 def end_ids_of(name: str) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _SINGLE = ("model.safetensors", "pytorch_model.bin")
+WEIGHT_FILES = f"one of {', '.join((*_SINGLE, *_INDEXES))}"
 _PATTERNS = ["*.json", "*.jinja", "tokenizer*", "*.safetensors", "pytorch_model*.bin"]
 
 
@@ -61,7 +62,7 @@ def read_weights(folder: Path) -> "dict[str, Tensor]":
     """
     files = weight_files(folder)
     if not files:
-        raise ModelError(f"{folder}: no weights, expected one of {', '.join((*_SINGLE, *_INDEXES))}")
+        raise ModelError(f"{folder}: no weights, expected {WEIGHT_FILES}")
     return {name: value for file in files for name, value in _read(file).items()}
 
 

@@ -6,12 +6,11 @@ device over what the tower's own image processor makes of a picture tells it all
 """
 
 import inspect
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from mix665k.schemas.errors import ModelError, one_line
 from mix665k.trainer.data.images import load_processor
-from mix665k.trainer.model.loading import load, require_model
+from mix665k.trainer.model.loading import load, load_weights, require_model
 
 Strategy = Literal["full", "default"]
 FEATURE_LAYER = -2
@@ -81,20 +80,15 @@ def tower_of(vision: str, *, layer: int = FEATURE_LAYER) -> Tower:
     )
 
 
-def load_tower(vision: str, config: Any) -> Any:
+def load_tower(vision: str, config: Any, *, on_meta: bool = False) -> Any:
     """A tower with its weights, of a checkpoint that may hold a text model besides.
 
     Raises:
-        ModelError: when it cannot be loaded, or holds no weights of the tower.
+        ModelError: when it cannot be loaded, or does not hold all of a tower; with `on_meta` no weight is read.
     """
     from transformers import AutoModel
 
-    kind: Any = AutoModel
-    read = partial(kind.from_pretrained, config=config, dtype="auto", output_loading_info=True)
-    tower, found = load(read, vision, "a vision tower")
-    if missing := sorted(found["missing_keys"]):
-        raise ModelError(f"{vision}: holds no {missing[0]} ({len(missing):,} missing), expected all of a vision tower")
-    return tower
+    return load_weights(AutoModel, vision, "a vision tower", config=config, on_meta=on_meta, takes_part=True)
 
 
 def without_gradient(config: Any, layers: int | list[int]) -> frozenset[str]:

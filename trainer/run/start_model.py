@@ -16,9 +16,10 @@ from mix665k.trainer.model.attention_needs import require_fit
 from mix665k.trainer.model.compose import PROJECTORS, compose, describe, read_projector
 from mix665k.trainer.model.files import write_model, write_processor
 from mix665k.trainer.model.finished import Finished, holds_tower, load_finished, look_at_finished
+from mix665k.trainer.model.language import load_language
 from mix665k.trainer.model.loading import load
 from mix665k.trainer.model.shards import weight_files
-from mix665k.trainer.model.tower import FEATURE_LAYER
+from mix665k.trainer.model.tower import FEATURE_LAYER, load_tower
 from mix665k.trainer.model.trainable import outline
 from mix665k.trainer.run.checkpoint import Complete, checkpoints, find_checkpoint, read_complete
 from mix665k.trainer.run.job import JOB, Job, job_of
@@ -90,22 +91,24 @@ def make_start(job: Job) -> None:
     write_whole(job.folder / _ORIGIN, msgspec.json.encode(wanted))
 
 
-def require_trainable(job: Job) -> tuple[Any, Any]:
+def require_trainable(job: Job, *, has_weights: bool = True) -> tuple[Any, Any]:
     """The processor and the outline of the model that a job trains; no weight is read.
+
+    Without `has_weights` folders need not hold any.
 
     Raises:
         UserError: when the parts, their template or the stage's adapters do not fit together.
     """
-    processor, config = describe_start(job)
+    processor, config = describe_start(job, has_weights=has_weights)
     require_fit(job.stage, config.text_config)
     make_encoder(processor.tokenizer, config, job)
     return processor, outline(config, job.stage)
 
 
-def describe_start(job: Job) -> tuple[Any, Any]:
+def describe_start(job: Job, *, has_weights: bool = True) -> tuple[Any, Any]:
     """The processor and the configuration of the model that a job would start from; no weight is read.
 
-    Names and shapes are checked of a projector's file, and of a finished model's weights where it is a folder.
+    Names and shapes are checked of a projector's file, and with `has_weights` of all weights that are in a folder.
 
     Raises:
         ModelError: when it cannot be loaded, or parts do not fit together.
@@ -114,11 +117,15 @@ def describe_start(job: Job) -> tuple[Any, Any]:
     if job.model is None:
         layer, kind = _vision_layer(job), _projector_type(job)
         processor, config = describe(job.llm, job.vision, job.stage.template, vision_layer=layer, projector_type=kind)
+        if has_weights and Path(job.llm).is_dir():  # one on the Hub would be downloaded
+            load_language(job.llm, on_meta=True)
+        if has_weights and Path(job.vision).is_dir():
+            load_tower(job.vision, config.vision_config, on_meta=True)
         if job.projector and not Path(job.projector).is_dir():
             read_projector(Path(job.projector), config)
         return processor, config
     found = _look_at(job)
-    if _checkpoint_of(job.model) is None and Path(job.model).is_dir():  # one on the Hub would be downloaded
+    if has_weights and Path(found.name).is_dir():
         load_finished(found, seed=job.stage.seed, on_meta=True)
     return found.processor, found.config
 
@@ -145,7 +152,10 @@ def parts_of(job: Job) -> str:
     tower = None
     if job.start.is_dir() or Path(job.model).is_dir():  # or it would have to be downloaded
         found = _look_at(job)
-        tower = None if holds_tower(found) else found.tower
+        is_bare = Path(job.model).is_dir() and not weight_files(
+            Path(job.model)
+        )  # only its configuration is asked about
+        tower = found.tower if is_bare or not holds_tower(found) else None
     return f"{job.model}: language model, projector{f'; vision tower {tower}' if tower else ', vision tower'}"
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 
 from mix665k.schemas.errors import UserError
 from mix665k.trainer.check import check
@@ -65,13 +67,15 @@ def outcome(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
     """What becomes of a job: the line that both refuse it with, or none where both accept it."""
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
 
-    def of(family: str | Path, vision: str, *sets: str, mixture: str = "mixture", images: str = "images") -> str | None:
+    def of(
+        family: str | Path, vision: str | Path, *sets: str, mixture: str = "mixture", images: str = "images"
+    ) -> str | None:
         job = Job(
             stage=load_stage("finetune", [*SETS, *sets]),
             mixture=str(data / mixture),
             images=str(data / images),
             llm=str(language_model(family) if isinstance(family, str) else family),
-            vision=str(tower(vision)),
+            vision=str(tower(vision) if isinstance(vision, str) else vision),
             out=str(tmp_path / "out"),
             report_to="none",
         )
@@ -140,6 +144,46 @@ def test_what_a_checkpoint_leaves_open_stops_nothing(
     for batching in ("grouped", "padding_free"):
         assert outcome(changed, "clip56", f"batching={batching}", "lora.r=4") is None
         shutil.rmtree(tmp_path / "out")
+
+
+def _remove(file: Path) -> None:
+    file.unlink()
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:5_000])
+
+
+def _lose(file: Path) -> None:
+    weights = load_file(file)
+    save_file({name: weights[name] for name in list(weights)[:-1]}, file, {"format": "pt"})
+
+
+def _widen(file: Path) -> None:
+    save_file({name: torch.cat([value, value]) for name, value in load_file(file).items()}, file, {"format": "pt"})
+
+
+@pytest.mark.parametrize("part", ["llm", "vision"])
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        (_remove, ": no weights, expected one of model.safetensors, "),
+        (_cut, ": its weights cannot be read, are they whole?"),
+        (_lose, ": its weights are not those that its configuration says: 1 missing ("),
+        (_widen, " of another shape ("),
+    ],
+)
+def test_a_folder_without_all_its_weights_is_refused_by_both(
+    part: str, harm: Callable[[Path], None], why: str, outcome: Any, tmp_path: Path
+) -> None:
+    parts = {"llm": language_model("qwen25"), "vision": tower("siglip56")}
+    parts[part] = Path(shutil.copytree(parts[part], tmp_path / part))
+    harm(parts[part] / "model.safetensors")
+
+    line = str(outcome(parts["llm"], parts["vision"]))
+
+    assert line.startswith(f"{parts[part]}: ")
+    assert why in line
 
 
 @pytest.mark.parametrize("sets", [("lora.r=4", "batching=padding_free"), ("router_loss=0.1",)])

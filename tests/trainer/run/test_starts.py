@@ -334,6 +334,23 @@ def test_an_exported_model_that_does_not_fit_is_refused_by_check_and_run_alike(
             refuse(job)
 
 
+def test_a_folder_of_a_finished_model_without_weights_is_refused_unless_only_its_configuration_is_asked_about(
+    inputs: Inputs, finished: tuple[Path, Weights], exported: Path, llavas: Path, tmp_path: Path
+) -> None:
+    for given, weights in ((exported, "."), (llavas, "."), (finished[0], "start")):
+        bare = Path(shutil.copytree(given, tmp_path / "bare"))
+        for pattern in ("*.safetensors", "*.bin", "*.bin.index.json"):
+            for file in (bare / weights).glob(pattern):
+                file.unlink()
+        job = _job(inputs, tmp_path / "next", StartFrom(llm="", vision="", model=str(bare)))
+        for refuse in (describe_start, make_start):
+            with pytest.raises(ModelError, match=r"bare(/start)?: no weights, expected one of model\.safetensors, "):
+                refuse(job)
+        _, config = describe_start(job, has_weights=False)
+        assert (config.image_seq_length, parts_of(job).startswith(f"{bare}")) == (16, True)
+        shutil.rmtree(bare)
+
+
 def test_weights_cut_short_and_an_image_token_elsewhere_are_refused(
     inputs: Inputs, exported: Path, tmp_path: Path
 ) -> None:
