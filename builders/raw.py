@@ -262,11 +262,20 @@ def _decoded(
     for place, raw in records:
         record = decode(place, raw)
         if isinstance(record, BadRecord):
+            if version := _other_version(file, raw):
+                raise RawDataError(f"{path}: {json_path(file, place)}: {version}")
             yield place, _identify(file, place, raw), record, raw
         elif isinstance(place, str):
             yield place, place, record, raw
         else:
             yield place, json_path(file, place) if file.id is None else str(getattr(record, file.id)), record, raw
+
+
+def _other_version(file: RawFile, raw: Any) -> str | None:
+    """Which other version of its data set a JSON file is, as a record that is not of its form shows."""
+    with suppress(*UNREADABLE):
+        return file.other_version(msgspec.json.decode(raw)) if file.other_version else None
+    return None
 
 
 def _decoder(file: RawFile, *, num_before: int = 0) -> Callable[[str | int, Any], Any]:

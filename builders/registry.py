@@ -73,7 +73,9 @@ class RawFile(msgspec.Struct, frozen=True, kw_only=True):
     the field of it that tells records apart (None: ids may repeat, or are the keys). `pairs` counts the question-answer
     pairs of a record; None: it has one. Of `optional` files those whose roles begin alike (`refcoco+/refs`) are given
     together or not at all. `adapt` reads a record that is not of the form but whose meaning is plain, given as plain
-    JSON with its place; what it gives has `not_kept`, the names of the fields that it leaves out.
+    JSON with its place; what it gives has `not_kept`, the names of the fields that it leaves out. `other_version` says
+    of a record that is not of the form, as plain JSON, which other version of the data set it is a sign of; the file is
+    refused then, not the record.
 
     `states` says what it is, `split` is the publisher's name for its part of the data set, as its own name has it, and
     `split_field` says the same in the file: beside the records, or in each of them if it is a field of `form`.
@@ -93,6 +95,7 @@ class RawFile(msgspec.Struct, frozen=True, kw_only=True):
     member: str = ""
     pairs: Callable[[Any], int] | None = None
     adapt: Callable[[Any, str | int], Any] | None = None
+    other_version: Callable[[Any], str | None] | None = None
     states: tuple[Stated, ...] = ()
     split: str = ""
     split_field: str = ""

@@ -30,11 +30,14 @@ from mix665k.schemas.conversation import Conversation
 
 
 class Sentence(msgspec.Struct, gc=False):
-    """`{"sent_id": 0, "sent": "the lady in blue", "raw": "THE LADY IN BLUE", "tokens": […]}`."""
+    """`{"sent_id": 0, "sent": "the lady in blue", "raw": "THE LADY IN BLUE", "tokens": […]}`.
+
+    Copies of the files that others made may lack `raw`.
+    """
 
     sent_id: int
     sent: str
-    raw: str
+    raw: str | None = None
 
 
 class Ref(msgspec.Struct, gc=False):
@@ -207,6 +210,10 @@ def refcoco(
                 continue
             if ref.split not in splits:
                 yield Dropped(f"split {ref.split}", origin, kind="chosen", pairs=num_pairs)
+                continue
+            if any(getattr(said, sentence) is None for said in ref.sentences):
+                why = f"a sentence without `{sentence}`, expected it as the parameter `sentence` asks; use `sent`"
+                raw.reject(f"{name}/refs", origin, why, pairs=num_pairs)
                 continue
             box, size = Box(*annotation.bbox), Size(image.width, image.height)
             refs.setdefault(ref.image_id, []).append(

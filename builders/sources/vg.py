@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -61,6 +61,20 @@ class _InCoco(msgspec.Struct, gc=False):
     coco_id: int | None = None
 
 
+def _first_version(record: Any) -> str | None:
+    """A record of Visual Genome 1.0, whose regions have `id` and `image` and whose images `id`."""
+    found = record if isinstance(record, dict) else {}
+    regions = found.get("regions")
+    region = next(iter(regions), None) if isinstance(regions, list) else None
+    if isinstance(region, dict) and {"id", "image"} <= region.keys() and "region_id" not in region:
+        return f"{_IS_FIRST}: its regions have `id` and `image`, expected `region_id` and `image_id`; {_GET_THIS}"
+    if {"id", "url"} <= found.keys() and "image_id" not in found:
+        return f"{_IS_FIRST}: its images have `id`, expected `image_id`; {_GET_THIS}"
+    return None
+
+
+_IS_FIRST = "of Visual Genome 1.0, expected 1.2"
+_GET_THIS = "`mix fetch --source vg` gets that"
 _FOLDER = re.compile(r"/([^/]+)/[^/]+$")
 _FOLDERS = (
     "https://homes.cs.washington.edu/~ranjay/visualgenome/data/dataset",
@@ -109,12 +123,14 @@ ABOUT = About(
             download=Download(name="region_descriptions.json.zip", folders=_FOLDERS),
             num_bytes=712_000_000,
             pairs=lambda found: len(found.regions),
+            other_version=_first_version,
             member="region_descriptions.json",
         ),
         RawFile(
             role="images",
             path="vg/image_data.json",
             form=ImageData,
+            other_version=_first_version,
             id="image_id",
             download=_IMAGE_DATA,
             num_bytes=17_600_000,

@@ -444,3 +444,32 @@ def test_refcoco_counts_an_image_without_a_usable_sentence_as_lost(tmp_path: Pat
     assert only(result).id == "000000000002"
     assert read(result) == {"no usable sentence": 1}
     assert read_pairs(result) == {"empty sentence": 2}
+
+
+def test_refs_without_raw_are_read_unless_raw_is_asked_for(tmp_path: Path) -> None:
+    bare = ref(1, "left mill")
+    del bare["sentences"][0]["raw"]
+    raw = refcoco(tmp_path, [bare])
+    assert len(only(refcoco_build(raw)).pairs) == 1
+    with pytest.raises(RawDataError, match=r"a sentence without `raw`, expected it as the parameter .* use `sent`"):
+        refcoco_build(raw, params={"sentence": "raw"})
+
+
+@pytest.mark.parametrize(
+    ("role", "record", "says"),
+    [
+        ("regions", {"id": 5, "regions": [{"id": 7, "image": 5, "x": 0, "y": 0, "phrase": "a"}]}, "`region_id`"),
+        ("images", {"id": 5, "url": "https://x.invalid/VG_100K/5.jpg", "width": 9, "height": 9}, "`image_id`"),
+    ],
+)
+def test_visual_genome_1_0_is_named_as_such(tmp_path: Path, role: str, record: dict[str, Any], says: str) -> None:
+    raw = write_raw(vg(tmp_path, [region(1)]), "vg", **{role: [record]})
+    for on_bad_record in ("fail", "drop"):
+        with pytest.raises(RawDataError, match=rf"\$\[0\]: of Visual Genome 1\.0, expected 1\.2: .*{says}"):
+            build("vg", raw=raw, on_bad_record=on_bad_record)
+
+
+def test_a_region_that_lacks_its_id_is_a_bad_record_of_the_right_version(tmp_path: Path) -> None:
+    lacking = {name: value for name, value in region(1).items() if name != "region_id"} | {"image_id": 5}
+    with pytest.raises(RawDataError, match=r"missing required field region_id"):
+        build("vg", raw=vg(tmp_path, [lacking]))
