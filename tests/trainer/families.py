@@ -278,6 +278,26 @@ FAMILIES = {
         end="<|endoftext|>",
         stops=("<|endoftext|>",),
     ),
+    "smollm3": LanguageModel(  # one layer of two has no rotary positions
+        config="SmolLM3Config",
+        settings=_GROUPED | _TIED | {"no_rope_layers": [1, 0], "use_sliding_window": False},
+        tokenizer=partial(byte_level, "<|begin_of_text|>", *_IM_MARKS, "<think>", "</think>"),
+        tokenizer_class="PreTrainedTokenizerFast",
+        special={"bos_token": None, "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"},
+        template="smollm3.jinja",
+        end="<|im_end|>",
+        stops=("<|im_end|>",),
+    ),
+    "olmo3": LanguageModel(
+        config="Olmo3Config",
+        settings=_GROUPED | {"sliding_window": WINDOW, "layer_types": ["sliding_attention", "full_attention"]},
+        tokenizer=partial(byte_level, *_IM_MARKS, "<|pad|>"),
+        tokenizer_class="GPT2Tokenizer",
+        special=_ONE_MARK | {"eos_token": "<|im_end|>", "pad_token": "<|pad|>"},
+        template="smollm2.jinja",
+        end="<|im_end|>",
+        stops=("<|im_end|>", "<|endoftext|>"),
+    ),
     "mixtral": LanguageModel(
         config="MixtralConfig",
         settings=_GROUPED
@@ -289,6 +309,19 @@ FAMILIES = {
         template="mistral.jinja",
         end="</s>",
         stops=("</s>",),
+    ),
+    "qwen2moe": LanguageModel(  # experts, and one that all tokens share
+        config="Qwen2MoeConfig",
+        settings=_GROUPED
+        | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
+        | {"shared_expert_intermediate_size": 96, "use_sliding_window": False},
+        tokenizer=_QWEN,
+        tokenizer_class="Qwen2Tokenizer",
+        special=_QWEN_SPECIAL,
+        template="qwen25.jinja",
+        end="<|im_end|>",
+        stops=_QWEN_STOPS,
+        multiple=128,
     ),
     "qwen3moe": LanguageModel(
         config="Qwen3MoeConfig",
