@@ -5,7 +5,7 @@ READY := .venv/.ready
 DATA := --mixture demo/mixture --images demo/raw/images
 SMALL := --set global_batch=16 --set per_device_batch=8 --set bf16=false --set workers=0 --max-steps 12
 
-.PHONY: demo test lint docs recordings screenshots bench schemas mutants clean
+.PHONY: demo test lint docs recordings screenshots bench schemas mutants campaign clean
 
 demo: $(READY)  ## small made-up raw files, a mixture of them, what it holds, and a tiny model trained on it
 	rm -rf demo
@@ -45,6 +45,9 @@ schemas: $(READY)  ## write the JSON Schema files anew from the types
 mutants: $(READY)  ## draw 200 small changes of the code and count those that a test notices: an hour, not in CI
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
 	$(BIN)/python -m tests.mutants
+
+campaign: $(READY)  ## 110,000 mutated raw files, kills, full disks and hostile inputs: half an hour, in part by `make test`
+	$(BIN)/python -m tests.campaign
 
 clean:
 	rm -rf .venv demo site benchmarks/work

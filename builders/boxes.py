@@ -1,16 +1,20 @@
 """Region boxes as LLaVA writes them, and the two prompts that go with them."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
 
 from mix665k.builders.draw import Draw
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.sentences import fold, upper_first, with_period
-from mix665k.schemas.conversation import Pair
+from mix665k.schemas.conversation import Pair, is_blank
 from mix665k.schemas.prompts import REGION_QUESTIONS
 
 Convention = Literal["square", "plain"]
 Outside = Literal["clip", "drop"]
+Side = Annotated[int, msgspec.Meta(le=2**31 - 1)]
+"""Pixels of an image's side as raw files give it: as many as PNG can have; an integer may be too large for a float."""
 
 
 class Box(NamedTuple):
@@ -84,7 +88,7 @@ class RegionPairs(NamedTuple):
         """Describe a region, or say where it is; dropped is one without a sentence or without area inside the image."""
         sentence = fold(sentence)
         inside = clipped(box, size)
-        if not sentence:
+        if is_blank(sentence):
             return Dropped("empty sentence", origin, conversations=0)
         if inside is None:
             return Dropped("box has no area", origin, conversations=0)

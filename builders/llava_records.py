@@ -98,6 +98,7 @@ def _id_of(value: dict[str, Any], place: str | int, done: list[str]) -> str | in
         done.append("id made from its place")
         return str(place)
     if isinstance(found, float) and found.is_integer():
+        done.append("fractional id read as a whole number")
         return int(found)
     if not isinstance(found, str | int) or isinstance(found, bool):
         raise ValueError(f"id: expected text or a whole number, got {_kind(found)}")

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from mix665k.builders.boxes import Box, Convention, Outside, RegionPairs, Size
+from mix665k.builders.boxes import Box, Convention, Outside, RegionPairs, Side, Size
 from mix665k.builders.coco import TRAIN2017, coco_id
 from mix665k.builders.draw import Draw
 from mix665k.builders.evaluation import EvaluationLayout, ImageSplits, Item
@@ -65,8 +65,8 @@ class Image(msgspec.Struct, gc=False):
     """`{"id": 581857, "file_name": "COCO_train2014_000000581857.jpg", "width": 427, "height": 640, …}`."""
 
     id: int
-    width: int
-    height: int
+    width: Side
+    height: Side
 
 
 _SPLIT_BY = {"refcoco": "unc", "refcoco+": "unc", "refcocog": "umd"}

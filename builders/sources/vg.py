@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from mix665k.builders.boxes import Box, Convention, Outside, RegionPairs, Size
+from mix665k.builders.boxes import Box, Convention, Outside, RegionPairs, Side, Size
 from mix665k.builders.draw import Draw
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import COCO_IMAGES, VG_IMAGES, SameImages
@@ -50,8 +50,8 @@ class ImageData(msgspec.Struct, gc=False):
 
     image_id: int
     url: str
-    width: int
-    height: int
+    width: Side
+    height: Side
 
 
 class _InCoco(msgspec.Struct, gc=False):

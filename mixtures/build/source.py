@@ -61,7 +61,7 @@ def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
     funnel = run.funnel()
     if options.images and options.on_missing_image == "fail":
         _require_images(next(step for step in funnel if step.step == IMAGES), label=label, images=options.images)
-    _require_enough(bound, funnel, options)
+    _require_enough(bound, funnel, options, read=options.raw / inputs[0].path)
     shards = writer.finish()
     for shard in shards:
         (work / Path(shard.path).name).replace(options.out / shard.path)
@@ -185,8 +185,8 @@ def _require_images(step: FunnelStep, *, label: str, images: Path) -> None:
         )
 
 
-def _require_enough(bound: BoundSource, funnel: list[FunnelStep], options: Options) -> None:
-    """The source has records, and its draws came out as large as they were to be.
+def _require_enough(bound: BoundSource, funnel: list[FunnelStep], options: Options, *, read: Path) -> None:
+    """The source has records, and its draws came out as large as they were to be; `read` is the file that they are of.
 
     Raises:
         MixtureError: with what was left out.
@@ -203,7 +203,7 @@ def _require_enough(bound: BoundSource, funnel: list[FunnelStep], options: Optio
         lost = {reason: -count for step in funnel for reason, count in step.conversations.changes.items() if count < 0}
         why = ", ".join(f"{reason} {count:,}" for reason, count in lost.items()) or "its file has none"
         raise MixtureError(
-            f"{label}: no record is left ({why}); if that is meant, pass --exclude-source {label}, or set "
+            f"{label}: no record of {read} is left ({why}); if that is meant, pass --exclude-source {label}, or set "
             "`allow_empty: true` in the recipe"
         )
 

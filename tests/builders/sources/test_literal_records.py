@@ -329,6 +329,7 @@ def test_vg_draws_the_same_regions_whatever_their_order(tmp_path: Path) -> None:
     ("wrong", "reason"),
     [
         ({"phrase": "  "}, "empty sentence"),
+        ({"phrase": "\u200b\u3164"}, "empty sentence"),
         ({"box": (20, 30, 0, 10)}, "box has no area"),
         ({"box": (120, 10, 10, 10)}, "box has no area"),
     ],

@@ -167,6 +167,14 @@ def test_a_region_without_area_in_its_image_is_dropped_and_counted(tmp_path: Pat
     assert result.funnel[0].conversations.changes == {"no usable region": -1}
 
 
+def test_a_side_that_no_image_can_have_is_a_bad_record(tmp_path: Path) -> None:
+    contents = fixture_of("vg", tmp_path)
+    contents["images"][1]["height"] = 10**400
+    raw = write_raw(tmp_path, "vg", **contents)
+    with pytest.raises(RawDataError, match=r"image_data\.json: \$\[1\]\.height: expected int <= 2147483647"):
+        build("vg", raw=raw)
+
+
 @pytest.mark.parametrize("change", [{"annotations": []}, {"images": []}, {"annotations": [_OTHER]}])
 def test_a_ref_without_its_instance_is_an_error(tmp_path: Path, change: dict[str, Any]) -> None:
     folder = tmp_path / "refcoco"

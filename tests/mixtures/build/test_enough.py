@@ -21,13 +21,15 @@ def built(folder: Path, block: str, *, records: int, **options: Any) -> int:
 
 
 def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(MixtureError, match=r"^llava_json: no record is left \(its file has none\); if that is meant"):
+    with pytest.raises(
+        MixtureError, match=r"^llava_json: no record of \S+\.json is left \(its file has none\); if that is meant"
+    ):
         built(tmp_path, "steps: []", records=0)
     assert not (tmp_path / "out/manifest.json").exists()
 
 
 def test_a_source_of_which_everything_was_dropped_says_why(tmp_path: Path) -> None:
-    with pytest.raises(MixtureError, match=r"no record is left \(matches 'Hi' 3\)"):
+    with pytest.raises(MixtureError, match=r"no record of \S+\.json is left \(matches 'Hi' 3\)"):
         built(tmp_path, "steps: [drop_by_pattern: {pattern: Hi}]", records=3)
 
 
