@@ -24,7 +24,7 @@ from mix665k.builders.parts import Parts
 from mix665k.builders.plain_pickle import NOT_PLAIN, load_plain
 from mix665k.builders.registry import About, DecodedRecord, RawFile
 from mix665k.builders.stated import Split, fields_beside, require_as_named, split_in_name, split_of
-from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, is_blank
+from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair, is_blank
 from mix665k.schemas.errors import RawDataError, one_line
 from mix665k.schemas.files import UNREADABLE, fault, os_errors
 
@@ -81,7 +81,7 @@ class RawFiles:
         self._refused: list[str] = []
         self._num_refused = 0
         self._progress = progress
-        self._entered = about.files[0].role
+        self._entered: list[str] = []
         self._chosen = [str(name) for name in splits]
         self._splits: dict[tuple[str, Path], Split] = {}
         self._seen_splits: dict[str, None] = {}
@@ -91,9 +91,22 @@ class RawFiles:
     @property
     def splits(self) -> list[str]:
         """The splits of the records that were read and taken, as far as files say; in the order met."""
-        by_file = [split.name for (role, _), split in self._splits.items() if role == self._entered]
+        by_file = [split.name for (role, _), split in self._splits.items() if role in self._entered]
         found = [*self._seen_splits, *(by_file or [split.name for split in self._splits.values()])]
         return list(dict.fromkeys(name for name in found if not self._chosen or name in self._chosen))
+
+    def files_of(self, pairs: Iterable[Pair]) -> str:
+        """The files that pairs were made of, in words; origins of pooled data sets begin with the data set's name."""
+        found: dict[Path, None] = {}
+        for pair in pairs:
+            groups = [(role, role[: role.find("/") + 1]) for role in self._entered]
+            role, group = next(
+                (one for one in reversed(groups) if pair.origin.startswith(one[1])), (self._about.files[0].role, "")
+            )
+            origin, parts = pair.origin.removeprefix(group), self._part_of.get(role, {})
+            part = parts.get(origin) or parts.get(origin.rpartition("/")[0]) or self._reading[role]
+            found[part] = None
+        return ", ".join(map(str, found))
 
     def entering(self, role: str) -> Iterator[tuple[str, Any]]:
         """(id, record) of the file that conversations are made of, each counted as it is read, good or bad.
@@ -101,7 +114,7 @@ class RawFiles:
         A record enters the funnel as one conversation of as many pairs as its `RawFile` says; one that is not of its
         form, or repeats an id, as one pair, and is dropped.
         """
-        self._entered = role
+        self._entered.append(role)
         return self._sound(role, entering=True)
 
     def index(self, role: str) -> dict[str, Any]:
@@ -131,7 +144,9 @@ class RawFiles:
             if type(one) is Conversation:
                 blank = next((pair for pair in one.pairs if is_blank(pair.question.replace(IMAGE_TOKEN, ""))), None)
                 if blank:
-                    self.reject(self._entered, blank.origin, "a blank question, expected text", pairs=len(one.pairs))
+                    self.reject(
+                        self._entered[-1], blank.origin, "a blank question, expected text", pairs=len(one.pairs)
+                    )
                     continue
             if self._drops or not self._num_refused:
                 yield one
@@ -147,7 +162,8 @@ class RawFiles:
         group = role.rpartition("/")[0]
         for (other, path), known in self._splits.items():
             if other.rpartition("/")[0] == group and known.name != split.name:
-                raise RawDataError(f"{path} {known.said}, {part} {split.said}, expected files of one split")
+                why = "expected files of one split; give each split a source of its own in the recipe"
+                raise RawDataError(f"{path} {known.said}, {part} {split.said}, {why}")
 
     def _require_split(self, split: str, file: RawFile, where: str) -> None:
         """Take in a split that no record before was of; unless the recipe chooses, all are of one, the file's."""

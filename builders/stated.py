@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +14,8 @@ from mix665k.schemas.files import UNREADABLE
 
 _SPLIT = r"([A-Za-z]+(?:[-_][a-z]+)?\d*)"
 """How splits are called: `train2014`, `test-dev2015`, `testdev_balanced`."""
+_NUMBER = r"(?:_\d+)?"
+"""Ends the names of a file in parts: `train_all_questions_3`."""
 _MAX_TEXT = 80
 
 
@@ -57,8 +59,8 @@ def split_in_name(file: RawFile, path: Path) -> str | None:
     """The split in the name of a file that is called as the publisher calls that of any split."""
     if not file.split:
         return None
-    before, _, after = file.path.rpartition("/")[2].partition(file.split)
-    found = re.fullmatch(f"{re.escape(before)}{_SPLIT}{re.escape(after)}", path.name)
+    before, _, after = PurePath(file.path).stem.partition(file.split)
+    found = re.fullmatch(f"{re.escape(before)}{_SPLIT}{re.escape(after)}{_NUMBER}", path.stem)
     return found[1] if found else None
 
 

@@ -7,6 +7,7 @@ from mix665k.schemas.errors import ImageFileError
 
 MAX_NAME_BYTES = 255
 """A file's name may not be longer on ext4, XFS, APFS and NTFS."""
+NAME_TOO_LONG = f"a name longer than the {MAX_NAME_BYTES} bytes that a file system allows"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\|[^/\\]*\\[^/]*\.\w+$")
@@ -33,7 +34,7 @@ def name_fault(name: str) -> str | None:
     if ".." in parts or not any(part not in ("", ".") for part in parts):
         return "a path out of the images folder, expected one below it"
     if any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
-        return f"a name longer than the {MAX_NAME_BYTES} bytes that a file system allows"
+        return NAME_TOO_LONG
     return None
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -31,8 +32,7 @@ def hash_inputs(bound: BoundSource, raw: Path) -> list[InputFile]:
     """
     inputs: dict[Path, InputFile] = {}
     found: list[InputFile] = []
-    parts = [(role, path) for role, files in bound.files.items() for path in files]
-    for role, path in [*parts, *(("ids_from", Path(name)) for name in named_by(bound.steps, "ids_from"))]:
+    for role, path in _files(bound):
         if path not in inputs:
             name = path.relative_to(raw).as_posix() if path.is_relative_to(raw) else path.name
             inputs[path] = InputFile(role=role, path=name, bytes=path.stat().st_size, sha256=sha256_of(path))
@@ -41,6 +41,31 @@ def hash_inputs(bound: BoundSource, raw: Path) -> list[InputFile]:
             raise RawDataError(f"{path}: the same bytes as {twin.path}, expected each part of {role} once; remove one")
         found.append(file)
     return found + [hash_tokenizer(name) for name in named_by(bound.steps, TOKENIZER)]
+
+
+def _files(bound: BoundSource) -> list[tuple[str, Path]]:
+    """The files that a source and its steps read, with their roles."""
+    parts = [(role, path) for role, files in bound.files.items() for path in files]
+    return [*parts, *(("ids_from", Path(name)) for name in named_by(bound.steps, "ids_from"))]
+
+
+def input_states(bound: BoundSource) -> dict[Path, tuple[int, int, int]]:
+    """Size, time of the last change and inode of every file that a source and its steps read."""
+    found = {path: path.stat() for _, path in _files(bound) if path.exists()}
+    return {path: (stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in found.items()}
+
+
+def require_unchanged(before: Mapping[Path, Any], after: Mapping[Path, Any]) -> None:
+    """No file changed between being hashed and being read to its end, see `input_states`.
+
+    Raises:
+        RawDataError: for the first that did.
+    """
+    # hashing what was read would be certain, and read every raw file twice
+    for path, state in before.items():
+        if after.get(path) != state:
+            what = "changed" if path in after else "was removed"
+            raise RawDataError(f"{path}: {what} while the mixture was built from it; build again when it is complete")
 
 
 def input_fault(file: InputFile, path: Path) -> str | None:

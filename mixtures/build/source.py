@@ -1,5 +1,6 @@
 """One source, from its raw files to its shards, in a process of its own."""
 
+import errno
 import gc
 import os
 import shutil
@@ -16,14 +17,14 @@ from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.pipeline import Run
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.plan import Options, params_of
-from mix665k.mixtures.build.reuse_key import hash_inputs, key_of
+from mix665k.mixtures.build.reuse_key import hash_inputs, input_states, key_of, require_unchanged
 from mix665k.mixtures.parallel import Report
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, Named, ShardWriter, name, to_rows
 from mix665k.mixtures.storage.validate import RecordCheck
-from mix665k.schemas.conversation import Conversation
+from mix665k.schemas.conversation import Conversation, Pair
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of, write_whole
-from mix665k.schemas.image_names import name_fault
+from mix665k.schemas.image_names import NAME_TOO_LONG, name_fault
 from mix665k.schemas.manifest import NOT_FOUND, STATE, TOO_FEW, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 
 IMAGES = "images"
@@ -46,6 +47,7 @@ def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
     """
     gc.disable()  # millions of records without cycles: collecting them costs more than building them
     label = bound.block.label
+    states = input_states(bound)
     inputs = hash_inputs(bound, options.raw)
     key = key_of(bound, inputs, options)
     if options.images is None and (entry := _built_before(options.out, label, key)):
@@ -61,6 +63,7 @@ def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
     funnel = run.funnel()
     if options.images and options.on_missing_image == "fail":
         _require_images(next(step for step in funnel if step.step == IMAGES), label=label, images=options.images)
+    require_unchanged(states, input_states(bound))  # before anything bears the names of a finished source
     _require_enough(bound, funnel, options, read=options.raw / inputs[0].path)
     shards = writer.finish()
     for shard in shards:
@@ -92,9 +95,10 @@ def finished_rows(
         stream = funnel.leaving(_with_images(funnel.entering(stream), funnel, is_there=is_there))
     funnel = run.add("check")
     records = _valid(
-        _named(funnel.entering(stream), label=label),
+        _named(funnel.entering(stream), label=label, files_of=run.raw.files_of),
         funnel,
         label=label,
+        files_of=run.raw.files_of,
         boxes=run.writes_boxes,
         on_bad_record=options.on_bad_record,
     )
@@ -147,11 +151,22 @@ def _built_before(out: Path, label: str, key: str) -> SourceEntry | None:
 
 
 def _looks_below(images: Path | None) -> Callable[[Conversation], bool] | None:
-    """Whether a conversation's image lies below this folder."""
+    """Whether a conversation's image lies below this folder; one whose name no file system takes does not."""
     if images is None:
         return None
-    # a name that is no path below the folder is there, so that `check` refuses it as a bad record with its reason
-    return lambda one: name_fault(str(one.image)) is not None or (images / str(one.image)).is_file()
+
+    def is_there(one: Conversation) -> bool:
+        name = str(one.image)
+        if name_fault(name) not in (None, NAME_TOO_LONG):
+            return True  # no path below the folder: `check` refuses it as a bad record with its reason
+        try:
+            return (images / name).is_file()
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            return False
+
+    return is_there
 
 
 def _with_images(
@@ -208,7 +223,9 @@ def _require_enough(bound: BoundSource, funnel: list[FunnelStep], options: Optio
         )
 
 
-def _named(conversations: Iterable[Conversation], *, label: str) -> Iterator[Named]:
+def _named(
+    conversations: Iterable[Conversation], *, label: str, files_of: Callable[[Iterable[Pair]], str]
+) -> Iterator[Named]:
     """Conversations with their ids: `<source>/<raw id>`, and `#k` where a raw id can give several.
 
     Raises:
@@ -223,13 +240,21 @@ def _named(conversations: Iterable[Conversation], *, label: str) -> Iterator[Nam
             times[conversation.id] = k + 1
             identifier = f"{identifier}#{k}"
         if identifier in seen:
-            raise MixtureError(f"{label}: id {identifier!r} occurs twice, expected once; is a raw file repeated?")
+            file = files_of(conversation.pairs[:1])
+            why = f"id {identifier!r} occurs twice, expected once; is a raw file repeated?"
+            raise MixtureError(f"{file}: {label}: {why}")
         seen.add(identifier)
         yield name(identifier, conversation)
 
 
 def _valid(
-    records: Iterable[Named], funnel: StepFunnel, *, label: str, boxes: bool, on_bad_record: OnBadRecord
+    records: Iterable[Named],
+    funnel: StepFunnel,
+    *,
+    label: str,
+    boxes: bool,
+    on_bad_record: OnBadRecord,
+    files_of: Callable[[Iterable[Pair]], str],
 ) -> Iterator[Named]:
     """Records that agree with the published schema and the rules of conversations, counted as they leave.
 
@@ -248,5 +273,6 @@ def _valid(
         else:
             origins = ", ".join(pair.origin for pair in pairs[:3])
             raise MixtureError(
-                f"{label}: {record.id} (from {origins}): {why}; fix the raw record or pass --on-bad-record drop"
+                f"{files_of(pairs)}: {label}: {record.id} (from {origins}): {why}; fix the raw record or pass "
+                "--on-bad-record drop"
             )

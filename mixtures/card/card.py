@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from mix665k.builders.licences import LLAVA_1_5
 from mix665k.builders.registry import About
-from mix665k.mixtures.card.front_matter import Place, Size, about_of, front_matter, has_images
+from mix665k.mixtures.card.front_matter import Place, Size, about_of, front_matter, has_images, with_rows
 from mix665k.mixtures.card.limits import limits, partial
 from mix665k.mixtures.card.sizes import source_size
 from mix665k.mixtures.storage.recipes import load_recipe
@@ -27,8 +27,9 @@ def write_card(path: Path, manifest: Manifest) -> None:
 
 
 def card(manifest: Manifest, sizes: dict[str, Size], place: Place | None = None) -> str:
-    """The card, of a folder or of a repository; all that it tells stands in the manifest or is known of a source."""
-    sources = [(entry, about_of(entry)) for entry in manifest.sources]
+    """The card, of a folder or of a repository, as the manifest and what is known of sources with records give it."""
+    described = with_rows(manifest)
+    sources = [(entry, about_of(entry)) for entry in described]
     revision = f', revision="{place.revision}"' if place and place.revision != MAIN else ""
     pictured = bool(place and place.pictured)
     papers = [LLAVA_1_5, *(paper for _, about in sources for paper in about.papers)]
@@ -47,7 +48,7 @@ def card(manifest: Manifest, sizes: dict[str, Size], place: Place | None = None)
             pictured=pictured,
             images=list(dict.fromkeys(_image_places(about for _, about in sources))),
             licences=licence_table(manifest),
-            uses=_reasons(manifest.sources),
+            uses=_reasons(described),
             inputs=list({file.path: file for entry in manifest.sources for file in entry.inputs}.values()),
             left_out=[(entry.name, row) for entry in manifest.sources for row in left_out(entry)],
             limits=limits(manifest, with_images=pictured),
@@ -61,7 +62,7 @@ def card(manifest: Manifest, sizes: dict[str, Size], place: Place | None = None)
 def licence_table(manifest: Manifest) -> str:
     """The licences of all sources, and whom to cite, as a table in Markdown."""
     rows = ["| source | texts | images | commercial use | cite |", "|---|---|---|---|---|"]
-    for entry in manifest.sources:
+    for entry in with_rows(manifest):
         about = about_of(entry)
         images = about.image_licence.name if has_images(about) else "none"
         use = f"{about.licence.commercial} / {about.image_licence.commercial if has_images(about) else 'no images'}"

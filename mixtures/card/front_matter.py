@@ -53,7 +53,7 @@ class Place(NamedTuple):
 
 def front_matter(manifest: Manifest, sizes: dict[str, Size], place: Place | None) -> dict[str, Any]:
     """The front matter; `sizes` are those of the sources."""
-    abouts = [about_of(entry) for entry in manifest.sources]
+    abouts = [about_of(entry) for entry in with_rows(manifest)]
     licences = {_LICENCES.get(about.licence.name, "other") for about in abouts}
     licence = licences.pop() if len(licences) == 1 else "other"
     named = {"license_name": "per-source"} | ({"license_link": "LICENSE.md"} if place else {})
@@ -72,6 +72,11 @@ def front_matter(manifest: Manifest, sizes: dict[str, Size], place: Place | None
         "configs": _configs(manifest, place),
         "dataset_info": _infos(manifest, sizes, place),
     }
+
+
+def with_rows(manifest: Manifest) -> list[SourceEntry]:
+    """The sources that have records, of which a description speaks; all where none has."""
+    return [entry for entry in manifest.sources if entry.conversations] or manifest.sources
 
 
 def size_category(records: int) -> str:
@@ -118,7 +123,7 @@ def total(sizes: Iterable[Size]) -> Size:
 
 def _configs(manifest: Manifest, place: Place | None) -> list[dict[str, Any]]:
     """The config of everything in the order of the mixture, then one per source; those with images first."""
-    names = [entry.name for entry in manifest.sources]
+    names = [entry.name for entry in with_rows(manifest)]
     found = []
     if place and place.pictured:
         found.append(_config(ALL + PICTURED, [f"{IMAGES}/{name}-*.parquet" for name in names]))
@@ -129,7 +134,7 @@ def _configs(manifest: Manifest, place: Place | None) -> list[dict[str, Any]]:
 
 
 def _pictured(manifest: Manifest) -> list[str]:
-    return [entry.name for entry in manifest.sources if has_images(about_of(entry))]
+    return [entry.name for entry in with_rows(manifest) if has_images(about_of(entry))]
 
 
 def _config(name: str, paths: list[str]) -> dict[str, Any]:
@@ -143,7 +148,8 @@ def _infos(manifest: Manifest, sizes: dict[str, Size], place: Place | None) -> l
         parts = {ALL: total(pictured.values())} | {name: pictured[name] for name in _pictured(manifest)}
         found += [_info(name + PICTURED, size, images=True) for name, size in parts.items()]
     found.append(_info(ALL, total(sizes.values()), images=False))
-    return found + [_info(name, size, images=False) for name, size in sizes.items() if name != ALL]
+    names = [entry.name for entry in with_rows(manifest)]
+    return found + [_info(name, sizes[name], images=False) for name in names if name != ALL]
 
 
 def _info(name: str, size: Size, *, images: bool) -> dict[str, Any]:

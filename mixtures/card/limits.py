@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from mix665k.mixtures.card.front_matter import about_of
+from mix665k.mixtures.card.front_matter import about_of, with_rows
 from mix665k.schemas.manifest import CONTAMINATION, Manifest
 
 _LEFT_OUT = {"exclude_source": "--exclude-source", "commercial_only": "--commercial-only"}
@@ -26,7 +26,7 @@ def partial(manifest: Manifest) -> list[str]:
 def limits(manifest: Manifest, *, with_images: bool) -> list[str]:
     """Known limits, a sentence each."""
     found = [*partial(manifest), *_changed(manifest.overrides), *_missed(manifest)]
-    unclear = [entry.name for entry in manifest.sources if about_of(entry).licence.commercial != "yes"]
+    unclear = [entry.name for entry in with_rows(manifest) if about_of(entry).licence.commercial != "yes"]
     if unclear:
         found.append(f"Commercial use is not clearly allowed for the texts of {_names(unclear)}.")
     if with_images:
@@ -57,6 +57,8 @@ def _changed(options: dict[str, Any]) -> Iterator[str]:
 
 def _missed(manifest: Manifest) -> Iterator[str]:
     """Numbers that are not the expected ones."""
+    if empty := [entry.name for entry in manifest.sources if not entry.conversations]:
+        yield f"No record is left of {_names(empty)}."
     for entry in manifest.sources:
         if entry.expect and entry.expect.count != entry.conversations:
             have, want = f"{entry.conversations:,}", f"{entry.expect.count:,}"

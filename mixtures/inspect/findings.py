@@ -66,8 +66,8 @@ class Numbers(msgspec.Struct):
 
     `images` are distinct paths, `text_only` the records without one; `words` are split at white space and do not count
     the image token; `prompt_forms` are those of the first question. `integer_ids` counts ids that a JSON file holds as
-    integers. `answers` are told by source only; `funnel`, `left_out` and `box_convention` come from the manifest, which
-    a JSON file has not.
+    integers. `answers` are told by source only; `funnel`, `left_out`, `box_convention` and `splits` come from the
+    manifest, which a JSON file has not.
     """
 
     name: str
@@ -87,6 +87,7 @@ class Numbers(msgspec.Struct):
     left_out: list[LeftOut] = []
     integer_ids: int = 0
     box_convention: Convention | None = None
+    splits: list[str] = []
 
 
 class Sampled(msgspec.Struct):

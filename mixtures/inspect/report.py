@@ -76,6 +76,8 @@ def remarks(found: Inspection) -> Iterator[str]:
         audit = found.image_names_audit
         shown = "equal" if audit.difference == 0 else f"{audit.difference:+,}"
         yield f"distinct image file names: {found.image_names:,}, published {audit.published:,}: {shown}"
+    if splits := [f"{one.name} {' and '.join(one.splits)}" for one in found.sources if one.splits]:
+        yield f"splits of the data sets: {', '.join(splits)}"
     integers = {one.name: one.integer_ids for one in found.sources if one.integer_ids}
     if integers:
         listed = ", ".join(f"{name} {count:,}" for name, count in integers.items())

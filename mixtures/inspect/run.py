@@ -48,7 +48,7 @@ def inspect(
     for one in found.sources if mixture.manifest else ():
         entry = entries[one.name]
         one.funnel, one.left_out = entry.funnel, left_out(entry)
-        one.box_convention = entry.params.get("convention")
+        one.box_convention, one.splits = entry.params.get("convention"), entry.splits
     return found
 
 

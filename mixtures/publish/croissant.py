@@ -7,10 +7,10 @@ import msgspec
 import pyarrow as pa
 
 from mix665k.builders.licences import LLAVA_1_5
-from mix665k.mixtures.card.front_matter import IMAGES, PICTURED, PICTURED_SCHEMA, Place, about_of
+from mix665k.mixtures.card.front_matter import IMAGES, PICTURED, PICTURED_SCHEMA, Place, about_of, with_rows
 from mix665k.mixtures.storage.parquet import SCHEMA
 from mix665k.schemas.hub import MAIN
-from mix665k.schemas.manifest import Manifest
+from mix665k.schemas.manifest import Manifest, SourceEntry
 
 _LINKS = {
     "CC BY 4.0": "https://creativecommons.org/licenses/by/4.0/",
@@ -48,9 +48,10 @@ class ParquetFile(NamedTuple):
 
 
 def croissant(manifest: Manifest, place: Place, *, description: str, pictures: Iterable[ParquetFile]) -> bytes:
-    """The description as JSON-LD: every Parquet file with its hash, and the records of every source."""
-    shards = [ParquetFile(shard.path, shard.bytes, shard.sha256) for one in manifest.sources for shard in one.shards]
-    names = [entry.name for entry in manifest.sources]
+    """The description as JSON-LD: every Parquet file with its hash, and the records of every source that has some."""
+    entries = with_rows(manifest)
+    shards = [ParquetFile(shard.path, shard.bytes, shard.sha256) for entry in entries for shard in entry.shards]
+    names = [entry.name for entry in entries]
     pictured = [name for name in names if name in place.pictured]
     url = f"{_HUB}/datasets/{place.repository}"
     content = {
@@ -72,15 +73,15 @@ def croissant(manifest: Manifest, place: Place, *, description: str, pictures: I
             *(_file_set(name + PICTURED, f"{IMAGES}/{name}-*.parquet") for name in pictured),
         ],
         "recordSet": [
-            *(_records(name, SCHEMA) for name in names),
-            *(_records(name + PICTURED, PICTURED_SCHEMA) for name in pictured),
+            *(_records(entry, SCHEMA) for entry in entries),
+            *(_records(entry, PICTURED_SCHEMA, ending=PICTURED) for entry in entries if entry.name in pictured),
         ],
     }
     return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
 
 
 def _licences(manifest: Manifest, other: str) -> list[str]:
-    return list(dict.fromkeys(_LINKS.get(about_of(entry).licence.name, other) for entry in manifest.sources))
+    return list(dict.fromkeys(_LINKS.get(about_of(entry).licence.name, other) for entry in with_rows(manifest)))
 
 
 def _file(file: ParquetFile) -> dict[str, Any]:
@@ -107,9 +108,16 @@ def _file_set(name: str, pattern: str) -> dict[str, Any]:
     }
 
 
-def _records(name: str, schema: pa.Schema) -> dict[str, Any]:
-    fields = [_field(name, column.name, column.type) for column in schema]
-    return {"@type": "cr:RecordSet", "@id": name, "name": name, "key": {"@id": f"{name}/id"}, "field": fields}
+def _records(entry: SourceEntry, schema: pa.Schema, *, ending: str = "") -> dict[str, Any]:
+    name, title = entry.name + ending, about_of(entry).title
+    return {
+        "@type": "cr:RecordSet",
+        "@id": name,
+        "name": name,
+        "description": f"{title}, split {', '.join(entry.splits)}" if entry.splits else title,
+        "key": {"@id": f"{name}/id"},
+        "field": [_field(name, column.name, column.type) for column in schema],
+    }
 
 
 def _field(records: str, column: str, kind: pa.DataType) -> dict[str, Any]:

@@ -82,6 +82,16 @@ def test_files_of_two_splits_are_never_mixed(tmp_path: Path) -> None:
             build("textcaps", raw=tmp_path, files={"captions": "own.json", "ocr": ocr.name})
 
 
+def test_parts_of_two_splits_are_never_mixed(tmp_path: Path) -> None:
+    questions = fixture_of("gqa", tmp_path)["questions"]
+    for number, split in enumerate(("train", "val")):
+        content = {f"{key}{number}": value for key, value in questions.items()}
+        (tmp_path / f"{split}_all_questions_0.json").write_text(json.dumps(content))
+
+    with pytest.raises(RawDataError, match=r"train_all_\S+ is train_all by its name, .* is val_all by its name, expec"):
+        build("gqa", raw=tmp_path, files={"questions": "*_all_questions_0.json"})
+
+
 @pytest.mark.parametrize("says", [{"data_subtype": "val2014"}, {}])
 def test_another_split_can_be_built_by_naming_its_files(tmp_path: Path, says: dict[str, str]) -> None:
     contents = _json_of("vqav2", tmp_path)
@@ -135,6 +145,7 @@ def test_a_split_code_of_ocrvqa_that_does_not_exist_is_a_bad_record(tmp_path: Pa
     ("source", "name", "split"),
     [
         ("gqa", "testdev_balanced_questions.json", "testdev_balanced"),
+        ("gqa", "train_all_questions_3.json", "train_all"),
         ("vqav2", "v2_OpenEnded_mscoco_test-dev2015_questions.json", "test-dev2015"),
         ("aokvqa", "aokvqa_v1p0_val.json", "val"),
         ("aokvqa", "val.json", None),

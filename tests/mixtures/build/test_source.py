@@ -1,5 +1,8 @@
 """The last steps of a source: images looked for, ids given, records checked; and whether it was built before."""
 
+import os
+import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,14 @@ import pytest
 from mix665k.builders.bind import BoundSource, bind
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.plan import Options
+from mix665k.mixtures.build.reuse_key import hash_inputs, require_unchanged
 from mix665k.mixtures.build.source import begin, build_source, finished_rows, make_entry, was_there
 from mix665k.mixtures.storage.parquet import to_dicts
 from mix665k.schemas.conversation import Conversation, Pair
-from mix665k.schemas.errors import MixtureError
-from mix665k.schemas.manifest import STATE, funnel_fault
+from mix665k.schemas.errors import MixtureError, RawDataError
+from mix665k.schemas.manifest import STATE, SourceEntry, funnel_fault
 from mix665k.schemas.recipe import Block, Recipe
+from tests.builders.building import FIXTURES
 from tests.mixtures.small import record, written
 
 
@@ -72,6 +77,19 @@ def test_a_record_that_is_not_valid_stops_the_build_with_its_origins(tmp_path: P
         match=r"mine: mine/8#0 \(from 8#0/0\): 1 <image> in the first human turn, expected 0; fix the raw record or",
     ):
         Finished(tmp_path)
+
+
+def test_a_pooled_record_that_is_not_valid_names_the_file_of_its_data_set(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "refcoco", tmp_path / "refcoco")
+    refs = tmp_path / "refcoco/refcoco+/refs(unc).p"
+    content = pickle.loads(refs.read_bytes(), encoding="latin1")
+    for ref in content:
+        ref["sentences"] = [said | {"sent": "the <image>"} for said in ref["sentences"]]
+    refs.write_bytes(pickle.dumps(content, protocol=2))
+    [source] = bind(Recipe("x", [Block("refcoco")], seed=1), raw=tmp_path)
+    options = Options(tmp_path, tmp_path / "out")
+    with pytest.raises(MixtureError, match=r"^\S+/refcoco/refs\S+, \S+/refcoco\+/refs\(unc\)\.p: refcoco: refcoco/"):
+        list(finished_rows(begin(source, options, silent), "refcoco", options, is_there=None))
 
 
 def test_records_that_are_not_valid_are_dropped_where_that_is_asked(tmp_path: Path) -> None:
@@ -135,6 +153,39 @@ def build(tmp_path: Path) -> Callable[..., bool]:
         return build_source(bound(tmp_path, name="mine"), made, silent).reused
 
     return again
+
+
+def test_a_raw_file_that_changes_while_it_is_read_stops_the_build(
+    build: Callable[..., bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = written(tmp_path, [asked("7", "a")])
+
+    def hashed(*given: Any) -> Any:
+        found = hash_inputs(*given)
+        os.utime(raw, ns=(1, 1))  # as another program that writes does
+        return found
+
+    monkeypatch.setattr("mix665k.mixtures.build.source.hash_inputs", hashed)
+    with pytest.raises(RawDataError, match=r"\.json: changed while the mixture was built from it; build again when it"):
+        build()
+    assert not [*(tmp_path / "out/data").iterdir(), *(tmp_path / "out" / STATE).glob("*.json")]
+    monkeypatch.undo()
+    assert not build()
+
+
+def test_a_raw_file_that_is_removed_while_it_is_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RawDataError, match="gone: was removed while"):
+        require_unchanged({tmp_path: 1, tmp_path / "gone": 2}, {tmp_path: 1})
+
+
+@pytest.mark.parametrize("image", ["x" * 300 + ".jpg", "/".join(["folder"] * 900), "Ж" * 200])
+def test_an_image_with_a_name_that_no_file_system_takes_is_missing(build: Any, tmp_path: Path, image: str) -> None:
+    written(tmp_path, [asked("7", "a"), asked("8", "<image>\nb", image=image)])
+    assert not build(images=tmp_path, on_missing_image="drop")
+    entry = msgspec.json.decode((tmp_path / "out" / STATE / "mine.json").read_bytes(), type=SourceEntry)
+    assert entry.conversations == 1
+    with pytest.raises(MixtureError, match="mine: 1 records have no image under"):
+        build(images=tmp_path)
 
 
 def test_a_source_is_kept_as_long_as_its_shards_and_its_key_are(build: Callable[..., bool], tmp_path: Path) -> None:

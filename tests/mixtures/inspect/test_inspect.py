@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from mix665k.mixtures.inspect.findings import Spread
-from mix665k.mixtures.inspect.report import _print_conversation
+from mix665k.mixtures.inspect.report import _print_conversation, remarks
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, RECORDS, audit_source
 from mix665k.schemas.errors import MixtureError, TokenizerError
@@ -53,6 +53,21 @@ def test_the_tiny_mixture_is_audited_against_the_paper(tiny_mixture: Path) -> No
     assert found.total.audit.difference == found.total.records - 665_298
     assert found.image_names_audit
     assert found.image_names_audit.published == 291_684
+
+
+def test_a_report_says_which_splits_were_read(tiny_mixture: Path) -> None:
+    found = look(tiny_mixture)
+    splits = {one.name: one.splits for one in found.sources if one.splits}
+    assert splits == {
+        "vqav2": ["train2014"],
+        "gqa": ["train_balanced"],
+        "okvqa": ["train2014"],
+        "ocrvqa": ["1"],
+        **{name: ["train"] for name in ("aokvqa", "textcaps", "refcoco")},
+    }
+    assert "splits of the data sets: vqav2 train2014, gqa train_balanced, okvqa train2014, ocrvqa 1, " in "".join(
+        remarks(found)
+    )
 
 
 def test_the_published_counts_add_up() -> None:

@@ -91,6 +91,25 @@ def test_the_description_names_every_file_and_every_set_of_records() -> None:
         assert {leaf["source"]["fileSet"]["@id"] for leaf in leaves} == {f"files-{records['@id']}"}
 
 
+def test_descriptions_speak_of_what_was_read() -> None:
+    nothing = entry("sharegpt", conversations=0)
+    manifest = manifest_of(nothing, entry("gqa", splits=["testdev_balanced"]), entry("vg"))
+    told = described(manifest, Place("me/mix"))
+    assert [(one["@id"], one["description"]) for one in told["recordSet"]] == [
+        ("gqa", "GQA, split testdev_balanced"),
+        ("vg", "Visual Genome v1.2, region descriptions"),
+    ]
+    assert not any("sharegpt" in one["@id"] for one in told["distribution"])
+    text = card(manifest, sizes_of(manifest))
+    assert "| `gqa` | GQA | testdev_balanced | 3 | 3 |" in text
+    assert "| `vg` | Visual Genome v1.2, region descriptions | not stated | 3 | 3 |" in text
+    assert "from 2 sources" in text
+    assert 'gqa = load_dataset("path/to/this/folder", "gqa"' in text
+    assert "- No record is left of `sharegpt`." in text
+    assert text.count("sharegpt") == 1
+    assert card(manifest_of(nothing), sizes_of(manifest_of(nothing))).count('"sharegpt"') == 1
+
+
 def test_an_image_is_text_in_the_mixture_and_an_image_where_it_is_there() -> None:
     told = described(manifest_of(entry("gqa")), Place("me/mix", pictured={"gqa": Size(3, 10, 5)}))
     plain, pictured = ({one["name"]: one for one in records["field"]}["image"] for records in told["recordSet"])
