@@ -10,6 +10,7 @@ Part = Literal["projector", "language_model", "vision_tower"]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Rate = Annotated[float, msgspec.Meta(gt=0, le=10)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
 
 class Lora(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -67,6 +68,13 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Literal["exact", "fast"],
         msgspec.Meta(description="the image processor's values to the bit, or some of them one grey level off"),
     ] = "exact"
+    background: Annotated[
+        tuple[Channel, Channel, Channel] | None,
+        msgspec.Meta(
+            description="red, green and blue of what transparent pictures are put on; without it transparency is "
+            "dropped, as in LLaVA, which mostly gives black"
+        ),
+    ] = None
     projector_lr: Rate | None = None
     vision_tower_lr: Rate | None = None
     loss: Annotated[

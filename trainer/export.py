@@ -93,6 +93,8 @@ def _write(job: Job, checkpoint: Path, out: Path, *, form: Form) -> None:
         return
     write_model(model, out)
     write_processor(processor, out)
+    if job.stage.background is not None:
+        print(f"export of {job.folder}: its processor {_DROPS.format(job.stage.background)}", file=sys.stderr)
     _prove(model, out, job=job, encoder=encoder)
     if fault := mask_fault(processor, encoder):
         print(f"export of {job.folder}: its chat template has no {{% generation %}}: {fault}", file=sys.stderr)
@@ -191,9 +193,11 @@ Mixture: `{Path(job.mixture).name}`, row hash `{done.mixture}`.
 |---|---|
 {rows}
 
-{_HOW_TO_ASK[form]}"""
+{_HOW_TO_ASK[form]}{f"The processor {_DROPS.format(stage.background)}.{chr(10)}" if stage.background else ""}"""
 
 
+_DROPS = "drops transparency, which training put on the colour {}: put such pictures on it yourself"
+"""No image processor of transformers does it; black is a colour, too."""
 _HOW_TO_ASK = {
     "hf": f"""```python
 from PIL import Image

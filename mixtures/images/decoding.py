@@ -87,7 +87,7 @@ def _notes(picture: Image.Image, mode: str) -> Iterator[str]:
     if mode in DEEP:
         yield "more than 8 bits (scaled)"
     if picture.has_transparency_data:
-        yield "transparent (black in training)"
+        yield "transparent (black in training by default)"
     if is_turned(picture):
         yield "turned by EXIF (ignored in training)"
 

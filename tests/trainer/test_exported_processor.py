@@ -123,6 +123,18 @@ def test_marks_that_are_not_the_labels_of_training_are_left_out_and_that_is_said
     assert "its chat template has no {% generation %}: its processor's mask of 1 turn(s) " in capsys.readouterr().err
 
 
+def test_an_export_and_its_card_say_that_the_processor_puts_nothing_on_the_background(
+    tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export(_run(tmp_path / "run", models, sets=("background=[0, 0, 0]",)), tmp_path / "model")
+
+    line = "processor drops transparency, which training put on the colour (0, 0, 0): put such pictures on it yourself"
+    assert line in capsys.readouterr().err
+    assert line in (tmp_path / "model/README.md").read_text()
+    export(_run(tmp_path / "other", models), tmp_path / "plain")
+    assert "transparency" not in capsys.readouterr().err + (tmp_path / "plain/README.md").read_text()
+
+
 def test_what_an_export_that_was_killed_left_is_replaced(tmp_path: Path, models: Path) -> None:
     (tmp_path / ".model.part").mkdir()
     (tmp_path / ".model.part/model.safetensors").write_bytes(b"half")

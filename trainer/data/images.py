@@ -12,7 +12,7 @@ from PIL import Image
 
 from mix665k.schemas.errors import ImageFileError, ModelError, cause, one_line
 from mix665k.schemas.image_names import name_fault
-from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb
+from mix665k.schemas.pictures import UNDECODABLE, Colour, open_picture, to_rgb
 from mix665k.trainer.data.pixels import Pixels, Speed, Values
 
 Mode = Literal["pad", "crop"]
@@ -66,11 +66,19 @@ class ImageLoader:
 
     `pad` pads to a square with the processor's mean colour, as LLaVA's `image_aspect_ratio: pad` does; `crop` leaves
     the image to the processor, of which CLIP's takes the middle. `on_bad` is what a missing or broken file gives: an
-    error, an image of the mean colour, or nothing; never another record's image. `speed` is that of `Pixels`.
+    error, an image of the mean colour, or nothing; never another record's image. `speed` is that of `Pixels`,
+    `background` that of `schemas.pictures.to_rgb`.
     """
 
     def __init__(
-        self, folder: Path, processor: Any, *, mode: Mode = "pad", on_bad: OnBad = "fail", speed: Speed = "exact"
+        self,
+        folder: Path,
+        processor: Any,
+        *,
+        mode: Mode = "pad",
+        on_bad: OnBad = "fail",
+        speed: Speed = "exact",
+        background: Colour | None = None,
     ) -> None:
         self.folder = folder
         self._pixels = Pixels(processor, speed=speed)
@@ -78,6 +86,7 @@ class ImageLoader:
         self._process = self._pixels.padded if mode == "pad" else self._pixels.cropped
         self._by_values = mode == "pad" and self._pixels.takes_values
         self._on_bad = on_bad
+        self._background = background
 
     def load(self, image: str, *, record: str) -> Loaded:
         """The image at a path below the folder, which a record names.
@@ -93,7 +102,7 @@ class ImageLoader:
         if self._by_values and (values := read_jpeg(path)) is not None:
             return Loaded(self._pixels.padded_values(values), None)
         try:
-            picture = open_rgb(path)
+            picture = open_rgb(path, background=self._background)
         except UNDECODABLE as error:
             return self._bad(f"{record}: {path}: {_why(error)}", fix="download it again")
         return Loaded(self._process(picture), None)
@@ -109,10 +118,10 @@ class ImageLoader:
         return self._pixels.blank()
 
 
-def open_rgb(path: Path) -> Image.Image:
+def open_rgb(path: Path, *, background: Colour | None = None) -> Image.Image:
     """An image file, decoded; see `schemas.pictures.to_rgb`."""
     with open_picture(path) as file:
-        return to_rgb(file)
+        return to_rgb(file, background=background)
 
 
 def read_jpeg(path: Path) -> Values | None:

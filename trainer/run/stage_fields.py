@@ -88,7 +88,7 @@ def _word(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " or ".join(f"`{one}`" for one in schema["enum"])
     if schema.get("type") == "array":
-        return f"list of {_word(schema['items'])}"
+        return f"list of {_word(schema['items'] or schema['prefixItems'][0])}"
     words = {
         "integer": "whole number",
         "number": "number",
@@ -103,4 +103,4 @@ def _word(schema: dict[str, Any]) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return "none"
-    return ", ".join(value) if isinstance(value, list) else str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value).lower()

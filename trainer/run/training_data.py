@@ -62,7 +62,12 @@ def open_data(job: Job) -> TrainingData:
     train, held_out = split_rows(found, job, mixture=mixture)
     processor = load_processor(str(job.start))
     loader = ImageLoader(
-        job.images_folder, processor, mode=stage.image, on_bad=job.on_bad_image, speed=stage.image_path
+        job.images_folder,
+        processor,
+        mode=stage.image,
+        on_bad=job.on_bad_image,
+        speed=stage.image_path,
+        background=stage.background,
     )
     dataset, other = (
         MixtureDataset(rows, encoder=encoder, images=loader, filler_id=tokenizer.pad_token_id)

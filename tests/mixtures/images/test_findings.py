@@ -246,7 +246,7 @@ def test_what_the_system_will_not_read_is_unreadable(tmp_path: Path, monkeypatch
         ("a.jpg", "JPEG", "CMYK", "CMYK"),
         ("a.png", "PNG", "P", "palette"),
         ("a.png", "PNG", "I;16", "more than 8 bits (scaled)"),
-        ("a.png", "PNG", "RGBA", "transparent (black in training)"),
+        ("a.png", "PNG", "RGBA", "transparent (black in training by default)"),
         ("a.png", "PNG", "RGB", ""),
     ],
 )

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from mix665k.schemas.errors import ImageFileError, ModelError
-from mix665k.trainer.data.images import ImageLoader, OnBad, find_faults, load_processor, open_rgb, read_jpeg
+from mix665k.trainer.data.images import ImageLoader, Mode, OnBad, find_faults, load_processor, open_rgb, read_jpeg
 from mix665k.trainer.data.pixels import Pixels, Speed, pad_to_square
 from tests.trainer.parts import IMAGE_PX, SHARED, processor
 
@@ -55,6 +55,30 @@ def test_pixels_are_those_of_the_processor(tmp_path: Path, width: int, height: i
     assert padded.pixels.dtype == torch.float32
     assert padded.pixels.shape == (3, IMAGE_PX, IMAGE_PX)
     assert torch.equal(padded.pixels, _expected(_padded(picture), processor()))
+
+
+@pytest.mark.parametrize("mode", ["pad", "crop"])
+@pytest.mark.parametrize(("form", "kind"), [("png", "RGBA"), ("png", "LA"), ("gif", "P"), ("webp", "RGBA")])
+def test_a_transparent_picture_is_put_on_the_background_or_loses_its_transparency(
+    tmp_path: Path, form: str, kind: str, mode: Mode
+) -> None:
+    # red that cannot be seen at all, beside grey that hides all there is
+    picture = Image.new("RGBA", (40, 30), (255, 0, 0, 0))
+    picture.paste((90, 90, 90, 255), (20, 0, 40, 30))
+    picture.convert(kind if kind != "P" else "RGBA").save(tmp_path / f"a.{form}", lossless=True)
+    seen = Image.new("RGB", (40, 30), (0, 200, 7))
+    seen.paste((90, 90, 90), (20, 0, 40, 30))
+    own = processor()
+
+    def loaded(background: tuple[int, int, int] | None) -> torch.Tensor:
+        found = ImageLoader(tmp_path, own, mode=mode, background=background).load(f"a.{form}", record="made/1").pixels
+        assert found is not None
+        return found
+
+    prepare = Pixels(own, speed="exact").padded if mode == "pad" else Pixels(own, speed="exact").cropped
+    assert torch.equal(loaded((0, 200, 7)), prepare(seen))
+    assert torch.equal(loaded(None), prepare(Image.open(tmp_path / f"a.{form}").convert("RGB")))
+    assert not torch.equal(loaded(None), loaded((0, 200, 7)))
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (91, 40), (33, 100)])

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mix665k.schemas.errors import TrainingError
 from mix665k.trainer.batching.types import Order
@@ -92,6 +93,27 @@ def test_another_mixture_is_measured_and_all_rows_are_trained_on(inputs: Inputs,
     )
     with pytest.raises(TrainingError, match=r"^--eval-mixture .*other: eval_fraction 0.1 holds rows out"):
         open_data(both)
+
+
+def test_a_stages_background_is_what_transparent_pictures_are_put_on(inputs: Inputs, tmp_path: Path) -> None:
+    Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save(tmp_path / "a.png")
+    Image.new("RGB", (9, 9), (250, 128, 0)).save(tmp_path / "b.png")
+    rows = [record(f"a/{name}", "<image>\nWhat?", "A cat.", image=f"{name}.png") for name in "ab"]
+    asked = Job(
+        stage=load_stage("finetune", ["template=v1", "background=[250, 128, 0]"]),
+        mixture=str(write_mixture(tmp_path / "two", rows)),
+        images=str(tmp_path),
+        llm=str(inputs.llm),
+        vision=str(inputs.vision),
+        out=str(tmp_path / "run"),
+    )
+    make_start(asked)
+
+    transparent, opaque = (open_data(asked).train[index]["pixel_values"] for index in range(2))
+
+    assert transparent is not None
+    assert opaque is not None
+    assert torch.equal(transparent, opaque)
 
 
 def test_a_stage_orders_its_epochs() -> None:
