@@ -12,19 +12,17 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from queue import Empty
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from mix665k.schemas.errors import MixtureError, UserError, os_reason
+from mix665k.schemas.errors import OUT_OF_MEMORY, MixtureError, UserError, os_reason
 from mix665k.schemas.processes import choose_socket_folder
 
 _POLL_S = 0.2
@@ -79,31 +77,27 @@ def run_tasks(tasks: Sequence[Task], *, jobs: int, preload: str, listener: Liste
         UserError: as soon as one of them fails; the others are stopped.
     """
     context = server_context(preload)
-    messages = context.Queue()
     waiting = list(reversed(tasks))
-    running: dict[str, BaseProcess] = {}
+    running: dict[Any, _Running] = {}
     finished: dict[str, Done] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 task = waiting.pop()
-                process: BaseProcess = context.Process(target=_work, args=(task, messages), daemon=True)
-                with starting():
-                    process.start()
-                    running[task.label] = process
-            message = _next(messages, running)
-            if isinstance(message, _Moved):
-                listener.moved(*message)
-            elif isinstance(message, Done):
-                running.pop(message.label).join()
-                finished[message.label] = message
-                listener.finished(message)
-            elif isinstance(message, _Failed):
-                raise message.error or RuntimeError(message.trace)
+                _start(partial(_work, task), running, context=context, who=f"{task.label}: its process")
+            for pipe in connection.wait(list(running), _POLL_S):  # in pieces, so that Ctrl-C is seen
+                message = _received(pipe, running)
+                if isinstance(message, _Moved):
+                    listener.moved(*message)
+                elif isinstance(message, Done):
+                    running.pop(pipe).process.join()
+                    finished[message.label] = message
+                    listener.finished(message)
+                else:
+                    assert isinstance(message, _Failed), message
+                    raise message.error or RuntimeError(message.trace)
     finally:
-        for process in running.values():
-            process.terminate()
-            process.join()
+        _end(running)
     return finished
 
 
@@ -127,32 +121,71 @@ def gather(tasks: Sequence[Task], *, jobs: int, preload: str, report: Report) ->
     return {label: one.result for label, one in done.items()}
 
 
-def _next(messages: Any, running: dict[str, BaseProcess]) -> Any:
-    """The next message, or None; a process that died without one is an error."""
-    dead = [label for label, process in running.items() if process.exitcode not in (None, 0)]
+class _Running(NamedTuple):
+    who: str
+    process: BaseProcess
+
+
+def _start(
+    target: Callable[[Any], None], running: dict[Any, _Running], *, context: SpawnContext | ForkServerContext, who: str
+) -> Any:
+    """Start a process that gets one end of a pipe, and note it under the other end, which is given."""
+    # A pipe for each, not a queue for all: it ends when its process does, and needs no semaphore. Those are known to
+    # Python's resource tracker, which prints tracebacks of KeyErrors once it was killed.
+    with starting():
+        ours, theirs = context.Pipe()
+        process: BaseProcess = context.Process(target=target, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()
+        running[ours] = _Running(who, process)
+    return ours
+
+
+def _received(pipe: Any, running: Mapping[Any, _Running]) -> Any:
+    """The next message of a process.
+
+    Raises:
+        MixtureError: when it ended without one.
+    """
     try:
-        return messages.get(timeout=_POLL_S)
-    except Empty:
-        for label in dead:
-            code = running[label].exitcode
-            why = f"killed by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
-            raise MixtureError(f"{label}: its process was {why}; out of memory? try --jobs 1") from None
-        return None
+        return pipe.recv()
+    except (EOFError, ConnectionError):
+        who, process = running[pipe]
+        process.join()
+        code = process.exitcode
+        why = f"killed by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
+        raise MixtureError(f"{who} was {why}; out of memory? try --jobs 1") from None
 
 
-def _work(task: Task, messages: Any) -> None:
+def _end(running: Mapping[Any, _Running]) -> None:
+    for pipe, (_, process) in running.items():
+        process.terminate()
+        process.join()
+        pipe.close()
+
+
+def _send(pipe: Any, message: Any) -> None:
+    try:
+        pipe.send(message)
+    except ConnectionError:  # nobody listens any more: the parent was killed
+        os._exit(1)
+
+
+def _work(task: Task, pipe: Any) -> None:
     begun = time.perf_counter()
     die_with_parent()
     try:
-        result = task.work(lambda num_bytes, records: messages.put(_Moved(task.label, num_bytes, records)))
-        messages.put(Done(task.label, result, time.perf_counter() - begun))
+        result = task.work(lambda num_bytes, records: _send(pipe, _Moved(task.label, num_bytes, records)))
+        _send(pipe, Done(task.label, result, time.perf_counter() - begun))
     except UserError as error:
-        messages.put(_Failed(error, ""))
+        _send(pipe, _Failed(error, ""))
     except OSError as error:
         why = os_reason(error)
-        messages.put(_Failed(MixtureError(f"{error.filename or task.where}: {why}"), ""))
+        _send(pipe, _Failed(MixtureError(f"{error.filename or task.where}: {why}"), ""))
+    except MemoryError:
+        _send(pipe, _Failed(MixtureError(f"{task.label}: {OUT_OF_MEMORY}"), ""))
     except Exception:  # noqa: BLE001, a defect of ours: the command shows it whole
-        messages.put(_Failed(None, traceback.format_exc()))
+        _send(pipe, _Failed(None, traceback.format_exc()))
 
 
 def server_context(preload: str) -> SpawnContext | ForkServerContext:
@@ -162,7 +195,7 @@ def server_context(preload: str) -> SpawnContext | ForkServerContext:
     choose_socket_folder()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([preload])
-    with interrupt_later():
+    with interrupt_later(), _start_errors():
         resource_tracker.ensure_running()  # unblocks signals as it starts
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         forkserver.ensure_running()  # it and its processes inherit this: Ctrl-C is for their parent, which ends them
@@ -180,13 +213,32 @@ def starting() -> Iterator[None]:
     """
     main = sys.modules["__main__"].__dict__
     hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
-    with interrupt_later():
+    with interrupt_later(), _start_errors():
         main.pop("__file__", None)
         main["__spec__"] = None
         try:
             yield
         finally:
             main.update(hidden)
+
+
+@contextmanager
+def _start_errors() -> Iterator[None]:
+    """One line for a process that cannot be started.
+
+    That may be a BrokenPipeError, which elsewhere means that whoever read our output has left, or an EOFError, when the
+    fork server was killed.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "resource_tracker")  # it was killed, and is started again
+        try:
+            yield
+        except (EOFError, OSError) as error:
+            why = os_reason(error) if isinstance(error, OSError) else "what starts them was killed"
+            raise MixtureError(
+                f"processes cannot be started: {why}; too little memory, or too few processes or files allowed? "
+                "try --jobs 1"
+            ) from None
 
 
 @contextmanager
@@ -238,29 +290,50 @@ def map_in_processes(
     """
     size = max(1, min(_PIECE, len(items) // (jobs * _PIECES_PER_PROCESS)))
     chunks = list(_chunks(items, size))
-    done: list[Result] = []
     if not chunks:
-        return done
-    pool = ProcessPoolExecutor(min(jobs, len(chunks)), mp_context=server_context(preload), initializer=_begin_mapping)
+        return []
+    context = server_context(preload)
+    running: dict[Any, _Running] = {}
+    done: dict[int, list[Result]] = {}
+    left = iter(enumerate(chunks))
+
+    def give(pipe: Any) -> None:
+        if (task := next(left, None)) is not None:
+            with suppress(ConnectionError):  # of a process that was killed: the end of its pipe says so
+                pipe.send(task)
+
     try:
-        with starting():
-            futures: list[Future[list[Result]]] = [pool.submit(work, chunk) for chunk in chunks]
-        for chunk, future in zip(chunks, futures, strict=True):
-            done += future.result()
-            advance(len(chunk) / len(items))
-    except BrokenProcessPool:
-        raise MixtureError("one of its processes was killed; out of memory? try --jobs 1") from None
+        for _ in range(min(jobs, len(chunks))):
+            give(_start(partial(_map, work), running, context=context, who="one of its processes"))
+        while len(done) < len(chunks):
+            for pipe in connection.wait(list(running), _POLL_S):
+                number, outcome = _received(pipe, running)
+                if isinstance(outcome, Exception):
+                    raise outcome
+                done[number] = outcome
+                advance(len(chunks[number]) / len(items))
+                give(pipe)
     finally:
-        pool.shutdown(cancel_futures=True)
-    return done
+        _end(running)
+    return [result for number in range(len(chunks)) for result in done[number]]
+
+
+def _map(work: Callable[[Sequence[Item]], list[Result]], pipe: Any) -> None:
+    die_with_parent()
+    warnings.simplefilter("ignore")  # Pillow's remarks on single files
+    with suppress(EOFError):
+        while True:
+            number, chunk = pipe.recv()
+            outcome: list[Result] | Exception
+            try:
+                outcome = work(chunk)
+            except Exception as error:  # noqa: BLE001, raised where the results are put together
+                error.add_note(traceback.format_exc())
+                outcome = error
+            _send(pipe, (number, outcome))
 
 
 def _chunks(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk
-
-
-def _begin_mapping() -> None:
-    die_with_parent()
-    warnings.simplefilter("ignore")  # Pillow's remarks on single files

@@ -1,10 +1,9 @@
 """Writing made-up raw files of every source, side by side, with a bar."""
 
 import math
-import multiprocessing
 import time
 from collections.abc import Collection
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from mix665k.builders.synthetic import WRITERS, draw_images
+from mix665k.mixtures.parallel import Done, Report, Task, run_tasks
 from mix665k.schemas.errors import MixtureError, did_you_mean, os_reason
 from mix665k.schemas.files import write_whole
 
@@ -65,18 +65,32 @@ def synthesize(
 
 def _write(out: Path, names: list[str], *, scale: float, seed: int, jobs: int, console: Console) -> None:
     columns = (TextColumn("{task.description:>15}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
-    context = multiprocessing.get_context("spawn")
-    with (
-        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
-        ProcessPoolExecutor(jobs, mp_context=context) as pool,
-    ):
-        task = progress.add_task("writing", total=len(names))
-        begun = time.perf_counter()
-        futures = {pool.submit(WRITERS[name], out / name, scale=scale, seed=seed): name for name in names}
-        for future in as_completed(futures):
-            num_bytes = sum(path.stat().st_size for path in future.result())
-            seconds = time.perf_counter() - begun
-            progress.console.print(
-                f"{futures[future]}: {num_bytes / 1e6:,.1f} MB, after {seconds:.0f} s", highlight=False
-            )
-            progress.advance(task)
+    tasks = [Task(name, partial(_write_source, name, out / name, scale=scale, seed=seed), out) for name in names]
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        shown = _Shown(progress, num_sources=len(names))
+        run_tasks(tasks, jobs=jobs, preload=_write_source.__module__, listener=shown)
+
+
+def _write_source(name: str, folder: Path, report: Report, *, scale: float, seed: int) -> int:
+    """The bytes of the files that were written."""
+    num_bytes = sum(path.stat().st_size for path in WRITERS[name](folder, scale=scale, seed=seed))
+    report(num_bytes, 0)
+    return num_bytes
+
+
+class _Shown:
+    """A line for each source that is written, and a bar; a `Listener`."""
+
+    def __init__(self, progress: Progress, *, num_sources: int) -> None:
+        self._progress, self._begun = progress, time.perf_counter()
+        self._task = progress.add_task("writing", total=num_sources)
+
+    def moved(self, label: str, num_bytes: int, records: int) -> None:
+        """See `Listener`."""
+
+    def finished(self, done: Done) -> None:
+        """See `Listener`."""
+        seconds = time.perf_counter() - self._begun
+        line = f"{done.label}: {done.result / 1e6:,.1f} MB, after {seconds:.0f} s"
+        self._progress.console.print(line, highlight=False)
+        self._progress.advance(self._task)

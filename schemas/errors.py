@@ -1,11 +1,18 @@
 """Errors that a user can fix; the commands print them as one line and exit with 1."""
 
 import difflib
+import errno
 import re
 from collections.abc import Collection
 
 MAX_VALUE = 80
 """Characters of a value that a message quotes."""
+OUT_OF_MEMORY = "out of memory; close other programs, raise `ulimit -v` if it is set, or lower --jobs"
+_ADVICE = {
+    errno.EMFILE: "; raise the limit with `ulimit -n 1024`, or lower --jobs",
+    errno.ENFILE: "; other programs hold them, close some",
+    errno.ENOMEM: "; close other programs, or raise `ulimit -v` if it is set",
+}
 _MAX_WORD = 300
 _LONG_NAME = re.compile(rf"([^/]{{{MAX_VALUE}}})[^/]+?(?=[:;,)]*(?:/|$))")
 _MAX_LINE = 2_000
@@ -98,7 +105,7 @@ def cause(error: BaseException) -> str:
 
 def os_reason(error: OSError) -> str:
     """Why the operating system refused, in lower case and without the file's name: `no such file or directory`."""
-    return (error.strerror or one_line(error)).lower()
+    return (error.strerror or one_line(error)).lower() + _ADVICE.get(error.errno or 0, "")
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:

@@ -1,8 +1,8 @@
 """A mixture's folder while something is written into it: one writer at a time, and nothing unfinished left."""
 
 import shutil
-from collections.abc import Collection
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mix665k.mixtures.storage.parquet import SHARD_NAME
@@ -11,14 +11,22 @@ from mix665k.schemas.files import held
 from mix665k.schemas.manifest import STATE, Manifest
 
 
-def locked(out: Path) -> AbstractContextManager[None]:
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
     """Keep other runs out of the folder; the system frees it when a run is killed.
+
+    A block that ends with an error, which may be a full disk, leaves nothing unfinished.
 
     Raises:
         MixtureError: when another run writes there.
     """
     busy = MixtureError(f"{out}: another run is writing into this folder; wait for it or name another")
-    return held(out / STATE / "lock", busy=busy)
+    with held(out / STATE / "lock", busy=busy):
+        try:
+            yield
+        except BaseException:
+            clear_work(out)
+            raise
 
 
 def clear_work(out: Path, *, keep: Collection[str] = ()) -> None:

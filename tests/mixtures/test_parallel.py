@@ -1,9 +1,14 @@
 """Tasks side by side: every result under its label, every failure one line that names its task."""
 
+import errno
+import os
+import re
+import signal
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,7 @@ import pytest
 from mix665k.mixtures.parallel import Done, Report, Task, gather, run_tasks, starting
 from mix665k.schemas.errors import MixtureError, RawDataError
 from tests.mixtures import work_to_do
-from tests.mixtures.work_to_do import die, double, fill_up, lack, leave, refuse, stumble, wait
+from tests.mixtures.work_to_do import die, double, exhaust, fill_up, lack, leave, refuse, stumble, wait
 
 
 class Noted:
@@ -75,8 +80,9 @@ def test_results_are_gathered_and_reports_added_up() -> None:
         (fill_up, MixtureError, "^where: no space left on device$"),
         (die, MixtureError, r"^bad: its process was killed by signal 9; out of memory\? try --jobs 1$"),
         (leave, MixtureError, "^bad: its process was ended with 3; out of memory"),
+        (exhaust, MixtureError, "^bad: out of memory; close other programs"),
     ],
-    ids=["refuse", "lack", "fill_up", "die", "leave"],
+    ids=["refuse", "lack", "fill_up", "die", "leave", "exhaust"],
 )
 def test_a_failure_is_one_line(work: Callable[[Report], Any], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
@@ -120,3 +126,50 @@ def test_what_starting_hides_comes_back_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError):
         fail_while_starting()
     assert {name: getattr(main, name, None) for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (EOFError("unexpected EOF"), "what starts them was killed"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "broken pipe"),
+        (OSError(errno.EMFILE, "Too many open files"), "too many open files; raise the limit with `ulimit -n 1024`"),
+        (OSError(errno.EAGAIN, "Resource temporarily unavailable"), "resource temporarily unavailable"),
+    ],
+)
+def test_a_process_that_cannot_be_started_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(forkserver, "connect_to_new_process", fail)
+    with pytest.raises(MixtureError, match=f"^processes cannot be started: {re.escape(why)}"):
+        run(Noted(), a=partial(double, 1))
+
+
+class _Killer(Noted):
+    """Kills a helper of multiprocessing's when the first task is finished."""
+
+    def __init__(self, pid: Callable[[], int]) -> None:
+        super().__init__()
+        self._pid = pid
+
+    def finished(self, done: Done) -> None:
+        super().finished(done)
+        if len(self.labels) == 1:
+            os.kill(self._pid(), signal.SIGKILL)
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "pid",
+    [lambda: resource_tracker._resource_tracker._pid, lambda: forkserver._forkserver._forkserver_pid],  # type: ignore[attr-defined]
+    ids=["resource tracker", "fork server"],
+)
+def test_a_helper_that_is_killed_is_started_again_in_silence(
+    pid: Callable[[], int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    noted = _Killer(pid)
+    assert len(run(noted, jobs=1, a=partial(double, 1), b=partial(double, 2), c=partial(double, 3))) == 3
+    assert capfd.readouterr().err == ""

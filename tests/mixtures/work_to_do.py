@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Sequence
 
 from mix665k.mixtures.parallel import Report
 from mix665k.schemas.errors import RawDataError
@@ -31,6 +32,17 @@ def stumble(report: Report) -> None:
 
 def die(report: Report) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exhaust(report: Report) -> None:
+    raise MemoryError
+
+
+def answers(items: Sequence[int]) -> list[int]:
+    """Dies of a 7."""
+    if 7 in items:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return list(items)
 
 
 def leave(report: Report) -> None:

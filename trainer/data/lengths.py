@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from mix665k.schemas.errors import TrainingError
 from mix665k.schemas.processes import choose_socket_folder
 from mix665k.trainer.data.cache import cached
 from mix665k.trainer.data.encode import Encoder
@@ -88,8 +90,11 @@ def _measured(
     # Forked from a clean process: torch and the tokenizer may have started threads in this one.
     choose_socket_folder()
     context: Any = get_context("forkserver")
-    with ProcessPoolExecutor(jobs, context, initializer=_set_up_worker, initargs=(mixture, encoder)) as pool:
-        yield pool.map(_measure_in_worker, blocks)
+    try:
+        with ProcessPoolExecutor(jobs, context, initializer=_set_up_worker, initargs=(mixture, encoder)) as pool:
+            yield pool.map(_measure_in_worker, blocks)
+    except BrokenProcessPool:
+        raise TrainingError(f"counting tokens: one of {jobs} processes was killed; out of memory?") from None
 
 
 def _measure(block: range, mixture: Mixture, encoder: Encoder) -> NDArray[np.int64]:

@@ -100,6 +100,7 @@ def test_a_process_that_dies_names_its_source(made_up_raw: Path, tmp_path: Path)
     _, errors = build.communicate(timeout=PATIENCE_S)
     assert build.returncode == 1
     assert errors.splitlines()[-1].startswith("error: sharegpt: its process was killed by signal 9; out of memory?")
+    assert not [path for path in (tmp_path / "out" / STATE).iterdir() if path.is_dir()]
 
 
 def test_a_full_disk_is_one_line(made_up_raw: Path, tmp_path: Path) -> None:
@@ -114,7 +115,12 @@ def test_a_full_disk_is_one_line(made_up_raw: Path, tmp_path: Path) -> None:
     assert build.returncode == 1
     assert len(build.stderr.splitlines()) == 1
     assert "file too large" in build.stderr.lower()
-    assert not (out / "manifest.json").exists()
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*")) == [
+        STATE,
+        f"{STATE}/lock",
+        f"{STATE}/recipe",
+        "data",
+    ]
 
 
 @pytest.mark.parametrize("option", [("--limit", "0"), ("--source", "vqa2")])

@@ -127,10 +127,12 @@ def test_what_was_interrupted_looks_unfinished_and_is_written_over(
     def fail(*arguments: Any) -> None:
         raise OSError(28, "No space left on device", str(out))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(derived, "write_manifest", fail)
-        with pytest.raises(MixtureError, match="no space left on device"):
-            dropped(contaminated, asked, out, Kind.IMAGES)
+    for step in ("_move", "write_manifest"):
+        with monkeypatch.context() as patch:
+            patch.setattr(derived, step, fail)
+            with pytest.raises(MixtureError, match="no space left on device"):
+                dropped(contaminated, asked, out, Kind.IMAGES)
+        assert not (out / ".build" / "work").exists()
     with pytest.raises(MixtureError, match="`mix contamination --drop-to` did not finish; run it again"):
         load_manifest(out)
     (out / ".build" / "work").mkdir()

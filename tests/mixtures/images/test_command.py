@@ -226,7 +226,7 @@ def test_a_killed_process_is_one_line(long_work: list[str]) -> None:
     workers[0].kill()
     output, errors = running.communicate(timeout=PATIENCE_S)
     assert (running.returncode, output) == (1, "")
-    assert errors == "error: one of its processes was killed; out of memory? try --jobs 1\n"
+    assert errors == "error: one of its processes was killed by signal 9; out of memory? try --jobs 1\n"
 
 
 @pytest.mark.slow
