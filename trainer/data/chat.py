@@ -76,7 +76,7 @@ class ChatTemplate:
             prompt = prompt.removesuffix(marks.dropped)
             if not text.startswith(prompt):
                 raise self._refusal("changes the beginning of a conversation as it gets longer")
-            forms = (f"{marks.lead}{form}{marks.end}" for form in (answer, answer.strip()))
+            forms = (f"{marks.lead}{form}{marks.end}" for form in _forms(answer))
             stop = next((len(prompt) + len(form) for form in forms if text.startswith(form, len(prompt))), None)
             if stop is None:
                 raise self._refusal(f"changes the answer {answer[:60]!r}")
@@ -204,6 +204,12 @@ def special_tokens(tokenizer: Any) -> list[str]:
 
 def _shared_beginning(texts: Sequence[str]) -> str:
     return "".join(chars[0] for chars in takewhile(lambda chars: len(set(chars)) == 1, zip(*texts, strict=False)))
+
+
+def _forms(answer: str) -> list[str]:
+    """As a template may write an answer: as it is, or without white space or line breaks on one side or both."""
+    lefts = (answer, answer.lstrip("\n"), answer.lstrip())  # `marked` has the same, in this order
+    return [right for left in lefts for right in (left, left.rstrip("\n"), left.rstrip())]
 
 
 def _messages(pairs: Sequence[tuple[str, str]], *, system: str | None = None) -> "Messages":

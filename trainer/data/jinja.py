@@ -57,12 +57,14 @@ _MARK = """{%- set whole = write(messages, add_generation_prompt) -%}
 {%- set prompt = prompt[:prompt | length - marks.dropped | length] -%}
 {%- endif -%}
 {%- set start = prompt | length -%}
-{%- for answer in [message.content, message.content | trim] -%}
+{%- for left in [message.content, message.content.lstrip('\\n'), message.content.lstrip()] -%}
+{%- for answer in [left, left.rstrip('\\n'), left.rstrip()] -%}
 {%- set learned = marks.lead + answer + marks.end -%}
 {%- if start >= written.stop and whole.startswith(prompt + learned) -%}
 {{- whole[written.stop:start] -}}{% generation %}{{- learned -}}{% endgeneration %}
 {%- set written.stop = start + learned | length -%}
 {%- endif -%}
+{%- endfor -%}
 {%- endfor -%}
 {%- endif -%}
 {%- endfor -%}

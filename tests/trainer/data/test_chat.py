@@ -26,6 +26,7 @@ QWEN_3 = (
     "{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+ONE_SIDE = CHATML.replace("m.content", "(m.content.lstrip('\\n') if m.role == 'assistant' else m.content)")
 DATED = "Today Date: {{ strftime_now('%d %b %Y') }}\n" + CHATML
 PAIRS = [("<image>\nWhat is this?", "A cat.\n"), ("How many?", " 3"), ("Sure?", "cat")]
 
@@ -68,16 +69,17 @@ def _marked(template: str, messages: list[dict[str, str]]) -> Any:
     return render_jinja_template([messages], chat_template=template, return_assistant_tokens_mask=True)
 
 
-@pytest.mark.parametrize("template", [CHATML, CHATML + "\n", LLAMA_2, QWEN_3, DATED, MARKED, MARKED.strip()])
+@pytest.mark.parametrize("template", [CHATML, CHATML + "\n", ONE_SIDE, LLAMA_2, QWEN_3, DATED, MARKED, MARKED.strip()])
 def test_marks_for_answers_change_no_text_and_are_what_is_learned(template: str) -> None:
     tokenizer = new_tokenizer(template)
+    pairs = [("Now?", "\n\n no\t\n"), *PAIRS]
     messages = [
         {"role": role, "content": text}
-        for pair in PAIRS
+        for pair in pairs
         for role, text in zip(("user", "assistant"), pair, strict=True)
     ]
     chat, exported = ChatTemplate(tokenizer), exported_chat_template("chat", tokenizer)
-    text, answers = chat.render(PAIRS)
+    text, answers = chat.render(pairs)
 
     [shown], [spans] = _marked(exported, messages)
 
