@@ -9,8 +9,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.mixtures.build.display import build_progress
 from mix665k.mixtures.build.plan import Options, make_plan
@@ -24,6 +22,7 @@ from mix665k.mixtures.terminal import no_bar, no_progress
 from mix665k.mixtures.verify.raw import RawRequest, verify_all
 from mix665k.mixtures.verify.verification import Verification
 from mix665k.schemas.recipe import Recipe
+from mix665k.schemas.terminal import open_console
 from mix665k.schemas.tokens import TOKENS_PER_IMAGE
 
 _Path = str | os.PathLike[str]
@@ -83,7 +82,7 @@ def build(
         commercial_only=commercial_only,
     )
     plan = make_plan(recipe, options)
-    shown = build_progress(plan, console=Console(stderr=True)) if progress else nullcontext(_Unwatched())
+    shown = build_progress(plan, console=open_console(stderr=True)) if progress else nullcontext(_Unwatched())
     with shown as listener:
         build_plan(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, listener=listener)
     return Mixture.open(out)

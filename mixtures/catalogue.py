@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.bind import SHARED, Steps, describe, parameters
 from mix665k.builders.parts import Parts, beside, parts_fault, published_parts
 from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, STEPS, RawFile, Source, Step
-from mix665k.mixtures.terminal import printable
 from mix665k.schemas.errors import RawDataError, RecipeError, brief_line, did_you_mean
 
 
@@ -68,10 +67,10 @@ def inspect_file(file: RawFile, parts: Parts) -> Finding | None:
 def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
     about = source.about
 
-    def say(text: str) -> None:
+    def say(text: str | Text) -> None:
         console.print(text, highlight=False, soft_wrap=True)
 
-    say(f"[bold cyan]{source.name}[/bold cyan]  {about.title}")
+    say(Text.assemble((source.name, "bold cyan"), f"  {about.title}"))
     say(
         f"  {about.counts}; annotations {about.licence.name}; images {about.image_licence.name}, in {about.image_paths}"
     )
@@ -89,13 +88,13 @@ def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
         if raw is not None:
             found = inspect_file(file, published_parts(raw, file.path))
             damaged += bool(found and not found.usable)
-            say(f"    {_verdict(found)}")
+            say(_verdict(found))
             known = [raw / one.path for one in about.files]
             if found is None and (others := beside(raw / file.path, known)):
-                some = escape(brief_line(", ".join(others[:3])))
+                some = brief_line(", ".join(others[:3]))
                 say(f"    beside it lies {some}; a recipe can name it under `files`")
             for line in found.bad if found else ():
-                say(f"      {escape(brief_line(line))}")
+                say(f"      {brief_line(line)}")
     for images, download in about.archives:
         size = f", {download.num_bytes / 1e9:,.1f} GB" if download.num_bytes else ""
         say(f"  images of {images.folder}: from {download.place}{size}")
@@ -103,11 +102,11 @@ def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
     return damaged
 
 
-def _verdict(found: Finding | None) -> str:
+def _verdict(found: Finding | None) -> Text:
     if found is None:
-        return "[yellow]not there[/yellow]"
-    text = escape(printable(found.text))
-    return f"[green]there[/green]: {text}" if found.usable else f"[red]wrong[/red]: {text}"
+        return Text.assemble("    ", ("not there", "yellow"))
+    verdict = ("there", "green") if found.usable else ("wrong", "red")
+    return Text.assemble("    ", verdict, f": {found.text}")
 
 
 def describe_functions(console: Console, name: str | None) -> None:
@@ -122,17 +121,17 @@ def describe_functions(console: Console, name: str | None) -> None:
     for title, group in (("sources", SOURCES), ("steps", STEPS)):
         chosen = [group[key] for key in sorted(group) if name in (None, key)]
         if chosen:
-            console.print(f"[bold]{title}[/bold]\n")
+            console.print(Text.assemble((title, "bold"), "\n"))
         for one in chosen:
             _describe_function(console, one)
 
 
 def _describe_function(console: Console, one: Source | Step) -> None:
-    console.print(f"[bold cyan]{one.name}[/bold cyan]", highlight=False)
+    console.print(Text(one.name, style="bold cyan"))
     for line in inspect.cleandoc(one.function.__doc__ or "").splitlines():
-        console.print(f"  {line}".rstrip(), markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {line}".rstrip(), highlight=False, soft_wrap=True)
     for key, parameter in parameters(one.function).items():
-        console.print(f"    {key}: {kind_of(parameter)}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"    {key}: {kind_of(parameter)}", highlight=False, soft_wrap=True)
     console.print()
 
 

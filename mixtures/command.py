@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from mix665k.mixtures.options import ALL_CORES, ExcludeSource, Jobs, OutputFormat, Source, source_names
+from mix665k.schemas.terminal import open_console, say, say_json
 
 
 def steps(name: Annotated[str | None, typer.Argument(help="One source or step.")] = None) -> None:
     """List sources and steps with their parameters, as a recipe can use them."""
     from mix665k.mixtures.catalogue import describe_functions
 
-    describe_functions(Console(), name)
+    describe_functions(open_console(), name)
 
 
 def sources(
@@ -28,7 +28,7 @@ def sources(
     """List the sources: their files, where to get them, licences and counts."""
     from mix665k.mixtures.catalogue import describe_sources
 
-    if describe_sources(Console(), name, raw):
+    if describe_sources(open_console(), name, raw):
         raise typer.Exit(1)
 
 
@@ -46,9 +46,9 @@ def doctor(
 
     checks = examine(raw=raw, tokenizer=tokenizer)
     if output == "json":
-        typer.echo(msgspec.json.format(msgspec.json.encode(checks), indent=2))
+        say_json(msgspec.json.format(msgspec.json.encode(checks), indent=2))
     else:
-        print_checks(Console(), checks)
+        print_checks(open_console(), checks)
     if any(check.verdict == "wrong" for check in checks):
         raise typer.Exit(1)
 
@@ -81,6 +81,6 @@ def synth(
         images=draw_images,
         jobs=jobs,
         overwrite=overwrite,
-        console=Console(stderr=True),
+        console=open_console(stderr=True),
     )
-    typer.echo(f"wrote {out}")
+    say(f"wrote {out}")

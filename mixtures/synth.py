@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.text import Text
 
 from mix665k.builders.synthetic import WRITERS, draw_images
 from mix665k.mixtures.parallel import Done, Report, Task, run_tasks
 from mix665k.schemas.errors import MixtureError, did_you_mean, os_reason
 from mix665k.schemas.files import write_whole
+from mix665k.schemas.terminal import text_column
 
 MARKER = "MADE-UP.txt"
 IMAGES = "images"
@@ -64,7 +65,8 @@ def synthesize(
 
 
 def _write(out: Path, names: list[str], *, scale: float, seed: int, jobs: int, console: Console) -> None:
-    columns = (TextColumn("{task.description:>15}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
+    shown_name = text_column("{task.description:>15}")
+    columns = (shown_name, BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
     tasks = [Task(name, partial(_write_source, name, out / name, scale=scale, seed=seed), out) for name in names]
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         shown = _Shown(progress, num_sources=len(names))

@@ -6,12 +6,13 @@ from typing import Any, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from mix665k.schemas.errors import brief_line
 from mix665k.schemas.manifest import NOT_FOUND, FunnelStep, LeftOut
+from mix665k.schemas.terminal import open_console, printable, text_column
 
 ALL = "all"
 """What reports call the sum of all sources."""
@@ -64,11 +65,6 @@ def changed_options(overrides: Mapping[str, Any]) -> str:
     )
 
 
-def printable(text: str) -> str:
-    """Text that cannot move the cursor or change colours."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
 Advance = Callable[[float], None]
 """Hears which part of the work, of 1, was done since its last call."""
 Bar = Callable[[str], AbstractContextManager[Advance]]
@@ -79,9 +75,9 @@ Bar = Callable[[str], AbstractContextManager[Advance]]
 def progress_bar(console: Console, *, what: str) -> Iterator[Advance]:
     """A function that moves the bar on by a share of the whole; nothing is shown where there is no terminal."""
     columns = (
-        TextColumn("{task.description}"),
+        text_column("{task.description}"),
         BarColumn(bar_width=30),
-        TextColumn("{task.percentage:>3.0f} %"),
+        text_column("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -101,4 +97,4 @@ def no_bar(what: str) -> Iterator[Advance]:  # noqa: ARG001, a `Bar`
 
 def bar_on_stderr(what: str) -> AbstractContextManager[Advance]:
     """A bar on stderr for one part of a command's work, as a `Bar`."""
-    return progress_bar(Console(stderr=True), what=what)
+    return progress_bar(open_console(stderr=True), what=what)

@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,19 @@ def test_every_source_states_its_licence_and_where_its_files_are() -> None:
             [source.about.title, source.about.licence.name, source.about.image_licence.name, source.about.counts]
         )
         assert all(file.download and file.download.place for file in source.about.files)
+
+
+def test_every_line_goes_through_the_console_that_shows_texts_as_they_are() -> None:
+    """`schemas/terminal.py` is the one place that opens consoles and prints."""
+    direct = re.compile(r"(?<![\w.])(Console|TextColumn|print)\(|typer\.echo\(|rich\.(markup|print)|from_markup")
+    found = {
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in CODE
+        if path.relative_to(ROOT).parts[0] in ("mixtures", "trainer")
+        for line in path.read_text().splitlines()
+        if line.startswith(" ") and direct.search(line)  # those of templates for cards are not indented
+    }
+    assert not found
 
 
 def test_the_makefile_has_what_the_readme_promises() -> None:

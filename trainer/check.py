@@ -5,10 +5,10 @@ import os
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from mix665k.schemas.terminal import open_console
 from mix665k.trainer.batching.epoch import plan_epoch
 from mix665k.trainer.batching.types import Integers, Layout, Plan, load_of, measure, tokens_at
 from mix665k.trainer.data.encode import Encoder
@@ -109,7 +109,7 @@ def _image_faults(names: list[str], job: Job, console: Console) -> list[tuple[st
     """Those of the images that are missing or cannot be decoded, and why."""
     from mix665k.trainer.data.images import find_faults
 
-    with Progress(console=Console(stderr=True), disable=not console.is_terminal, transient=True) as progress:
+    with Progress(console=open_console(stderr=True), disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("decoding images", total=len(names))
         jobs = os.cpu_count() or 1
         found = find_faults(job.images_folder, names, decode=True, jobs=jobs, on_done=lambda: progress.advance(task))
@@ -119,9 +119,9 @@ def _image_faults(names: list[str], job: Job, console: Console) -> list[tuple[st
 def _print(console: Console, rows: Rows, faults: list[tuple[str, str]]) -> None:
     table = Table(box=SIMPLE_HEAD, show_header=False)
     for row in rows:
-        table.add_row(*map(escape, row))  # '[/INST]' is no mark of Rich's
+        table.add_row(*row)
     console.print(table)
     for name, why in faults[:SHOWN_FAULTS]:
-        console.print(f"  {name}: {why}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {name}: {why}", highlight=False, soft_wrap=True)
     if len(faults) > SHOWN_FAULTS:
         console.print(f"  … and {len(faults) - SHOWN_FAULTS:,} more", highlight=False)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
+from mix665k.schemas.terminal import open_console, say, say_json, say_text
 from mix665k.schemas.tokens import TOKENS_PER_IMAGE
 from mix665k.trainer.run.start_from import CLIP, VICUNA, StartFrom, of_parts, of_projector, start_from
 
@@ -159,7 +159,7 @@ def stages(name: Annotated[str | None, typer.Argument(help="One shipped stage: i
     """List the shipped stages and the fields of a stage, with their defaults."""
     from mix665k.trainer.run.stage_fields import describe_stages
 
-    describe_stages(Console(), name)
+    describe_stages(open_console(), name)
 
 
 def plan(
@@ -203,9 +203,9 @@ def plan(
     )
     found = epoch_costs(planning.setting_of(Rows(mixture), encoder, layout=layout, seed=seed, window=window))
     if output == "json":
-        typer.echo(planning.to_json(found))
+        say_json(planning.to_json(found))
     else:
-        planning.print_costs(Console(), found)
+        planning.print_costs(open_console(), found)
     if png is not None:
         planning.draw_costs(found, png)
 
@@ -231,7 +231,7 @@ def export_run(
     if adapters and form != "hf":
         raise typer.BadParameter("adapters go into a folder of their own; leave --format out", param_hint="--adapters")
     done = export_adapters(checkpoint, out) if adapters else export(checkpoint, out, form=form)
-    typer.echo(f"wrote {out} from {done}")
+    say(f"wrote {out} from {done}")
 
 
 def publish(
@@ -259,7 +259,10 @@ def publish(
 
     target = Target(repository=repository, kind="model", private=private, revision=revision, create_pr=create_pr)
     done = publish_model(model, target, dry_run=dry_run)
-    typer.echo(to_json(done) if output == "json" else summary(done))
+    if output == "json":
+        say_json(to_json(done))
+    else:
+        say(summary(done))
 
 
 def generate_answer(
@@ -273,7 +276,7 @@ def generate_answer(
     from mix665k.trainer.generate import generate
 
     _quieten()
-    typer.echo(generate(model, prompt=prompt, image=image, max_new_tokens=max_new_tokens))
+    say_text(generate(model, prompt=prompt, image=image, max_new_tokens=max_new_tokens))
 
 
 def _quieten() -> None:
@@ -345,7 +348,7 @@ def _train(job: "Job", *, nproc: int, dry_run: bool) -> None:
     if code := launch(job, nproc=nproc):
         raise typer.Exit(code)
     if os.environ.get("RANK", "0") == "0":
-        typer.echo(f"wrote {job.out}; `train export {job.out} --out DIR` makes a model of it")
+        say(f"wrote {job.out}; `train export {job.out} --out DIR` makes a model of it")
 
 
 def _check(job: "Job", *, ranks: int, has_weights: bool = True) -> None:
@@ -358,5 +361,5 @@ def _check(job: "Job", *, ranks: int, has_weights: bool = True) -> None:
     from mix665k.trainer.check import check
 
     _quieten()
-    if check(job, ranks=ranks, console=Console(), has_weights=has_weights):
+    if check(job, ranks=ranks, console=open_console(), has_weights=has_weights):
         raise typer.Exit(1)

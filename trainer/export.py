@@ -4,7 +4,6 @@ A folder of llava-hf's form, or of LLaVA's own: weights, configuration, processo
 """
 
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +12,7 @@ import yaml
 from mix665k.schemas.errors import ModelError, TrainingError
 from mix665k.schemas.files import held, write_whole
 from mix665k.schemas.template import is_jinja
+from mix665k.schemas.terminal import say
 from mix665k.schemas.tokenizer.load import load_tokenizer
 from mix665k.trainer.data.exported_images import exported_image_processor
 from mix665k.trainer.data.images import load_processor as load_image_processor
@@ -94,10 +94,10 @@ def _write(job: Job, checkpoint: Path, out: Path, *, form: Form) -> None:
     write_model(model, out)
     write_processor(processor, out)
     if job.stage.background is not None:
-        print(f"export of {job.folder}: its processor {_DROPS.format(job.stage.background)}", file=sys.stderr)
+        say(f"export of {job.folder}: its processor {_DROPS.format(job.stage.background)}", err=True)
     _prove(model, out, job=job, encoder=encoder)
     if fault := mask_fault(processor, encoder):
-        print(f"export of {job.folder}: its chat template has no {{% generation %}}: {fault}", file=sys.stderr)
+        say(f"export of {job.folder}: its chat template has no {{% generation %}}: {fault}", err=True)
         processor.chat_template = without_marks(processor.chat_template)
         write_processor(processor, out)
 

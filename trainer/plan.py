@@ -1,7 +1,6 @@
 """`train plan`: simulates an epoch of a mixture in several orders, without a GPU."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mix665k.schemas.errors import StageError
+from mix665k.schemas.terminal import say
 from mix665k.trainer.batching.simulate import EpochCost, Setting
 from mix665k.trainer.batching.types import Examples, Layout
 from mix665k.trainer.data.encode import Encoder
@@ -46,7 +46,7 @@ def setting_of(mixture: Mixture, encoder: Encoder, *, layout: Layout, seed: int,
     kept = np.flatnonzero(found.supervised > 0)
     if left_out := len(mixture) - len(kept):
         row = "1 row has no label and is" if left_out == 1 else f"{left_out:,} rows have no label and are"
-        print(f"{mixture.folder}: {row} left out; a higher --max-tokens may help", file=sys.stderr)
+        say(f"{mixture.folder}: {row} left out; a higher --max-tokens may help", err=True)
     _, sources = np.unique(np.array(mixture.sources), return_inverse=True)
     words = np.maximum(mixture.words()[kept], 1)  # LLaVA's sampler has no place for a row without words
     return Setting(

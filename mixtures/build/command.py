@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from mix665k.mixtures.options import ALL_CORES, CommercialOnly, ExcludeSource, Jobs, Source, recipe_names
+from mix665k.schemas.terminal import open_console, say
 
 Recipe = Annotated[
     str, typer.Argument(help="A recipe's path, or the name of a shipped one.", autocompletion=recipe_names)
@@ -65,14 +65,14 @@ def build(
     )
     plan = make_plan(recipe, options)
     for line in plan.selection.lines():
-        typer.echo(line)
+        say(line)
     if dry_run:
-        typer.echo(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
+        say(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
         return
     from mix665k.mixtures.build.display import build_progress, show_result
     from mix665k.mixtures.build.run import build as build_mixture
 
-    with build_progress(plan, console=Console(stderr=True)) as progress:
+    with build_progress(plan, console=open_console(stderr=True)) as progress:
         manifest, results = build_mixture(plan, jobs=jobs, overwrite=overwrite, listener=progress)
-    show_result(Console(), manifest, results)
-    typer.echo(f"wrote {out}, row hash {manifest.row_hash[:16]}")
+    show_result(open_console(), manifest, results)
+    say(f"wrote {out}, row hash {manifest.row_hash[:16]}")

@@ -5,15 +5,16 @@ from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from mix665k.mixtures.build.plan import Plan
 from mix665k.mixtures.build.source import Built
 from mix665k.mixtures.parallel import Done
-from mix665k.mixtures.terminal import left_out_table, noted_table, printable
+from mix665k.mixtures.terminal import left_out_table, noted_table
 from mix665k.schemas.manifest import Manifest, SourceEntry, left_out
+from mix665k.schemas.terminal import printable, text_column
 
 
 class BuildProgress:
@@ -52,12 +53,12 @@ class BuildProgress:
 def build_progress(plan: Plan, *, console: Console) -> Iterator[BuildProgress]:
     """The bars of a build; a line for each source that is finished where there is no terminal."""
     columns = (
-        TextColumn("{task.description:>15}"),
+        text_column("{task.description:>15}"),
         BarColumn(bar_width=30),
-        TextColumn("{task.percentage:>3.0f} % read"),
-        TextColumn("{task.fields[records]:>9,} records"),
+        text_column("{task.percentage:>3.0f} % read"),
+        text_column("{task.fields[records]:>9,} records"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        text_column("{task.fields[note]}"),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         yield BuildProgress(plan, progress)

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from mix665k.mixtures.contamination.findings import Kind
 from mix665k.mixtures.options import ALL_CORES, Jobs, MixtureOrFile, OutputFormat
+from mix665k.schemas.terminal import open_console, say_json
 
 if TYPE_CHECKING:
     from mix665k.mixtures.contamination.findings import Contamination
@@ -125,8 +125,8 @@ def _print_found(found: "Contamination", *, output: str) -> None:
     if output == "json":
         from mix665k.mixtures.contamination.findings import to_json
 
-        typer.echo(to_json(found))
+        say_json(to_json(found))
     else:
         from mix665k.mixtures.contamination.show import print_contamination
 
-        print_contamination(Console(), found)
+        print_contamination(open_console(), found)

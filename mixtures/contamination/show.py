@@ -9,7 +9,8 @@ from rich.text import Text
 
 from mix665k.mixtures.contamination.findings import Contamination, Hit, Kind, SetOverlap, Shared, Split
 from mix665k.mixtures.contamination.image_keys import SHARED_IMAGES
-from mix665k.mixtures.terminal import narrow_table, printable
+from mix665k.mixtures.terminal import narrow_table
+from mix665k.schemas.terminal import printable
 
 _HEADS = {Kind.IMAGES: "images", Kind.PAIRS: "pairs", Kind.TEXT: "text only", Kind.CONTENT: "files"}
 _MEANINGS = {

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from mix665k.mixtures.options import OutputFormat, Source
+from mix665k.schemas.terminal import open_console, say_json
 
 
 def diff(
@@ -32,10 +32,10 @@ def diff(
     if output == "json":
         from mix665k.mixtures.diff.comparison import to_json
 
-        typer.echo(to_json(comparison))
+        say_json(to_json(comparison))
     else:
         from mix665k.mixtures.diff.tables import print_comparison
 
-        print_comparison(Console(), comparison)
+        print_comparison(open_console(), comparison)
     if not comparison.equal:
         raise typer.Exit(1)

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from mix665k.mixtures.diff.comparison import Change, Comparison, Side, SourceComparison, percent
 from mix665k.mixtures.inspect.findings import Spread
-from mix665k.mixtures.terminal import narrow_table, printable, with_total
+from mix665k.mixtures.terminal import narrow_table, with_total
+from mix665k.schemas.terminal import printable
 
 _ARROW = "→"
 
@@ -26,7 +27,7 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     console.print()
     console.print(_records(comparison))
     for line in _remarks(comparison):
-        console.print(line, style="dim", highlight=False, markup=False)
+        console.print(line, style="dim", highlight=False)
     console.print()
     for table in (
         _differences(comparison, words),

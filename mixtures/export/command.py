@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from mix665k.mixtures.options import MixtureFolder, Source
+from mix665k.schemas.terminal import say
 
 Form = Annotated[
     Literal["llava", "messages"],
@@ -51,4 +52,4 @@ def export(
     )
     with bar_on_stderr("writing") as advance:
         written = export_mixture(Mixture.open(mixture), request, advance=advance)
-    typer.echo(f"wrote {out}, {written:,} records")
+    say(f"wrote {out}, {written:,} records")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -15,6 +15,7 @@ from mix665k.mixtures.fetch.disk_space import size_text
 from mix665k.mixtures.fetch.download import Result
 from mix665k.mixtures.fetch.run import FetchReport, FetchRequest, fetch, preview
 from mix665k.schemas.errors import FetchError
+from mix665k.schemas.terminal import open_console, say_json, text_column
 
 _STYLES = {"fetched": "green", "there": "green", "failed": "red"}
 _ALL = "all"
@@ -103,9 +104,9 @@ class FetchProgress:
 def fetch_progress(console: Console) -> Iterator[FetchProgress]:
     """The bars of a run; a line for each download that is done where there is no terminal."""
     columns = (
-        TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        text_column("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         BarColumn(bar_width=14),
-        TextColumn("{task.fields[amount]}", justify="right"),
+        text_column("{task.fields[amount]}", justify="right"),
         _Speed(),
         TimeRemainingColumn(compact=True),
     )
@@ -122,12 +123,12 @@ def fetch_and_show(request: FetchRequest, *, dry_run: bool, as_json: bool) -> No
     if dry_run:
         report = preview(request)
     else:
-        with fetch_progress(Console(stderr=True)) as progress:
+        with fetch_progress(open_console(stderr=True)) as progress:
             report = fetch(request, progress)
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+        say_json(msgspec.json.format(msgspec.json.encode(report), indent=2))
     else:
-        print_report(Console(), report)
+        print_report(open_console(), report)
     if report.left and not dry_run:
         raise FetchError(
             f"{len(report.left)} of {len(report.files)} are not there yet, for the reasons above; "
@@ -142,11 +143,11 @@ def print_report(console: Console, report: FetchReport) -> None:
     for result in report.files:
         style = _STYLES.get(result.state, "yellow")
         size = size_text(result.num_bytes) if result.num_bytes else ""
-        table.add_row(result.name, f"[{style}]{result.state}[/{style}]", size)
+        table.add_row(result.name, Text(result.state, style=style), size)
     if to_come := sum(result.num_bytes or 0 for result in report.files if result.state == "to fetch"):
         table.add_section()
         table.add_row("to fetch, where the size is known", "", size_text(to_come))
     console.print(table)
     for result in report.files:
         if result.note:
-            console.print(f"{result.name}: {result.note}", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"{result.name}: {result.note}", highlight=False, soft_wrap=True)

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from mix665k.mixtures.images.findings import MIN_SIDE_PX
 from mix665k.mixtures.options import ALL_CORES, Jobs, MixtureOrFile, OutputFormat, Source
+from mix665k.schemas.terminal import open_console, say_json
 
 Mapping = Annotated[
     Path | None,
@@ -65,9 +65,9 @@ def images(
     if output == "json":
         from mix665k.mixtures.images.findings import to_json
 
-        typer.echo(to_json(found))
+        say_json(to_json(found))
     else:
         from mix665k.mixtures.images.report_tables import print_report
 
-        print_report(Console(), found)
+        print_report(open_console(), found)
     require_sound(found)

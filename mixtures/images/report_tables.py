@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mix665k.mixtures.images.findings import ImagesReport
-from mix665k.mixtures.terminal import narrow_table, printable, with_total
+from mix665k.mixtures.terminal import narrow_table, with_total
+from mix665k.schemas.terminal import printable
 
 _MAX_EXAMPLES = 3
 _MAX_IMAGE_WIDTH = 36
@@ -23,7 +24,7 @@ def print_report(console: Console, found: ImagesReport) -> None:
         if table.row_count:
             console.print(table)
     for line in _remarks(found):
-        console.print(line, style="dim", highlight=False, markup=False)
+        console.print(line, style="dim", highlight=False)
 
 
 def _sources(found: ImagesReport) -> Table:

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from mix665k.mixtures.options import MixtureOrFile, OutputFormat, Source
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.terminal import open_console, say, say_json
 from mix665k.schemas.tokens import TOKENS_PER_IMAGE
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ def _print_found(found: "Inspection", *, sample: int, output: str) -> None:
 
     printed = msgspec.structs.replace(found, sample=first_of_each(found.sample, sample))
     if output == "json":
-        typer.echo(to_json(printed))
+        say_json(to_json(printed))
     else:
-        print_inspection(Console(), printed)
+        print_inspection(open_console(), printed)
 
 
 def _write_page(found: "Inspection", page: "Page", *, output: str) -> None:
@@ -108,4 +108,4 @@ def _write_page(found: "Inspection", page: "Page", *, output: str) -> None:
 
     with bar_on_stderr("drawing") as advance:
         written = write_page(found, page, advance=advance)
-    typer.echo(f"wrote {page.out}, {written.summary}", err=output == "json")
+    say(f"wrote {page.out}, {written.summary}", err=output == "json")

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from mix665k.mixtures.inspect.findings import MAX_TOKENS, Inspection, Spread
 from mix665k.mixtures.storage.published_counts import LOOKALIKES, Audit
-from mix665k.mixtures.terminal import changed_options, left_out_table, narrow_table, printable, with_total
+from mix665k.mixtures.terminal import changed_options, left_out_table, narrow_table, with_total
+from mix665k.schemas.terminal import printable
 
 _MAX_ORIGINS = 5
 
@@ -21,7 +22,7 @@ def print_inspection(console: Console, found: Inspection) -> None:
     _print_head(console, found)
     console.print(_records(found))
     for line in remarks(found):
-        console.print(line, style="dim", highlight=False, markup=False)
+        console.print(line, style="dim", highlight=False)
     shown = with_total(found.sources, found.total)
     spreads = [
         _spreads(found, "pairs per record", [one.pairs_per_record for one in shown]),
@@ -61,13 +62,13 @@ def _records(found: Inspection) -> Table:
     return table
 
 
-def _audited(audit: Audit | None) -> tuple[str, str]:
+def _audited(audit: Audit | None) -> tuple[str, str | Text]:
     """The published number, and `equal` or by how much ours is off."""
     if audit is None:
         return "", ""
     style = "green" if audit.difference == 0 else "yellow"
     shown = "equal" if audit.difference == 0 else f"{audit.difference:+,}"
-    return f"{audit.published:,}", f"[{style}]{shown}[/{style}]"
+    return f"{audit.published:,}", Text(shown, style=style)
 
 
 def remarks(found: Inspection) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mix665k.mixtures.options import ALL_CORES, CommercialOnly, ExcludeSource, Jobs, MixtureFolder, OutputFormat
+from mix665k.schemas.terminal import say, say_json
 
 Repository = Annotated[
     str, typer.Argument(metavar="REPO", help="Where on the Hub: OWNER/NAME; created if it does not exist.")
@@ -63,5 +64,8 @@ def publish(
     )
     folder = (out or Path(repository.rpartition("/")[2])) if dry_run else None
     done = publish_mixture(mixture, request, folder, bar=bar_on_stderr)
-    for line in [to_json(done)] if output == "json" else closing_lines(done):
-        typer.echo(line)
+    if output == "json":
+        say_json(to_json(done))
+    else:
+        for line in closing_lines(done):
+            say(line)

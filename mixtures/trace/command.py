@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from mix665k.mixtures.options import MixtureFolder, OutputFormat
+from mix665k.schemas.terminal import open_console, say_json
 
 
 def trace(
@@ -26,9 +26,9 @@ def trace(
     with bar_on_stderr("tracing") as advance:
         found = trace_record(mixture, identifier, raw, advance=advance)
     if output == "json":
-        typer.echo(to_json(found))
+        say_json(to_json(found))
     else:
         from mix665k.mixtures.trace.tables import print_trace
 
-        print_trace(Console(), found)
+        print_trace(open_console(), found)
     require_traced(found)

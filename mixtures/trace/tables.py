@@ -11,8 +11,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from mix665k.mixtures.terminal import printable
 from mix665k.mixtures.trace.lineage import RawRecord, TracedPair, TracedRecord
+from mix665k.schemas.terminal import printable
 
 MAX_CHARS = 300
 MAX_ITEMS = 6

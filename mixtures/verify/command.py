@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from mix665k.mixtures.options import ALL_CORES, Jobs, MixtureFolder, OutputFormat, Source
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.terminal import open_console, say_json
 
 if TYPE_CHECKING:
     from mix665k.mixtures.verify.verification import Verification
@@ -74,7 +74,7 @@ def _print_verification(found: "Verification", mixture: Path, *, against: Path |
     from mix665k.mixtures.verify.verification import to_json
 
     if output == "table":
-        print_verification(Console(), found)
+        print_verification(open_console(), found)
     comparison = None
     if against is not None:
         from mix665k.mixtures.diff.compare import compare
@@ -85,7 +85,7 @@ def _print_verification(found: "Verification", mixture: Path, *, against: Path |
         with bar_on_stderr("comparing") as advance:
             comparison = compare(Mixture.open(mixture), Mixture.open(against), advance=advance)
         if output == "table":
-            print_comparison(Console(), comparison)
+            print_comparison(open_console(), comparison)
     if output == "json":
-        typer.echo(to_json(msgspec.structs.replace(found, against=comparison)))
+        say_json(to_json(msgspec.structs.replace(found, against=comparison)))
     return comparison is None or comparison.equal

@@ -4,8 +4,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from mix665k.mixtures.terminal import changed_options, narrow_table, printable
+from mix665k.mixtures.terminal import changed_options, narrow_table
 from mix665k.mixtures.verify.verification import Check, Outcome, Verification
+from mix665k.schemas.terminal import printable
 
 _STYLES: dict[Outcome, str] = {
     "ok": "green",

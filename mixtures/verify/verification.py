@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from mix665k.mixtures.diff.comparison import Comparison
-from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.errors import MixtureError, brief_line
 
 Outcome = Literal["ok", "failed", "differs", "not checked", "not applicable"]
 MAX_SHOWN = 5
@@ -23,7 +23,7 @@ class Lines(msgspec.Struct):
         """Tell one more."""
         self.count += 1
         if len(self.first) < MAX_SHOWN:
-            self.first.append(line.encode(errors="backslashreplace").decode())  # a file's name may not be UTF-8
+            self.first.append(brief_line(line))  # a file's name may not be UTF-8, and of any length
 
     def extend(self, other: "Lines") -> None:
         """Tell what another one tells."""

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from docs.generator.other_models import RECORDED_MODELS, WORKS, RecordedModel
 from mix665k.schemas.errors import UserError
+from mix665k.schemas.terminal import LiteralConsole
 from mix665k.trainer.check import check
 from mix665k.trainer.model import attention_needs, compose, language, summary
 from mix665k.trainer.model.proof import require_same_logits
@@ -93,7 +93,7 @@ def verdict(cell: Cell) -> str:
     """What `train check` and a run up to its first step say of a cell in both stages, which must be the same."""
     for stage in ("pretrain", "finetune"):
         job = cell.job(stage)
-        checked = _refusal(partial(check, job, ranks=1, console=Console(file=io.StringIO())))
+        checked = _refusal(partial(check, job, ranks=1, console=LiteralConsole(file=io.StringIO())))
         ran = _refusal(partial(prepare, job))
         assert checked == ran
         if ran is not None:

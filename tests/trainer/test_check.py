@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from mix665k.schemas.errors import ModelError, StageError, TrainingError
+from mix665k.schemas.terminal import LiteralConsole
 from mix665k.trainer.check import check
 from mix665k.trainer.data.encode import IGNORED
 from mix665k.trainer.data.mixture import Mixture
@@ -53,7 +53,7 @@ def job(few: Inputs, *sets: str) -> Job:
 def audit(asked: Job, *, ranks: int = 1, has_weights: bool = True) -> tuple[int, dict[str, str], list[str]]:
     """The number of faults, the rows of the table and the lines below it."""
     screen = io.StringIO()
-    faults = check(asked, ranks=ranks, console=Console(file=screen, width=200), has_weights=has_weights)
+    faults = check(asked, ranks=ranks, console=LiteralConsole(file=screen, width=200), has_weights=has_weights)
     lines = [line.strip() for line in screen.getvalue().splitlines() if line.strip()]
     split = [re.split(r" {2,}", line, maxsplit=1) for line in lines]
     return faults, dict(one for one in split if len(one) == 2), [line for line in lines if "  " not in line]

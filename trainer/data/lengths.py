@@ -12,11 +12,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import track
 
 from mix665k.schemas.errors import TrainingError
 from mix665k.schemas.processes import choose_socket_folder
+from mix665k.schemas.terminal import open_console
 from mix665k.trainer.data.cache import cached
 from mix665k.trainer.data.encode import Encoder
 from mix665k.trainer.data.mixture import Mixture
@@ -70,7 +70,7 @@ def _load(path: Path, *, rows: int) -> NDArray[np.int64] | None:
 def _write(part: Path, *, mixture: Mixture, encoder: Encoder, jobs: int) -> None:
     blocks = [range(len(mixture))[start : start + _ROWS_PER_BLOCK] for start in range(0, len(mixture), _ROWS_PER_BLOCK)]
     with _measured(blocks, mixture, encoder, jobs=jobs if len(mixture) > _FEW_ROWS else 1) as measured:
-        shown = Console(stderr=True)
+        shown = open_console(stderr=True)
         bar = track(
             measured, "counting tokens", total=len(blocks), console=shown, transient=True, disable=not shown.is_terminal
         )

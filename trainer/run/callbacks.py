@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback
 
+from mix665k.schemas.terminal import open_console, text_column
 from mix665k.trainer.run.job import Job
 
 if TYPE_CHECKING:
@@ -78,14 +78,14 @@ class Bar(TrainerCallback):
     """A bar on a terminal, lines elsewhere; images that could not be used are a line in both."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = open_console(stderr=True)
         self._progress: Progress | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """See TrainerCallback."""
         if state.is_world_process_zero and self._console.is_terminal:
-            columns = [BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[numbers]}")]
-            columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
+            columns = [BarColumn(bar_width=30), MofNCompleteColumn(), text_column("{task.fields[numbers]}")]
+            columns += [TimeElapsedColumn(), text_column("left"), TimeRemainingColumn()]
             self._progress = Progress(*columns, console=self._console)
             self._progress.add_task("steps", total=state.max_steps, completed=state.global_step, numbers="")
             self._progress.start()
@@ -96,7 +96,7 @@ class Bar(TrainerCallback):
             return
         if "bad_images" in logs:
             line = f"step {state.global_step}: {_bad_images(logs)}"
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(line, highlight=False, soft_wrap=True)
         if self._progress is None:
             self._console.print(
                 f"step {state.global_step}/{state.max_steps}  {_numbers(logs)}", highlight=False, soft_wrap=True

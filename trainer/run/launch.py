@@ -3,7 +3,6 @@
 import importlib.util
 import logging
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mix665k.schemas.errors import StageError, TrainingError
 from mix665k.schemas.files import held
 from mix665k.schemas.stage import Lora, Stage
+from mix665k.schemas.terminal import say
 from mix665k.trainer.model.quantized import require_bits
 from mix665k.trainer.run.deepspeed_config import deepspeed_config
 from mix665k.trainer.run.job import JOB, Job, read_job, write_job
@@ -150,9 +150,9 @@ def prepare(job: Job) -> Job:
     chosen = choose(job.folder, resume=job.resume, mixture=open_data(job).mixture_hash)
     if chosen:
         require_same_run(job, chosen[0])
-        print(_resumption(job, *chosen), file=sys.stderr)
+        say(_resumption(job, *chosen), err=True)
         if changed := _changes(job, chosen[0], _SCHEDULE):
-            print(f"{'; '.join(changed)}: learning rates follow the new schedule", file=sys.stderr)
+            say(f"{'; '.join(changed)}: learning rates follow the new schedule", err=True)
     write_job(job)
     return job
 
@@ -257,4 +257,4 @@ def require_images(job: Job) -> None:
     if job.on_bad_image == "fail":
         raise TrainingError(f"{missing}download them, or pass --on-bad-image blank|drop")
     become = "blank" if job.on_bad_image == "blank" else "records without a label"
-    print(f"{missing}they become {become}", file=sys.stderr)
+    say(f"{missing}they become {become}", err=True)

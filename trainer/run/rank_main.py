@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from mix665k.schemas.errors import TrainingError, UserError, one_line
 from mix665k.schemas.stage import Stage
+from mix665k.schemas.terminal import say
 from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.run.arguments import training_arguments
 from mix665k.trainer.run.checkpoint import choose, universal_form
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(read_job(Path(given[0])))
     except UserError as error:
-        print(f"error: rank {os.environ.get('RANK', '0')}: {error}", file=sys.stderr)
+        say(f"error: rank {os.environ.get('RANK', '0')}: {error}", err=True)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -9,6 +9,7 @@ import yaml
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mix665k.schemas.errors import StageError, did_you_mean
 from mix665k.schemas.stage import Lora, Stage
@@ -60,7 +61,7 @@ def describe_stages(console: Console, name: str | None) -> None:
     if name is not None and name not in shipped():
         raise StageError(f"{name}: no such stage{did_you_mean(name, shipped())}")
     for one in shipped() if name is None else [name]:
-        console.print(f"[bold cyan]{one}[/bold cyan]  {_first_line(one)}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble((one, "bold cyan"), f"  {_first_line(one)}"), soft_wrap=True)
     stage = None if name is None else msgspec.to_builtins(load_stage(name))
     table = Table(box=SIMPLE_HEAD)
     for column in ("field", name or "default", "value", "meaning"):

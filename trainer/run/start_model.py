@@ -1,7 +1,6 @@
 """The model that a run starts from, and what it was made of."""
 
 import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 from mix665k.schemas.errors import StageError, TrainingError, os_reason
 from mix665k.schemas.files import sha256_of, write_whole
 from mix665k.schemas.template import Template
+from mix665k.schemas.terminal import say
 from mix665k.trainer.model.attention_needs import require_fit
 from mix665k.trainer.model.compose import PROJECTORS, compose, describe, read_projector
 from mix665k.trainer.model.files import write_model, write_processor
@@ -87,7 +87,7 @@ def make_start(job: Job) -> None:
             vision_layer=_vision_layer(job),
             projector_type=_projector_type(job),
         )
-    print(f"starting from {parts_of(job)}", file=sys.stderr)
+    say(f"starting from {parts_of(job)}", err=True)
     write_whole(job.folder / _ORIGIN, msgspec.json.encode(wanted))
 
 

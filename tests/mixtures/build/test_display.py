@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from mix665k.mixtures.build.display import build_progress, expected, show_result
 from mix665k.mixtures.build.plan import Options, Plan, make_plan
@@ -13,6 +12,7 @@ from mix665k.mixtures.build.source import Built
 from mix665k.mixtures.parallel import Done
 from mix665k.schemas.manifest import Manifest, SourceEntry, load_manifest
 from mix665k.schemas.recipe import Expect
+from mix665k.schemas.terminal import LiteralConsole
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def done(entry: SourceEntry, *, reused: bool = False, seconds: float = 0.5) -> D
 
 def printed(manifest: Manifest, **options: Any) -> str:
     out = io.StringIO()
-    show_result(Console(file=out, width=120), manifest, [done(entry, **options) for entry in manifest.sources])
+    show_result(LiteralConsole(file=out, width=120), manifest, [done(entry, **options) for entry in manifest.sources])
     return out.getvalue()
 
 
@@ -89,7 +89,7 @@ def test_without_a_terminal_a_line_is_written_for_each_source(
     plan: Plan, manifest: Manifest, reused: bool, line: str
 ) -> None:
     out = io.StringIO()
-    with build_progress(plan, console=Console(file=out)) as progress:
+    with build_progress(plan, console=LiteralConsole(file=out)) as progress:
         progress.moved("gqa", 50, 1)
         progress.finished(done(manifest.sources[0], reused=reused))
     assert out.getvalue() == line
@@ -97,7 +97,7 @@ def test_without_a_terminal_a_line_is_written_for_each_source(
 
 def test_on_a_terminal_a_bar_fills_with_the_bytes_read(plan: Plan, manifest: Manifest) -> None:
     out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=100, color_system=None)
+    console = LiteralConsole(file=out, force_terminal=True, width=100, color_system=None)
     with build_progress(plan, console=console) as progress:
         progress.moved("gqa", 25, 1)
         progress.moved("gqa", 25, 1_000)

@@ -2,8 +2,6 @@
 
 import io
 
-from rich.console import Console
-
 from mix665k.mixtures.contamination.findings import (
     Contamination,
     Dropped,
@@ -15,6 +13,7 @@ from mix665k.mixtures.contamination.findings import (
     Split,
 )
 from mix665k.mixtures.contamination.show import print_contamination
+from mix665k.schemas.terminal import LiteralConsole
 
 
 def shared(source: str, **counts: int) -> Shared:
@@ -50,7 +49,7 @@ def contamination(*sets: SetOverlap, **facts: object) -> Contamination:
 
 def shown(found: Contamination) -> str:
     """What is printed."""
-    console = Console(file=io.StringIO(), width=200)
+    console = LiteralConsole(file=io.StringIO(), width=200)
     print_contamination(console, found)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from rich.console import Console
 
 from mix665k.mixtures.diff.comparison import (
     Change,
@@ -20,6 +19,7 @@ from mix665k.mixtures.diff.comparison import (
 from mix665k.mixtures.diff.tables import print_comparison
 from mix665k.mixtures.inspect.findings import Spread
 from mix665k.mixtures.storage.llava_json import Fault
+from mix665k.schemas.terminal import LiteralConsole
 
 
 def one(name: str, **counts: Any) -> SourceComparison:
@@ -41,7 +41,7 @@ def comparison(*sources: SourceComparison, same_order: bool = True, **fields: An
 def lines(of: Comparison) -> list[str]:
     """What is printed, each line with its columns one blank apart."""
     file = io.StringIO()
-    print_comparison(Console(file=file, width=160), of)
+    print_comparison(LiteralConsole(file=file, width=160), of)
     return [" ".join(line.split()) for line in file.getvalue().splitlines()]
 
 

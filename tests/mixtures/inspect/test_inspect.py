@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from mix665k.mixtures.inspect.findings import Spread
 from mix665k.mixtures.inspect.report import _print_conversation, remarks
@@ -13,6 +12,7 @@ from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, RECORDS, audit_source
 from mix665k.schemas.errors import MixtureError, TokenizerError
 from mix665k.schemas.manifest import LeftOut
+from mix665k.schemas.terminal import LiteralConsole
 from tests.mixtures.small import RECORDS as SMALL
 from tests.mixtures.small import SHORT, look, record, run, written
 
@@ -197,6 +197,6 @@ def test_five_origins_of_a_sampled_record_are_shown_and_the_rest_counted(num_pai
     origins = [str(number) for number in range(num_pairs)]
     sampled = {"id": "gqa/7", "image": None, "steps": [], "conversations": [], "origins": origins}
     printed = io.StringIO()
-    _print_conversation(Console(file=printed, width=80), "gqa", sampled)
+    _print_conversation(LiteralConsole(file=printed, width=80), "gqa", sampled)
     [line] = [line for line in printed.getvalue().splitlines() if line.startswith("origins")]
     assert line.split(maxsplit=1)[1].rstrip() == shown

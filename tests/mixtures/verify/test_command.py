@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from mix665k.mixtures.verify.tables import print_verification
 from mix665k.mixtures.verify.verification import MAX_SHOWN, Check, Lines, Verification
+from mix665k.schemas.terminal import LiteralConsole
 from tests.mixtures.small import run
 from tests.mixtures.verify.damaging import NAMES, add_file_beside, break_rule, change_funnel, edit_row, swap_shards
 
@@ -64,6 +64,6 @@ def test_what_is_not_listed_is_counted(capsys: pytest.CaptureFixture[str]) -> No
     shown = Verification(
         path="small", name="small", row_hash=None, checks=[Check("ids", "failed", seen="", lines=lines)]
     )
-    print_verification(Console(width=80), shown)
+    print_verification(LiteralConsole(width=80), shown)
     *_, last, more, _ = capsys.readouterr().out.splitlines()
     assert (last.strip(), more.strip()) == (f"fault {MAX_SHOWN - 1:,}", "… and 7 more")

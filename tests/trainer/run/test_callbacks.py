@@ -11,9 +11,9 @@ from accelerate import skip_first_batches  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
-from rich.console import Console
 from torch.utils.data import DataLoader
 
+from mix665k.schemas.terminal import LiteralConsole
 from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.batching.types import Layout, Order
 from mix665k.trainer.run.callbacks import Bar, Epochs, NumbersLog, Schedule, draw_curve, read_log
@@ -51,7 +51,7 @@ def test_bad_images_are_a_line_on_stderr(capsys: pytest.CaptureFixture[str], num
 def test_bad_images_are_a_line_above_the_bar_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     bar = Bar()
-    monkeypatch.setattr(bar, "_console", Console(file=screen, force_terminal=True, width=300))
+    monkeypatch.setattr(bar, "_console", LiteralConsole(file=screen, force_terminal=True, width=300))
     bar.on_train_begin(None, state(0), None)
     bar.on_log(None, state(4), None, logs=bad(1))
     bar.on_train_end(None, state(9), None)

@@ -3,15 +3,15 @@
 import io
 
 import pytest
-from rich.console import Console
 
 from mix665k.schemas.errors import StageError
+from mix665k.schemas.terminal import LiteralConsole
 from mix665k.trainer.run.stage_fields import describe_stages, fields
 
 
 def shown(name: str | None) -> list[list[str]]:
     screen = io.StringIO()
-    describe_stages(Console(file=screen, width=300), name)
+    describe_stages(LiteralConsole(file=screen, width=300), name)
     return [line.split() for line in screen.getvalue().splitlines()]
 
 
