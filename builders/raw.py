@@ -26,7 +26,7 @@ from mix665k.builders.registry import About, DecodedRecord, RawFile
 from mix665k.builders.stated import Split, fields_beside, require_as_named, split_in_name, split_of
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair, is_blank
 from mix665k.schemas.errors import RawDataError, one_line
-from mix665k.schemas.files import UNREADABLE, fault, os_errors
+from mix665k.schemas.files import UNREADABLE, fault, os_errors, regular_file
 
 OnBadRecord = Literal["fail", "drop"]
 _REPORT_BYTES = 1 << 20
@@ -432,7 +432,7 @@ def map_file(path: Path) -> mmap.mmap:
     Raises:
         RawDataError: when it is missing or empty.
     """
-    with os_errors(RawDataError, path), path.open("rb") as file:
+    with os_errors(RawDataError, path), regular_file(path).open("rb") as file:
         if path.stat().st_size == 0:
             raise RawDataError(f"{path}: empty file, expected JSON; download it again")
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -440,7 +440,7 @@ def map_file(path: Path) -> mmap.mmap:
 
 def _unpickle(path: Path) -> list[Any]:
     with os_errors(RawDataError, path):
-        pickled = path.read_bytes()
+        pickled = regular_file(path).read_bytes()
     try:
         content = load_plain(pickled)
     except NOT_PLAIN as error:

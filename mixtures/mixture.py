@@ -17,6 +17,7 @@ from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.mixtures.terminal import Advance, no_progress
 from mix665k.schemas.conversation import Record, Turn
 from mix665k.schemas.errors import HubError, MixtureError, did_you_mean
+from mix665k.schemas.files import os_errors, regular_file
 from mix665k.schemas.hub import download
 from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
 
@@ -97,7 +98,8 @@ class Mixture:
         path = _downloaded(text) if text.startswith("hf:/") else Path(text)
         if not path.exists():
             raise MixtureError(f"{path}: no such file or folder, {EXPECTED}")
-        return cls(path, None if path.is_file() else load_manifest(path))
+        with os_errors(MixtureError, path):
+            return cls(path, load_manifest(path) if regular_file(path).is_dir() else None)
 
     def __repr__(self) -> str:
         """The mixture by its path."""

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -86,13 +87,27 @@ def write_whole(path: Path, content: str | bytes) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
+def regular_file(path: Path) -> Path:
+    """The path of a file that can be opened without waiting, and read to its end, twice if need be.
+
+    A named pipe without a writer would hang for ever; /dev/stdin and a shell's `<(…)` are pipes as well.
+
+    Raises:
+        OSError: when it is a pipe, a device or a socket, or not there.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder the system speaks for itself
+        raise OSError(errno.EINVAL, "a pipe or device, expected a regular file", str(path))
+    return path
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, 64 hexadecimal digits.
 
     Raises:
         OSError: when it cannot be read.
     """
-    with path.open("rb") as file:
+    with regular_file(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

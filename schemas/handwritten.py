@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from mix665k.schemas.errors import UserError, did_you_mean, one_line
-from mix665k.schemas.files import fault, os_errors
+from mix665k.schemas.files import fault, os_errors, regular_file
 
 if TYPE_CHECKING:
     from yaml import MarkedYAMLError, Node
@@ -27,7 +27,7 @@ def read_handwritten(path: Path, *, kind: type[UserError], where: object) -> str
         UserError: of `kind`, when it cannot be read, or has another encoding.
     """
     with os_errors(kind, where):
-        content = path.read_bytes()
+        content = regular_file(path).read_bytes()
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding)

@@ -9,6 +9,8 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
+from mix665k.schemas.files import regular_file
+
 Image.init()  # makes all formats known
 FORMATS = tuple(
     name
@@ -37,7 +39,7 @@ def open_picture(source: Path | IO[bytes]) -> Image.Image:
     Raises:
         Exception: one of `UNDECODABLE`.
     """
-    return Image.open(source, formats=FORMATS)
+    return Image.open(regular_file(source) if isinstance(source, Path) else source, formats=FORMATS)
 
 
 def to_rgb(picture: Image.Image, *, background: Colour | None = None) -> Image.Image:

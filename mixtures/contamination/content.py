@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mix665k.mixtures.images.decoding import FORMAT_OF
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import regular_file
 from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb
 
 PRELOAD = "mix665k.mixtures.contamination.content"
@@ -44,7 +45,7 @@ def contents_of(paths: Sequence[str], *, folder: Path, sought: Sought) -> list[C
 
 def _content_of(path: str, folder: Path, sought: Sought) -> Content:
     try:
-        data = (folder / path).read_bytes()
+        data = regular_file(folder / path).read_bytes()
     except (OSError, ValueError):
         return Content(path, None)
     digest = hashlib.sha256(data).hexdigest()

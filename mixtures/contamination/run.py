@@ -22,7 +22,7 @@ from mix665k.mixtures.select.derived import require_room
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.terminal import Bar
 from mix665k.schemas.errors import MixtureError, RawDataError
-from mix665k.schemas.files import sha256_of, write_whole
+from mix665k.schemas.files import os_errors, regular_file, sha256_of, write_whole
 from mix665k.schemas.manifest import CONTAMINATION, Manifest
 
 
@@ -149,11 +149,12 @@ def _sets(target: Path, request: ContaminationRequest, bar: Bar) -> _Sets:
 
 
 def _read(asked: SetToRead, bar: Bar) -> EvaluationSet:
-    if not asked.path.is_file():
-        raise RawDataError(
-            f"--eval-set {asked.path}: {'a folder, expected a file' if asked.path.is_dir() else 'no such file'}"
-        )
-    size = max(asked.path.stat().st_size, 1)
+    with os_errors(RawDataError, asked.path):
+        if not asked.path.exists() or regular_file(asked.path).is_dir():
+            raise RawDataError(
+                f"--eval-set {asked.path}: {'a folder, expected a file' if asked.path.is_dir() else 'no such file'}"
+            )
+        size = max(asked.path.stat().st_size, 1)
     with bar(f"reading {asked.name}") as advance:
         return read_set(asked, progress=lambda num_bytes: advance(num_bytes / size))
 

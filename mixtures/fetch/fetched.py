@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from mix665k.schemas.errors import FetchError
-from mix665k.schemas.files import UNREADABLE, write_whole
+from mix665k.schemas.files import UNREADABLE, regular_file, write_whole
 
 FETCHED = "fetched.json"
 
@@ -56,7 +56,7 @@ class FetchedRecord:
 
 def _load(path: Path) -> _Form:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Form)
+        return msgspec.json.decode(regular_file(path).read_bytes(), type=_Form)
     except FileNotFoundError:
         return _Form()
     except UNREADABLE as error:

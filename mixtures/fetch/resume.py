@@ -25,7 +25,7 @@ from mix665k.mixtures.fetch.web import (
     with_retries,
 )
 from mix665k.schemas.errors import FetchError
-from mix665k.schemas.files import UNREADABLE, write_whole
+from mix665k.schemas.files import UNREADABLE, regular_file, write_whole
 
 _NO_SUCH_RANGE = 416
 _BLOCK_BYTES = 1 << 20
@@ -188,7 +188,7 @@ def _written(response: httpx2.Response, *, part: Path, start: int, connection: C
 
 def _state(path: Path) -> PartState | None:
     try:
-        return msgspec.json.decode(state_of(path).read_bytes(), type=PartState)
+        return msgspec.json.decode(regular_file(state_of(path)).read_bytes(), type=PartState)
     except (FileNotFoundError, *UNREADABLE):
         return None
 

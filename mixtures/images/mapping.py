@@ -8,6 +8,7 @@ from typing import Any
 from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import RawFile
 from mix665k.schemas.errors import RawDataError, os_reason
+from mix665k.schemas.files import regular_file
 from mix665k.schemas.image_names import name_fault
 
 Mapping = dict[str, str | None]
@@ -43,7 +44,7 @@ def _json_entries(path: Path) -> Iterator[tuple[str, str | None]]:
 
 def _csv_entries(path: Path) -> Iterator[tuple[str, str | None]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with regular_file(path).open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, strict=True)
             if tuple(rows.fieldnames or ()) != COLUMNS:
                 raise RawDataError(f"{path}: line 1: {rows.fieldnames or []}, expected the header {','.join(COLUMNS)}")

@@ -17,6 +17,7 @@ from mix665k.mixtures.card.front_matter import IMAGE, IMAGES
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.storage.parquet import DICTIONARIES, SCHEMA, shard_name
 from mix665k.schemas.errors import MixtureError, os_reason
+from mix665k.schemas.files import regular_file
 from mix665k.schemas.image_names import name_fault
 from mix665k.schemas.manifest import SourceEntry
 from mix665k.schemas.pictures import UNDECODABLE, open_picture
@@ -128,7 +129,7 @@ def _with_images(rows: pa.RecordBatch, images: Path) -> pa.RecordBatch:
 
 
 def _picture(path: Path) -> bytes:
-    content = path.read_bytes()
+    content = regular_file(path).read_bytes()
     try:
         open_picture(io.BytesIO(content)).close()
     except UNDECODABLE:

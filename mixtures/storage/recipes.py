@@ -23,7 +23,7 @@ def find_recipe(name: str) -> Path:
     if name in shipped():
         return FOLDER / f"{name}.yaml"
     path = Path(name)
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise RecipeError(f"recipe {name}: neither a file nor a shipped recipe{did_you_mean(name, shipped())}")
     return path
 

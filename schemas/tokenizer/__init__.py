@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from mix665k.schemas.errors import TokenizerError
+from mix665k.schemas.files import regular_file
 
 TINY = Path(__file__).parent / "tiny"
 """The shipped tokenizer, for the demo, the tests and dry runs."""
@@ -69,5 +70,5 @@ def fingerprint(name: str) -> str:
     """A SHA-256 of the names and contents of the tokenizer's files, 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for file in tokenizer_files(name):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        digest.update(file.name.encode() + b"\0" + regular_file(file).read_bytes())
     return digest.hexdigest()

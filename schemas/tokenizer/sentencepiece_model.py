@@ -9,6 +9,7 @@ held tokens that Vicuna was never trained on.
 from pathlib import Path
 from typing import Any
 
+from mix665k.schemas.files import regular_file
 from mix665k.schemas.tokenizer.prefix import FLAGS
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4
@@ -35,7 +36,7 @@ class SentencePieceModel:
         messages: Any = sentencepiece_model_pb2
         self._proto = messages.ModelProto()
         try:
-            self._proto.ParseFromString(path.read_bytes())
+            self._proto.ParseFromString(regular_file(path).read_bytes())
         except DecodeError:
             raise ValueError("no SentencePiece model") from None
         if not self._proto.pieces:

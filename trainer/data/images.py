@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from mix665k.schemas.errors import ImageFileError, ModelError, cause, one_line
+from mix665k.schemas.files import regular_file
 from mix665k.schemas.image_names import name_fault
 from mix665k.schemas.pictures import UNDECODABLE, Colour, open_picture, to_rgb
 from mix665k.trainer.data.pixels import Pixels, Speed, Values
@@ -129,7 +130,7 @@ def read_jpeg(path: Path) -> Values | None:
     import simplejpeg
 
     try:
-        content = path.read_bytes()
+        content = regular_file(path).read_bytes()
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
         if colours not in ("YCbCr", "Gray") or height * width > (Image.MAX_IMAGE_PIXELS or 0):
             return None

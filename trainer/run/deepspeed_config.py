@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mix665k.schemas.errors import StageError, os_reason
+from mix665k.schemas.files import regular_file
 from mix665k.schemas.stage import Stage
 
 _TRAINER = Path(__file__).parent.parent
@@ -71,7 +72,7 @@ def _own(stage: Stage) -> dict[str, Any]:
 
 def _read(path: Path, where: str) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(regular_file(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise StageError(f"{where}: {os_reason(error)}, expected DeepSpeed's JSON") from None
     except ValueError as error:
