@@ -24,6 +24,39 @@ Others' count, which must go by name: VQAv2, GQA, OCR-VQA, TextCaps and VG alone
 Visual Genome's, so `gqa/images/1.jpg` and `vg/VG_100K/1.jpg` are the same one.
 """
 
+
+class Figure(msgspec.Struct, frozen=True):
+    """A number that a published file is known to have; it may be off by `within`, where it was published rounded."""
+
+    value: float
+    evidence: str
+    within: float = 0
+
+
+COUNTS = "LLaVA issues 657 and 702"
+COUNTED = "counted in the file by others"
+ARITHMETIC = "arithmetic on published counts"
+MIX665K_FIGURES = {
+    "records": Figure(MIX665K.num_records, COUNTS),
+    "pairs": Figure(3_446_244, COUNTED, 3_326),  # 5.18 a record
+    "distinct ids": Figure(389_722, COUNTED),
+    "ids of several records": Figure(87_738, COUNTED),
+    "distinct images": Figure(IMAGE_NAMES, COUNTED),
+    "distinct image paths": Figure(349_034, COUNTED),
+    "characters a question": Figure(67.7, COUNTED, 0.05),
+    "characters an answer": Figure(80.8, COUNTED, 0.05),
+    "characters of the median answer": Figure(14, COUNTED),
+    "records if cut at 6 pairs": Figure(921_000, COUNTED, 500),
+    "records if cut at 12 pairs": Figure(714_000, COUNTED, 500),
+}
+"""The whole of stage 2's file. Its means and cuts are published with as many digits as stand here."""
+UNSURE = {
+    "refcoco": "all train sentences at nine a record, or those of no image of val or test at eight",
+    "vg": "ten regions an image, or fewer",
+    "sharegpt": "the third dump cut at 2,048 tokens, or another dump or cut",
+}
+"""The sources whose pairs nobody counted, with the readings that are possible; the totals leave a number for all."""
+
 LCS558K = PublishedFile(name="blip_laion_cc_sbu_558k.json", num_records=558_128)
 """Stage 1 (paper, appendix A)."""
 
@@ -34,10 +67,11 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     A record of the source has an image below the source's first image folder, or none if the source has none. Where
     several sources share a folder, `prompt_forms` are those of the first question that only its records have; sources
     with the same folder and form cannot be told apart. `place` is the source's among those of the file,
-    which reports follow.
+    which reports follow; `figures` are other numbers known of it.
     """
 
     file: PublishedFile
     num_records: int
     place: int = 1
     prompt_forms: tuple[str, ...] = ()
+    figures: dict[str, Figure] = {}

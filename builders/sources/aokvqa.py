@@ -11,7 +11,7 @@ from mix665k.builders.evaluation import AskedQuestion, EvaluationLayout, asked_q
 from mix665k.builders.funnel import Dropped, Regrouped
 from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import APACHE, COCO, FLICKR, Paper
-from mix665k.builders.published import MIX665K, Published
+from mix665k.builders.published import ARITHMETIC, MIX665K, Figure, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, Lookup, RawFile, by_origin, source
 from mix665k.schemas.conversation import Conversation, Pair, is_blank
@@ -60,7 +60,13 @@ ABOUT = About(
         ),
         COCO,
     ),
-    published=Published(file=MIX665K, num_records=66_160, place=4, prompt_forms=("option letter",)),
+    published=Published(
+        file=MIX665K,
+        num_records=66_160,
+        place=4,
+        prompt_forms=("option letter",),
+        figures={"pairs": Figure(68_224, "17,056 questions, four copies"), "distinct ids": Figure(16_540, ARITHMETIC)},
+    ),
     image_collection=COCO_IMAGES,
     evaluation=EvaluationLayout(  # github.com/allenai/aokvqa
         name="aokvqa",

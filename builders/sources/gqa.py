@@ -8,7 +8,7 @@ from mix665k.builders.evaluation import EvaluationLayout, Item
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import VG_IMAGES
 from mix665k.builders.licences import CC_BY, VISUAL_GENOME, Licence, Paper
-from mix665k.builders.published import MIX665K, Published
+from mix665k.builders.published import ARITHMETIC, MIX665K, Figure, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, ImageFolder, Lookup, RawFile, by_origin, source
 from mix665k.builders.sentences import upper_first
@@ -74,7 +74,15 @@ ABOUT = About(
         ),
         VISUAL_GENOME,
     ),
-    published=Published(file=MIX665K, num_records=72_140, place=7),
+    published=Published(
+        file=MIX665K,
+        num_records=72_140,
+        place=7,
+        figures={
+            "pairs": Figure(943_000, "the questions of train_balanced_questions.json"),
+            "distinct ids": Figure(72_140, ARITHMETIC),
+        },
+    ),
     image_collection=VG_IMAGES,
     evaluation=EvaluationLayout(  # cs.stanford.edu/people/dorarad/gqa/download.html
         name="gqa",

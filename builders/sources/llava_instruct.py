@@ -6,7 +6,7 @@ from mix665k.builders.coco import TRAIN2017
 from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import COCO, FLICKR, LLAVA, Licence
 from mix665k.builders.llava_records import llava_conversations, llava_file, llava_lookups
-from mix665k.builders.published import MIX665K, Published
+from mix665k.builders.published import MIX665K, Figure, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, source
 from mix665k.schemas.conversation import Conversation
@@ -30,7 +30,13 @@ ABOUT = About(
         LLAVA,
         COCO,
     ),
-    published=Published(file=MIX665K, num_records=157_712, place=1, prompt_forms=("none",)),
+    published=Published(
+        file=MIX665K,
+        num_records=157_712,
+        place=1,
+        prompt_forms=("none",),
+        figures={"pairs": Figure(361_160, "2.29 a record, counted by others", 789)},
+    ),
     image_collection=COCO_IMAGES,
 )
 

@@ -18,7 +18,7 @@ from mix665k.builders.coco import (
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper
-from mix665k.builders.published import MIX665K, Published
+from mix665k.builders.published import ARITHMETIC, COUNTED, MIX665K, Figure, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, RawFile, Stated, source
 from mix665k.builders.sentences import upper_first
@@ -90,7 +90,18 @@ ABOUT = About(
         ),
         COCO,
     ),
-    published=Published(file=MIX665K, num_records=8_998, place=3, prompt_forms=("short answer",)),
+    published=Published(
+        file=MIX665K,
+        num_records=8_998,
+        place=3,
+        prompt_forms=("short answer",),
+        figures={
+            "pairs": Figure(9_009, "the questions of train2014"),
+            "distinct ids": Figure(8_998, ARITHMETIC),
+            "fewest pairs": Figure(1, COUNTED),
+            "most pairs": Figure(2, COUNTED),
+        },
+    ),
     image_collection=COCO_IMAGES,
 )
 

@@ -9,7 +9,7 @@ import msgspec
 
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.licences import Licence, Paper
-from mix665k.builders.published import MIX665K, Published
+from mix665k.builders.published import ARITHMETIC, MIX665K, Figure, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import (
     About,
@@ -76,7 +76,9 @@ ABOUT = About(
     languages=("en", "multilingual"),
     personal_data="conversations that people had with a chatbot and shared: they may hold names, addresses "
     "and opinions of those who wrote them and of others; nothing was taken out for that",
-    published=Published(file=MIX665K, num_records=40_688, place=10),
+    published=Published(
+        file=MIX665K, num_records=40_688, place=10, figures={"distinct ids": Figure(40_688, ARITHMETIC)}
+    ),
 )
 
 _HUMAN = {"human", "user"}

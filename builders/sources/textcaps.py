@@ -10,7 +10,7 @@ from mix665k.builders.evaluation import AskedQuestion, EvaluationLayout, asked_q
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import ImageCollection
 from mix665k.builders.licences import CC_BY, Licence, Paper
-from mix665k.builders.published import MIX665K, Published
+from mix665k.builders.published import MIX665K, Figure, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, ByField, Download, ImageFolder, Lookup, RawFile, Stated, by_origin, source
 from mix665k.builders.sentences import fold, with_period
@@ -103,7 +103,9 @@ ABOUT = About(
             year=2019,
         ),
     ),
-    published=Published(file=MIX665K, num_records=21_953, place=9),
+    published=Published(
+        file=MIX665K, num_records=21_953, place=9, figures={"pairs": Figure(21_953, "one caption an image")}
+    ),
     image_collection=_OPENIMAGES,
     evaluation=EvaluationLayout(  # TextVQA_0.5.1_val.json (textvqa.org/dataset), on the images of TextCaps
         name="textvqa",

@@ -11,7 +11,7 @@ from mix665k.builders.draw import Draw
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import COCO_IMAGES, VG_IMAGES, SameImages
 from mix665k.builders.licences import CC_BY, VISUAL_GENOME
-from mix665k.builders.published import MIX665K, Published
+from mix665k.builders.published import ARITHMETIC, MIX665K, Figure, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import (
     About,
@@ -143,7 +143,12 @@ ABOUT = About(
     counts="5.4 M regions, 108,077 images",
     papers=(VISUAL_GENOME,),
     writes_boxes=True,
-    published=Published(file=MIX665K, num_records=86_417, place=6),
+    published=Published(
+        file=MIX665K,
+        num_records=86_417,
+        place=6,
+        figures={"distinct ids": Figure(86_417, ARITHMETIC), "images that gqa has too": Figure(57_350, ARITHMETIC)},
+    ),
     image_collection=VG_IMAGES,
     same_images=SameImages(role="images", form=_InCoco, field="coco_id", collection=COCO_IMAGES),
 )

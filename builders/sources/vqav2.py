@@ -17,7 +17,7 @@ from mix665k.builders.evaluation import AskedQuestion, EvaluationLayout, asked_q
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import COCO_IMAGES
 from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper
-from mix665k.builders.published import MIX665K, Published
+from mix665k.builders.published import ARITHMETIC, COUNTED, MIX665K, Figure, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, RawFile, Stated, source
 from mix665k.builders.sentences import upper_first
@@ -94,7 +94,18 @@ ABOUT = About(
         ),
         COCO,
     ),
-    published=Published(file=MIX665K, num_records=82_783, place=2, prompt_forms=("short answer",)),
+    published=Published(
+        file=MIX665K,
+        num_records=82_783,
+        place=2,
+        prompt_forms=("short answer",),
+        figures={
+            "pairs": Figure(443_757, "the questions of train2014"),
+            "distinct ids": Figure(82_783, ARITHMETIC),
+            "fewest pairs": Figure(3, COUNTED),
+            "most pairs": Figure(275, COUNTED),
+        },
+    ),
     image_collection=COCO_IMAGES,
     evaluation=EvaluationLayout(  # also that of OK-VQA (visualqa.org/download.html, okvqa.allenai.org)
         name="vqav2",

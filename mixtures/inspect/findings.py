@@ -6,6 +6,7 @@ import msgspec
 
 from mix665k.builders.boxes import Convention
 from mix665k.builders.llava_records import Kind
+from mix665k.mixtures.inspect.fingerprint import Fingerprint
 from mix665k.mixtures.storage.llava_json import Fault
 from mix665k.mixtures.storage.published_counts import Audit
 from mix665k.schemas.manifest import FunnelStep, LeftOut
@@ -98,7 +99,7 @@ class Sampled(msgspec.Struct):
 
 
 class Inspection(msgspec.Struct):
-    """All that was found. `image_names` are distinct file names, the published count's measure (see `paper`)."""
+    """All that was found. `image_names` are distinct file names; `fingerprint` stands beside the published file's."""
 
     path: str
     kind: Kind
@@ -107,7 +108,7 @@ class Inspection(msgspec.Struct):
     sources: list[Numbers]
     total: Numbers
     image_names: int
-    image_names_audit: Audit | None
+    fingerprint: Fingerprint
     overrides: dict[str, Any] = {}
     row_hash: str | None = None
     faults: int = 0

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mix665k.mixtures.inspect.findings import MAX_TOKENS, Inspection, Spread
+from mix665k.mixtures.inspect.fingerprint import Fingerprint
 from mix665k.mixtures.storage.published_counts import LOOKALIKES, Audit
 from mix665k.mixtures.terminal import changed_options, left_out_table, narrow_table, with_total
 from mix665k.schemas.terminal import printable
@@ -24,6 +25,8 @@ def print_inspection(console: Console, found: Inspection) -> None:
     for line in remarks(found):
         console.print(line, style="dim", highlight=False)
     shown = with_total(found.sources, found.total)
+    if found.fingerprint.measured:
+        _print_fingerprint(console, found.fingerprint)
     spreads = [
         _spreads(found, "pairs per record", [one.pairs_per_record for one in shown]),
         _spreads(found, "words per record", [one.words_per_record for one in shown]),
@@ -73,10 +76,6 @@ def _audited(audit: Audit | None) -> tuple[str, str | Text]:
 
 def remarks(found: Inspection) -> Iterator[str]:
     """What the first table cannot say."""
-    if found.image_names_audit:
-        audit = found.image_names_audit
-        shown = "equal" if audit.difference == 0 else f"{audit.difference:+,}"
-        yield f"distinct image file names: {found.image_names:,}, published {audit.published:,}: {shown}"
     if splits := [f"{one.name} {' and '.join(one.splits)}" for one in found.sources if one.splits]:
         yield f"splits of the data sets: {', '.join(splits)}"
     integers = {one.name: one.integer_ids for one in found.sources if one.integer_ids}
@@ -88,6 +87,23 @@ def remarks(found: Inspection) -> Iterator[str]:
         yield f"sources are told by image folder and prompt; {alike}"
     if found.faults:
         yield f"{found.faults:,} records with faults are not counted above"
+
+
+def _print_fingerprint(console: Console, found: Fingerprint) -> None:
+    """The table, and below it where each published number comes from."""
+    evidence = {text: k for k, text in enumerate(dict.fromkeys(one.evidence for one in found.measured), 1)}
+    table = narrow_table("fingerprint", "source", "measure", numbers=("published", "here", "difference", "from"))
+    shown = ""
+    for one in found.measured:
+        difference = Text("equal", style="green") if one.equal else Text(f"{one.difference:+,}", style="yellow")
+        row = (f"{one.published:,}", f"{one.ours:,}", difference, str(evidence[one.evidence]))
+        table.add_row("" if one.source == shown else one.source, one.measure, *row)
+        shown = one.source
+    console.print(table)
+    notes = [f"from {k}: {text}" for text, k in evidence.items()]
+    for line in (*notes, *found.remarks):
+        console.print(line, style="dim", highlight=False)
+    console.print()
 
 
 def _spreads(found: Inspection, title: str, spreads: list[Spread | None]) -> Table:

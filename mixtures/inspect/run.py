@@ -7,13 +7,13 @@ import polars as pl
 from mix665k.builders.llava_records import LLAVA_JSON
 from mix665k.mixtures.inspect.answers import AnswerCounter
 from mix665k.mixtures.inspect.findings import Answers, Inspection
+from mix665k.mixtures.inspect.fingerprint import Tally, fingerprint
 from mix665k.mixtures.inspect.measure import count_image_names, measure, measure_tokens, numbers, total
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.mixture import Batch, Mixture
 from mix665k.mixtures.storage.llava_json import Faults, published_id
 from mix665k.mixtures.storage.parquet import from_dicts, to_dicts
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
-from mix665k.mixtures.storage.published_counts import audit_image_names
 from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.manifest import left_out
 from mix665k.schemas.tokens import TOKENS_PER_IMAGE, TokenCounter, text_encoder
@@ -77,6 +77,7 @@ class _Measurements:
         self._counting = AnswerCounter()
         self._answers: dict[str, Answers | None] = {}
         self._frames = [measure(from_dicts([]))]
+        self._tallies: dict[str, Tally] = {}
         self._source: str | None = None
 
     def add(self, batch: Batch) -> None:
@@ -89,6 +90,9 @@ class _Measurements:
             self._begin(batch.entry.name)
             self._sampler.offer_rows(batch.entry.name, batch.rows)
         self._counting.add(batch.rows, batch.sources)
+        told = pl.DataFrame(batch.rows).with_columns(told=batch.sources)
+        for (name,), rows in told.partition_by("told", as_dict=True).items():
+            self._tallies.setdefault(name, Tally()).add(rows)
         if self._counter is not None:
             frame = frame.hstack(measure_tokens(to_dicts(batch.rows), self._counter))
         self._frames.append(frame)
@@ -132,7 +136,7 @@ class _Measurements:
             sources=[numbers(frames.get((name,), nothing), name, answers=answers[name]) for name in names],
             total=all_sources,
             image_names=image_names,
-            image_names_audit=audit_image_names(image_names) if all_sources.audit else None,
+            fingerprint=fingerprint({name: tally for name, tally in self._tallies.items() if name in names}),
             overrides=manifest.overrides if manifest else {},
             row_hash=manifest.row_hash if manifest else None,
             sample=[record for name in names for record in self._sampler.drawn(name)],

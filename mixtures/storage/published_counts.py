@@ -3,7 +3,7 @@
 import msgspec
 
 import mix665k.builders  # noqa: F401, registers sources and steps
-from mix665k.builders.published import IMAGE_NAMES, LCS558K, MIX665K, Published, PublishedFile
+from mix665k.builders.published import LCS558K, MIX665K, Published, PublishedFile
 from mix665k.builders.registry import SOURCES
 
 
@@ -50,11 +50,6 @@ def audit_source(name: str, records: int) -> Audit | None:
     together = {label: sum(RECORDS[one] for one in names) for label, names in LOOKALIKES.items()}
     known = {**RECORDS, **STAGE_1, **together}
     return Audit(known[name], records - known[name]) if name in known else None
-
-
-def audit_image_names(count: int) -> Audit:
-    """Distinct image file names beside the published file's."""
-    return Audit(IMAGE_NAMES, count - IMAGE_NAMES)
 
 
 def has_all(names: set[str]) -> bool:

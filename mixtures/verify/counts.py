@@ -5,6 +5,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from mix665k.mixtures.build.plan import is_held
+from mix665k.mixtures.inspect.fingerprint import Tally, fingerprint
 from mix665k.mixtures.storage.integrity import funnel_faults, unequal
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, Audit, audit_source, has_all
 from mix665k.mixtures.storage.recipes import load_recipe
@@ -113,3 +114,17 @@ def check_paper(counts: Mapping[str, Count]) -> Check:
     ]
     seen = f"{len(known) - len(lines)} of {len(known)} equal"
     return checked("paper's counts", lines, seen=seen, otherwise="differs")
+
+
+def check_fingerprint(tallies: Mapping[str, Tally]) -> Check:
+    """What is known of the published file in numbers besides its counts."""
+    found = fingerprint(tallies)
+    if not found.measured:
+        return Check("fingerprint", "not applicable", "no source has about its published number of records")
+    off = [one for one in found.measured if not one.equal]
+    lines = [
+        f"{one.source}: {one.measure}: {one.ours:,}, published {one.published:,} ({one.difference:+,}; {one.evidence})"
+        for one in off
+    ]
+    seen = f"{len(found.measured) - len(off)} of {len(found.measured)} numbers equal"
+    return checked("fingerprint", [*found.remarks, *lines] if off else [], seen=seen, otherwise="differs")

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from mix665k.mixtures.card.card import CARD
 from mix665k.mixtures.card.front_matter import BESIDE
+from mix665k.mixtures.inspect.fingerprint import Tally
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.parallel import Report, Task, gather
 from mix665k.mixtures.storage.integrity import (
@@ -24,7 +25,14 @@ from mix665k.mixtures.storage.integrity import (
 from mix665k.mixtures.storage.parquet import Filling, count_pairs, read_shard
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.mixtures.terminal import Advance
-from mix665k.mixtures.verify.counts import Count, check_funnel, check_paper, check_positions, check_recipe
+from mix665k.mixtures.verify.counts import (
+    Count,
+    check_fingerprint,
+    check_funnel,
+    check_paper,
+    check_positions,
+    check_recipe,
+)
 from mix665k.mixtures.verify.rebuild import PRELOAD
 from mix665k.mixtures.verify.verification import MAX_SHOWN, Check, Lines, Verification, checked
 from mix665k.schemas.errors import MixtureError, os_reason
@@ -51,6 +59,7 @@ class ShardReport(NamedTuple):
     rows: int
     pairs: int
     ids: list[pa.Array]
+    tally: Tally
     drawn: list[dict[str, Any]]
 
 
@@ -60,6 +69,7 @@ def examine_shard(request: ShardRequest, report: Report) -> ShardReport:
     file, content, records, pairs = Lines(), Lines(), Lines(), 0
     found, sampler, check = Filling(), Sampler(sample), RecordCheck()
     ids: list[pa.Array] = []
+    tally = Tally()
     there = (folder / shard.path).is_file()
     try:
         for line in file_faults(folder, shard) if there else ():
@@ -69,6 +79,7 @@ def examine_shard(request: ShardRequest, report: Report) -> ShardReport:
             ids.append(batch.column("id"))
             sampler.offer_rows(entry.name, batch)
             pairs += count_pairs(batch)
+            tally.add(batch)
             shown = MAX_SHOWN - records.count
             for why in record_faults(batch, check, entry=entry, shard=shard, max_explained=shown):
                 records.add(why)
@@ -89,6 +100,7 @@ def examine_shard(request: ShardRequest, report: Report) -> ShardReport:
         rows=found.rows,
         pairs=pairs,
         ids=ids,
+        tally=tally,
         drawn=drawn,
     )
 
@@ -103,6 +115,7 @@ _NEED_MANIFEST = (
     "recipe's counts",
     "positions",
     "paper's counts",
+    "fingerprint",
 )
 
 
@@ -146,6 +159,7 @@ def examine(folder: Path, *, sample: int, jobs: int, advance: Advance) -> Examin
         check_recipe(manifest, counts),
         check_positions(manifest, counts),
         check_paper(counts),
+        check_fingerprint(_tallies(reports)),
     ]
     found = Verification(
         str(folder), name=manifest.name, row_hash=manifest.row_hash, checks=checks, overrides=manifest.overrides
@@ -172,6 +186,14 @@ def _examine_shards(folder: Path, manifest: Manifest, *, sample: int, jobs: int,
     else:
         found = {label: task.work(heard) for label, task in tasks.items()}
     return [found[path] for path in dict.fromkeys(shard.path for _, shard in shards)]
+
+
+def _tallies(reports: Iterable[ShardReport]) -> dict[str, Tally]:
+    """What was counted of each source."""
+    found: dict[str, Tally] = {}
+    for one in reports:
+        found.setdefault(one.source, Tally()).merge(one.tally)
+    return found
 
 
 def _count(reports: Iterable[ShardReport]) -> Count:

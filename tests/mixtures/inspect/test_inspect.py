@@ -51,8 +51,7 @@ def test_the_tiny_mixture_is_audited_against_the_paper(tiny_mixture: Path) -> No
         assert (one.audit.published, one.audit.difference) == (RECORDS[one.name], one.records - RECORDS[one.name])
     assert found.total.audit
     assert found.total.audit.difference == found.total.records - 665_298
-    assert found.image_names_audit
-    assert found.image_names_audit.published == 291_684
+    assert not found.fingerprint.measured  # a thousandth of it
 
 
 def test_a_report_says_which_splits_were_read(tiny_mixture: Path) -> None:

@@ -21,6 +21,7 @@ NAMES = [
     "recipe's counts",
     "positions",
     "paper's counts",
+    "fingerprint",
 ]
 
 

@@ -18,7 +18,7 @@ def test_the_report_is_printed_before_the_error(copy: Path) -> None:
     assert shown.exit_code == 1
     assert "row hashes        failed" in shown.stdout
     assert "data/gqa-00000-of-00001.parquet: row hash: " in shown.stdout
-    assert shown.stderr == f"error: {copy}: 1 of 10 checks not passed: row hashes\n"
+    assert shown.stderr == f"error: {copy}: 1 of 11 checks not passed: row hashes\n"
 
 
 def test_a_whole_mixture_is_exit_code_0(small: Path) -> None:
