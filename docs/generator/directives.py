@@ -13,7 +13,7 @@ from docs.generator.memory import memory_table
 from docs.generator.other_models import matrix, other_models_table
 from docs.generator.recipes import recipe_text, source_parameters, step_reference
 from docs.generator.recordings import prepare, recorded, run
-from docs.generator.source_pages import image_table, raw_file_list, source_table
+from docs.generator.source_pages import fingerprint_table, image_table, raw_file_list, source_table
 from docs.generator.stages import stage_table
 from docs.generator.tables import result
 from docs.generator.towers import tower_table
@@ -39,6 +39,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "images": lambda _: image_table(),
     "stages": stage_table,
     "result": result,
+    "fingerprint": lambda _: fingerprint_table(),
     "towers": lambda _: tower_table(),
 }
 

@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 from docs.generator.examples import examples
 from docs.generator.recipes import docstring, parameter_table
 from docs.generator.tables import block, readable_json, table
+from mix665k.builders.published import MIX665K_FIGURES
 from mix665k.builders.registry import SOURCES, Download, ImageFolder, RawFile, Source
+from mix665k.mixtures.inspect.fingerprint import figures
+from mix665k.mixtures.storage.published_counts import RECORDS
 
 SOURCE_PAGES = sorted(SOURCES)
 _MAX_ROWS = 2
@@ -116,3 +119,20 @@ def _megabytes(num_bytes: int | None) -> str:
 
 def _gigabytes(num_bytes: int | None) -> str:
     return f"{num_bytes / 1e9:,.1f}\u00a0GB" if num_bytes else ""
+
+
+def fingerprint_table() -> str:
+    """What is known of the published file in numbers, and how."""
+    known = {**{name: figures(name) for name in RECORDS}, "all": MIX665K_FIGURES}
+    rows = [
+        (
+            "" if k else name,
+            measure,
+            f"{figure.value:,}",
+            f"± {figure.within:,}" if figure.within else "",
+            figure.evidence,
+        )
+        for name, found in known.items()
+        for k, (measure, figure) in enumerate(found.items())
+    ]
+    return table(("source", "measure", "published", "known to", "from"), rows)

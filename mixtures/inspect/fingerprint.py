@@ -104,6 +104,12 @@ class Tally:
         return len(np.intersect1d(_joined(self._names), _joined(other._names)))
 
 
+def figures(name: str) -> dict[str, Figure]:
+    """What is known of a source of the published file."""
+    records = Figure(IN_MIX665K[name].num_records, COUNTS)
+    return {"records": records} | IN_MIX665K[name].figures
+
+
 def fingerprint(tallies: Mapping[str, Tally]) -> Fingerprint:
     """The numbers of these sources beside what is known of the published file.
 
@@ -119,7 +125,7 @@ def fingerprint(tallies: Mapping[str, Tally]) -> Fingerprint:
     a, b = _SHARED
     if a in numbers and b in numbers:
         numbers[a][f"images that {b} has too"] = tallies[a].shares_images_with(tallies[b])
-    found = [one for name in numbers for one in _compared(name, _figures(name), ours=numbers[name])]
+    found = [one for name in numbers for one in _compared(name, figures(name), ours=numbers[name])]
     if not set(tallies) == set(numbers) == set(IN_MIX665K):
         return Fingerprint(found)
     everything = Tally()
@@ -129,14 +135,8 @@ def fingerprint(tallies: Mapping[str, Tally]) -> Fingerprint:
     return Fingerprint(found, list(_remarks(numbers)))
 
 
-def _figures(name: str) -> dict[str, Figure]:
-    """What is known of a source."""
-    records = Figure(IN_MIX665K[name].num_records, COUNTS)
-    return {"records": records} | IN_MIX665K[name].figures
-
-
-def _compared(name: str, figures: Mapping[str, Figure], *, ours: Mapping[str, float]) -> Iterator[Measured]:
-    for measure, figure in figures.items():
+def _compared(name: str, known: Mapping[str, Figure], *, ours: Mapping[str, float]) -> Iterator[Measured]:
+    for measure, figure in known.items():
         if measure not in ours:  # another source is missing
             continue
         difference = round(ours[measure] - figure.value, 1)
