@@ -12,8 +12,6 @@ from mix665k.mixtures.storage.published_counts import IN_MIX665K
 from mix665k.mixtures.terminal import ALL
 
 _CUTS = (6, 12)
-_SHARED = ("vg", "gqa")
-"""Their images are the same pictures under the same numbers."""
 _NEAR = 0.1
 """How far a source's records may be off, as a part of the published ones, for its other numbers to be comparable."""
 
@@ -122,9 +120,9 @@ def fingerprint(tallies: Mapping[str, Tally]) -> Fingerprint:
         if (known := IN_MIX665K.get(name))
         and abs((ours := tally.numbers())["records"] / known.num_records - 1) <= _NEAR
     }
-    a, b = _SHARED
-    if a in numbers and b in numbers:
-        numbers[a][f"images that {b} has too"] = tallies[a].shares_images_with(tallies[b])
+    for name in numbers:
+        if (other := IN_MIX665K[name].shared_with) in numbers:
+            numbers[name]["shared images"] = tallies[name].shares_images_with(tallies[other])
     found = [one for name in numbers for one in _compared(name, figures(name), ours=numbers[name])]
     if not set(tallies) == set(numbers) == set(IN_MIX665K):
         return Fingerprint(found)

@@ -72,7 +72,7 @@ def test_pictures_of_gqa_are_those_of_visual_genome_in_another_folder() -> None:
             "gqa": tally(72_140, ("q", "a"), image=lambda k: f"gqa/images/{k + 80_000}.jpg"),
         }
     )
-    assert of("vg", found.measured)["images that gqa has too"] == (57_350, 6_417, -50_933, False)
+    assert of("vg", found.measured)["shared images"] == (57_350, 6_417, -50_933, False)
 
 
 class Said(Tally):

@@ -64,7 +64,7 @@ def test_a_report_says_which_splits_were_read(tiny_mixture: Path) -> None:
         "ocrvqa": ["1"],
         **{name: ["train"] for name in ("aokvqa", "textcaps", "refcoco")},
     }
-    assert "splits of the data sets: vqav2 train2014, gqa train_balanced, okvqa train2014, ocrvqa 1, " in "".join(
+    assert "splits of the data sets: vqav2 train2014, okvqa train2014, aokvqa train, refcoco train, " in "".join(
         remarks(found)
     )
 
