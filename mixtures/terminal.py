@@ -65,6 +65,11 @@ def changed_options(overrides: Mapping[str, Any]) -> str:
     )
 
 
+def on_one_line(text: str) -> str:
+    """A text on one line, as far as the terminal allows."""
+    return printable(text).replace("\n", "⏎")
+
+
 Advance = Callable[[float], None]
 """Hears which part of the work, of 1, was done since its last call."""
 Bar = Callable[[str], AbstractContextManager[Advance]]

@@ -15,11 +15,10 @@ from mix665k.mixtures.contamination.image_keys import SHARED_IMAGES, Aliases
 from mix665k.mixtures.contamination.overlap import find, rows_of, wanted
 from mix665k.mixtures.contamination.splits import DECLARED, held_out, read_splits
 from mix665k.mixtures.contamination.summary import all_hits, summarise, touched
-from mix665k.mixtures.diff.prompts import known_prompts
 from mix665k.mixtures.images.naming import named_images
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.select.derived import require_room
-from mix665k.mixtures.storage.prompt_kinds import SOURCES
+from mix665k.mixtures.storage.prompt_kinds import SOURCES, known_prompts
 from mix665k.mixtures.terminal import Bar
 from mix665k.schemas.errors import MixtureError, RawDataError
 from mix665k.schemas.files import os_errors, regular_file, sha256_of, write_whole

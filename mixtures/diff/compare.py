@@ -10,11 +10,10 @@ from mix665k.mixtures.diff.digests import DigestedMixture, digest_mixture, recog
 from mix665k.mixtures.diff.examples import show
 from mix665k.mixtures.diff.manifest_changes import manifest_changes
 from mix665k.mixtures.diff.matching import match, match_left, unmatched
-from mix665k.mixtures.diff.prompts import known_prompts
 from mix665k.mixtures.diff.source_guess import UNDECIDED_SOURCES, guess_from_unmatched, guess_sources
-from mix665k.mixtures.diff.summary import first_ones, summarise, total, with_outcomes
+from mix665k.mixtures.diff.summary import count_by_content, first_ones, summarise, total, with_outcomes
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.storage.prompt_kinds import SOURCES
+from mix665k.mixtures.storage.prompt_kinds import SOURCES, known_prompts
 from mix665k.mixtures.storage.published_counts import RECORDS
 from mix665k.mixtures.terminal import ALL, Advance
 from mix665k.schemas.errors import MixtureError, did_you_mean
@@ -164,6 +163,7 @@ def _summary(a: DigestedMixture, b: DigestedMixture, matches: pl.DataFrame, *, c
         total=total(sources, **of_these),
         same_order=in_order,
         manifests=manifests,
+        by_content=0 if a.manifest and b.manifest else count_by_content(a.records, of_these["matches"]),
     )
 
 

@@ -95,6 +95,7 @@ class SourceComparison(msgspec.Struct):
 class Comparison(msgspec.Struct):
     """All that was found. `same_order` holds for the records that both sides have.
 
+    `by_content` counts those of a JSON file that belong together by what they say alone, under other ids and images.
     `manifests` lists what differs in the manifests of two mixtures.
     """
 
@@ -104,6 +105,7 @@ class Comparison(msgspec.Struct):
     total: SourceComparison
     same_order: bool
     manifests: list[Change] = []
+    by_content: int = 0
 
     @property
     def equal(self) -> bool:

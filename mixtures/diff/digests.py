@@ -20,7 +20,7 @@ from mix665k.mixtures.inspect.measure import count_words
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.storage.llava_json import Faults
 from mix665k.mixtures.storage.parquet import from_dicts
-from mix665k.mixtures.storage.prompt_kinds import NO_PROMPT, prompt_form, told_source
+from mix665k.mixtures.storage.prompt_kinds import prompt_form, told_source
 from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.manifest import Manifest
 
@@ -72,7 +72,7 @@ def digest(rows: pa.RecordBatch, integer: Sequence[bool], prompts: Sequence[str]
     records = pl.DataFrame(rows.select(["id", "reference_id", "image"])).with_columns(
         pairs=counts,
         words=pl.Series(np.add.reduceat(words.to_numpy(), starts)) - pl.col("image").is_not_null(),
-        form=first.select(prompt_form(pl.col("first"))).to_series(),
+        form=first.select(prompt_form(pl.col("first"), prompts)).to_series(),
     )
     image = pl.col("image")
     records = records.select(
@@ -84,7 +84,7 @@ def digest(rows: pa.RecordBatch, integer: Sequence[bool], prompts: Sequence[str]
         "words",
         told_source(image, pl.col("form")).alias("told"),
         image.str.extract("^([^/]*)/").fill_null("").alias("folder"),
-        _forms(records["form"], first["prompt"], prompts).alias("form"),
+        pl.col("form").cast(pl.String),
         prompts=pl.Series(summed(_of_texts(prompts)[parts["prompt"].to_numpy()], starts, ordered=True)),
         **{name: _of_lists(rows.column(name), provenance=provenance) for name in ("origins", "steps")},
     )
@@ -170,14 +170,6 @@ def _of_lists(lists: pa.ListArray, *, provenance: bool) -> pl.Series:
         return pl.Series(np.zeros(len(lists), np.uint64))
     joined = pc.binary_join(lists, "\0")
     return pl.Series(joined).hash(_SEED)
-
-
-def _forms(forms: pl.Series, numbers: pl.Series, prompts: Sequence[str]) -> pl.Series:
-    """The prompt form of each first question; a recipe's own prompt has no form and is called by its text."""
-    own = pl.Series(["", *prompts], dtype=pl.String).gather(numbers)
-    return pl.select(
-        pl.when((forms == NO_PROMPT) & (numbers > 0)).then(own).otherwise(forms.cast(pl.String))
-    ).to_series()
 
 
 def _of_first(first: pl.DataFrame) -> pl.DataFrame:

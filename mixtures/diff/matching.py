@@ -2,8 +2,10 @@
 
 In this order: the same record; the same pairs in another order; then, among what is left, records of the same id and
 image, of the same image, or of the same id that share a question; the same content under another id, or under another
-id and image if no other record has it; and records of the same id and image that share nothing. Between mixtures the
-unique id comes before all of these.
+id and image if no other record has it; and records of the same id and image that share nothing.
+
+Between mixtures the unique id comes before all of these. There, too, records say what they were made of, so content
+alone makes no two of them one: an id, an image or all origins have to be the same, too.
 """
 
 import numpy as np
@@ -41,7 +43,7 @@ class _Matching:
     """What is matched and what is left."""
 
     def __init__(self, a: DigestedMixture, b: DigestedMixture) -> None:
-        columns = ["source", "key", "id", "image", "first", "ordered", "unordered"]
+        columns = ["source", "key", "id", "image", "origins", "first", "ordered", "unordered"]
         self._all = [contents.records.select(columns).with_row_index("row") for contents in (a, b)]
         self._left_a, self._left_b = self._all
         self._digests = a.digests, b.digests
@@ -55,9 +57,13 @@ class _Matching:
         self.add(_pair_off(self._left_a, self._left_b, (*_SAME, "unordered")))
         for relation in _RELATED:
             self.add(_most_alike(self._left_a, self._left_b, digests=self._digests, relation=relation))
-        self.add(_pair_off(self._left_a, self._left_b, ("image", *_CONTENT)))
-        ours, theirs = _distinctive(self._left_a, self._all[0]), _distinctive(self._left_b, self._all[1])
-        self.add(_pair_off(ours, theirs, _CONTENT))
+        if keyed:
+            self.add(_pair_off(_with_image(self._left_a), _with_image(self._left_b), ("image", *_CONTENT)))
+            self.add(_pair_off(self._left_a, self._left_b, ("origins", *_CONTENT)))
+        else:
+            self.add(_pair_off(self._left_a, self._left_b, ("image", *_CONTENT)))
+            ours, theirs = _distinctive(self._left_a, self._all[0]), _distinctive(self._left_b, self._all[1])
+            self.add(_pair_off(ours, theirs, _CONTENT))
         self.add(_pair_off(self._left_a, self._left_b, _SAME))
         return pl.concat(self._found)
 
@@ -78,6 +84,10 @@ def _pair_off(a: pl.DataFrame, b: pl.DataFrame, key: tuple[str, ...]) -> pl.Data
     return left.join(right, on=[*key, "number"]).select("a", "b")
 
 
+def _with_image(left: pl.DataFrame) -> pl.DataFrame:
+    return left.filter(pl.col("image") != 0)
+
+
 def _distinctive(left: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     """What is left of records whose content occurs once."""
     contents = records.join(left, on=_CONTENT, how="semi").group_by(_CONTENT).len().filter(pl.col("len") == 1)
@@ -89,7 +99,7 @@ def _most_alike(
 ) -> pl.DataFrame:
     """Records of one relation, those first that share most pairs, then most questions; no image relates none."""
     if relation == _SAME_IMAGE:
-        a, b = (left.filter(pl.col("image") != 0) for left in (a, b))
+        a, b = _with_image(a), _with_image(b)
     groups = a.select(relation).unique().join(b.select(relation).unique(), on=relation).with_row_index("group")
     ours, theirs = (
         _questions(left.join(groups, on=relation).select("row", "group"), one)

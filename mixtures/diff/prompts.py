@@ -1,26 +1,16 @@
 """Taking questions apart: the image token, the response-format prompt, and what is asked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
-from mix665k.schemas.manifest import Manifest
-from mix665k.schemas.prompts import RESPONSE_FORMATS, added_prompt
+from mix665k.schemas.prompts import OCR_LINE, RESPONSE_FORMATS
 
 TOKEN_PLACES = ("none", "before the question", "behind the question", "elsewhere")
 """Where the image token stands, in the order of their numbers."""
 _CAPTION = RESPONSE_FORMATS["caption"]
-"""Stands before the OCR tokens of TextCaps; all others are behind the question."""
-
-
-def known_prompts(manifests: Iterable[Manifest]) -> tuple[str, ...]:
-    """The prompts of LLaVA's file and those that the recipes of these mixtures add."""
-    texts = list(RESPONSE_FORMATS.values())
-    for manifest in manifests:
-        for entry in manifest.sources:
-            texts += [added_prompt(step["add_prompt"]) for step in entry.steps if "add_prompt" in step]
-    return tuple(dict.fromkeys(text for text in texts if text))
+"""Stands before the OCR tokens of TextCaps, as a prompt of one's own may; others come after the question."""
 
 
 def take_apart(questions: pl.Series, prompts: Sequence[str]) -> pl.DataFrame:
@@ -36,10 +26,8 @@ def take_apart(questions: pl.Series, prompts: Sequence[str]) -> pl.DataFrame:
     for number, prompt in enumerate(prompts, start=1):
         ends = bare.str.ends_with(f"\n{prompt}") | (bare == prompt)
         frame = _take(frame, number, has_it=ends, rest=bare.str.strip_suffix(prompt).str.strip_suffix("\n"))
-        if prompt == _CAPTION:
-            frame = _take(
-                frame, number, has_it=bare.str.starts_with(f"{prompt}\n"), rest=bare.str.strip_prefix(f"{prompt}\n")
-            )
+        start = f"{prompt}\n" if prompt == _CAPTION else f"{prompt}\n{OCR_LINE}"
+        frame = _take(frame, number, has_it=bare.str.starts_with(start), rest=bare.str.strip_prefix(f"{prompt}\n"))
     return frame
 
 

@@ -66,6 +66,16 @@ def total(
     return found
 
 
+def count_by_content(a: pl.DataFrame, matches: pl.DataFrame) -> int:
+    """How many matched records have neither id nor image in common; of `a` are the records of the one side."""
+    differs = pl.col("differs").str.split(SEPARATOR)
+    other_image = differs.list.contains("image") | (pl.col("image") == 0)
+    counted = matches.with_columns(image=a["image"].gather(matches["a"])).filter(
+        differs.list.contains("id") & other_image
+    )
+    return len(counted)
+
+
 def first_ones(
     matches: pl.DataFrame, only_in_a: pl.DataFrame, only_in_b: pl.DataFrame, *, examples: int
 ) -> list[Found]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mix665k.mixtures.diff.comparison import Change, Comparison, Side, SourceComparison, percent
 from mix665k.mixtures.inspect.findings import Spread
-from mix665k.mixtures.terminal import narrow_table, with_total
+from mix665k.mixtures.terminal import narrow_table, on_one_line, with_total
 from mix665k.schemas.terminal import printable
 
 _ARROW = "→"
@@ -96,6 +96,8 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
             yield f"sources of the records of {name} are inferred from: {told}"
         if side.faults:
             yield f"{side.faults:,} records of {name} have faults and are not compared"
+    if comparison.by_content:
+        yield f"{comparison.by_content:,} records belong together by what they say alone, under other ids and images"
     if not comparison.same_order and not comparison.total.moved:
         yield "the sources are in another order"
 
@@ -150,14 +152,14 @@ def _prompts(comparison: Comparison) -> Table:
         shifted = [prompts for prompts in one.prompts if both and prompts.a != prompts.b]
         for k, prompts in enumerate(shifted):
             counts = f"{prompts.a:,}", f"{prompts.b:,}"
-            table.add_row("" if k else one.name, Text(_line(prompts.form)), *counts)
+            table.add_row("" if k else one.name, Text(on_one_line(prompts.form)), *counts)
     return table
 
 
 def _manifests(comparison: Comparison) -> Table:
     table = narrow_table("what differs in the manifests", "of", "what", "a", "b")
     for change in comparison.manifests:
-        table.add_row(*(Text(_line(text)) for text in (change.about, change.what, change.a, change.b)))
+        table.add_row(*(Text(on_one_line(text)) for text in (change.about, change.what, change.a, change.b)))
     return table
 
 
@@ -181,21 +183,16 @@ def _print_examples(console: Console, source: SourceComparison, words: dict[str,
         for change in example.changes:
             _print_change(console, change)
         if example.text:
-            console.print(Padding(Text(_line(example.text)), (0, 0, 0, 2)))
+            console.print(Padding(Text(on_one_line(example.text)), (0, 0, 0, 2)))
     console.print()
 
 
 def _print_change(console: Console, change: Change) -> None:
-    about = f": {_line(change.about)}" if change.about else ""
+    about = f": {on_one_line(change.about)}" if change.about else ""
     console.print(Padding(Text(f"{change.what}{about}", style="dim"), (0, 0, 0, 2)))
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
-    grid.add_row("a", Text(_line(change.a), style="cyan"))
-    grid.add_row("b", Text(_line(change.b), style="green"))
+    grid.add_row("a", Text(on_one_line(change.a), style="cyan"))
+    grid.add_row("b", Text(on_one_line(change.b), style="green"))
     console.print(Padding(grid, (0, 0, 0, 4)))
-
-
-def _line(text: str) -> str:
-    """A text on one line, as far as the terminal allows."""
-    return printable(text).replace("\n", "⏎")

@@ -20,15 +20,15 @@ WORD_BINS = np.unique(np.round(2 ** (np.arange(160) / 4)).astype(np.int64))
 """Upper ends: 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16, …, four between a power of two and the next."""
 
 
-def measure(rows: pa.RecordBatch) -> pl.DataFrame:
-    """`id`, `source`, `image`, `pairs`, `words`, `answer_words` (a list) and `form` of each row."""
+def measure(rows: pa.RecordBatch, prompts: Sequence[str] = ()) -> pl.DataFrame:
+    """`id`, `source`, `image`, `pairs`, `words`, `answer_words` (a list) and `form` of each row; see `prompt_form`."""
     turns, has_image = pl.col("conversations"), pl.col("image").is_not_null().cast(pl.Int64)
     words = turns.list.eval(count_words(pl.element().struct.field("value")))
     counted = pl.DataFrame(rows.select(["image", "conversations"])).select(
         pairs=turns.list.len().cast(pl.Int64) // 2,
         words=words.list.sum().cast(pl.Int64) - has_image,
         answer_words=words.list.gather_every(2, 1),
-        form=prompt_form(turns.list.first().struct.field("value")),
+        form=prompt_form(turns.list.first().struct.field("value"), prompts),
     )
     # apart, because a frame made of a batch keeps all of the batch in memory
     return pl.DataFrame(rows.select(["id", "source", "image"])).hstack(counted)

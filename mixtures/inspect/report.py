@@ -12,7 +12,7 @@ from rich.text import Text
 from mix665k.mixtures.inspect.findings import MAX_TOKENS, Inspection, Spread
 from mix665k.mixtures.inspect.fingerprint import Fingerprint
 from mix665k.mixtures.storage.published_counts import LOOKALIKES, Audit
-from mix665k.mixtures.terminal import changed_options, left_out_table, narrow_table, with_total
+from mix665k.mixtures.terminal import changed_options, left_out_table, narrow_table, on_one_line, with_total
 from mix665k.schemas.terminal import printable
 
 _MAX_ORIGINS = 5
@@ -135,7 +135,7 @@ def _forms(found: Inspection) -> Table:
     table = narrow_table("prompt form of the first question", "source", "form", numbers=("records",))
     for one in found.sources:
         for k, (form, count) in enumerate(one.prompt_forms.items()):
-            table.add_row("" if k else one.name, form, f"{count:,}")
+            table.add_row("" if k else one.name, Text(on_one_line(form)), f"{count:,}")
     return table
 
 

@@ -1,6 +1,6 @@
 """Inspecting a mixture: every record checked and measured, source by source."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.mixture import Batch, Mixture
 from mix665k.mixtures.storage.llava_json import Faults, published_id
 from mix665k.mixtures.storage.parquet import from_dicts, to_dicts
-from mix665k.mixtures.storage.prompt_kinds import SOURCES
+from mix665k.mixtures.storage.prompt_kinds import SOURCES, known_prompts
 from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.manifest import left_out
 from mix665k.schemas.tokens import TOKENS_PER_IMAGE, TokenCounter, text_encoder
@@ -39,7 +39,8 @@ def inspect(
         TokenizerError: when the tokenizer cannot be loaded.
     """
     faults = Faults()
-    measurements = _Measurements(sample=sample, tokenizer=tokenizer, tokens_per_image=tokens_per_image)
+    prompts = known_prompts([mixture.manifest] if mixture.manifest else [])
+    measurements = _Measurements(prompts, sample=sample, tokenizer=tokenizer, tokens_per_image=tokens_per_image)
     for batch in mixture.batches(sources=sources, advance=advance, checked=True, faults=faults):
         measurements.add(batch)
     entries = {entry.name: entry for entry in mixture.entries(sources)} if mixture.manifest else {}
@@ -66,7 +67,8 @@ def require_sound(inspection: Inspection) -> None:
 class _Measurements:
     """What has been read so far: a row of numbers for each record, the answers, and the sample."""
 
-    def __init__(self, *, sample: int, tokenizer: str | None, tokens_per_image: int) -> None:
+    def __init__(self, prompts: Sequence[str], *, sample: int, tokenizer: str | None, tokens_per_image: int) -> None:
+        self._prompts = prompts
         self._tokenizer = tokenizer
         self._counter: TokenCounter | None = None
         if tokenizer is not None:
@@ -76,13 +78,13 @@ class _Measurements:
         self._sampler = Sampler(sample)
         self._counting = AnswerCounter()
         self._answers: dict[str, Answers | None] = {}
-        self._frames = [measure(from_dicts([]))]
+        self._frames = [measure(from_dicts([]), prompts)]
         self._tallies: dict[str, Tally] = {}
         self._source: str | None = None
 
     def add(self, batch: Batch) -> None:
         """Measure a batch of sound rows; those of a folder's source come together."""
-        frame = measure(batch.rows).with_columns(source=batch.sources)
+        frame = measure(batch.rows, self._prompts).with_columns(source=batch.sources)
         if batch.entry is None:
             frame = frame.with_columns(integer_id=pl.Series(batch.integer_ids, dtype=pl.Boolean))
             self._offer(batch)

@@ -1,5 +1,6 @@
 """Telling a record's prompt form, and from it and the image's folder the source it comes from."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
@@ -8,7 +9,8 @@ import pyarrow as pa
 from mix665k.builders.registry import SOURCES as _DECLARED
 from mix665k.mixtures.storage.published_counts import IN_MIX665K, LABELS
 from mix665k.schemas.conversation import IMAGE_TOKEN
-from mix665k.schemas.prompts import OCR_LINE, REGION_QUESTIONS, RESPONSE_FORMATS
+from mix665k.schemas.manifest import Manifest
+from mix665k.schemas.prompts import OCR_LINE, REGION_QUESTIONS, RESPONSE_FORMATS, added_prompt
 
 NO_PROMPT = "none"
 LAST_LINES = {name.replace("_", " "): text for name, text in RESPONSE_FORMATS.items()}
@@ -43,15 +45,33 @@ SOURCES = [*dict.fromkeys(SOURCES)]
 """The names `told_source` can give, in the order they are shown."""
 
 
-def prompt_form(question: pl.Expr) -> pl.Expr:
-    """The form of the prompt that ends a first question, one of `FORMS`."""
+def known_prompts(manifests: Iterable[Manifest]) -> tuple[str, ...]:
+    """The prompts of LLaVA's file and those that the recipes of these mixtures add or give to a source."""
+    texts = list(RESPONSE_FORMATS.values())
+    for manifest in manifests:
+        for entry in manifest.sources:
+            texts += [text for text in [entry.params.get("prompt")] if isinstance(text, str)]
+            texts += [added_prompt(step["add_prompt"]) for step in entry.steps if "add_prompt" in step]
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def prompt_form(question: pl.Expr, prompts: Sequence[str] = ()) -> pl.Expr:
+    """The form of the prompt that ends a first question, one of `FORMS`; of other known `prompts` their text.
+
+    `mix inspect` and `mix diff` both ask here, so that they have one name for a prompt.
+    """
     text = question.str.replace_all(IMAGE_TOKEN, "", literal=True).str.strip_chars("\n")
     last_line = text.str.split("\n").list.last()
     found = {_OCR_FORM: text.str.contains(_OCR_LINES, literal=True)}
     found |= {name: last_line == line for name, line in LAST_LINES.items()}
     found |= {name: last_line.str.starts_with(start) for name, start in LINE_STARTS.items()}
+    own = [text for text in prompts if text not in RESPONSE_FORMATS.values() and text not in FORMS]
+    for prompt in own:
+        bare = prompt.strip("\n")
+        with_ocr = text.str.starts_with(f"{bare}\n{OCR_LINE}")
+        found[prompt] = with_ocr | (text == bare) | text.str.ends_with(f"\n{bare}")
     forms = [pl.when(condition).then(pl.lit(name)) for name, condition in found.items()]
-    return pl.coalesce(*forms, pl.lit(NO_PROMPT)).cast(pl.Enum(FORMS))
+    return pl.coalesce(*forms, pl.lit(NO_PROMPT)).cast(pl.Enum([*FORMS, *own]))
 
 
 def told_source(image: pl.Expr, form: pl.Expr) -> pl.Expr:
@@ -61,7 +81,8 @@ def told_source(image: pl.Expr, form: pl.Expr) -> pl.Expr:
     [text_only] = _FOLDERS[None]
     told: Any = pl.when(image.is_null()).then(pl.lit(text_only))
     for shared in _SHARED:
-        told = told.when(folder == shared).then(form.cast(pl.String).replace_strict(_by_form(shared)))
+        names = _by_form(shared)  # people's own prompts are none of them
+        told = told.when(folder == shared).then(form.cast(pl.String).replace_strict(names, default=names[NO_PROMPT]))
     named: pl.Expr = told.otherwise(folder.replace_strict(single, default=OTHER_IMAGES))
     return named
 

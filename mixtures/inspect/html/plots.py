@@ -72,7 +72,8 @@ def prompt_forms(found: Inspection) -> Plot:
     """Which prompt forms each source has."""
     rows, wholes = [one.name for one in found.sources], [one.records for one in found.sources]
     bars = []
-    for i, form in enumerate(FORMS):
+    own = [form for one in found.sources for form in one.prompt_forms if form not in FORMS]
+    for i, form in enumerate([*FORMS, *dict.fromkeys(own)]):
         counts = [one.prompt_forms.get(form, 0) for one in found.sources]
         if any(counts):
             colour = _REST if form == "none" else colour_of(i - 1)

@@ -141,6 +141,7 @@ def test_the_same_content_under_another_id_and_image_is_found_where_it_is_the_on
 
     comparison = two_files(tmp_path, records("a", "tea", "milk", "milk"), records("b", "tea", "milk", "milk"))
     assert by_source(comparison) == {"gqa": {"id, image": 1, "only in A": 2, "only in B": 2}}
+    assert comparison.by_content == 1
 
 
 def test_a_last_line_is_no_prompt_where_the_other_side_has_it_too(tmp_path: Path) -> None:
@@ -153,6 +154,12 @@ def test_a_last_line_is_no_prompt_where_the_other_side_has_it_too(tmp_path: Path
 def test_text_only_records_are_found_under_another_id(tmp_path: Path) -> None:
     comparison = two_files(tmp_path, [record("a", None, "Hi", "Ho")], [record("b", None, "Hi", "Ho")])
     assert by_source(comparison) == {"sharegpt": {"id": 1}}
+    assert comparison.by_content == 1
+
+
+def test_what_has_an_image_in_common_is_not_found_by_content_alone(tmp_path: Path) -> None:
+    comparison = two_files(tmp_path, [record("a", "x.jpg", "Hi", "Ho")], [record("b", "x.jpg", "Hi", "Ho")])
+    assert comparison.by_content == 0
 
 
 def test_records_whose_meaning_is_plain_are_compared_and_shown_as_they_are_read(small: Path, tmp_path: Path) -> None:

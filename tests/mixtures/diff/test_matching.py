@@ -182,6 +182,24 @@ def test_a_record_whose_unique_id_the_other_side_has_not_is_matched_like_any_oth
     assert matched([Row(key=1), Row(key=2, id=2)], [Row(key=2, id=3), Row(key=3)], keyed=True) == [(0, 1), (1, 0)]
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        pytest.param(Row(key=1), Row(key=2, id=2, image=2, origins=2), [], id="content alone"),
+        pytest.param(Row(key=1, image=0), Row(key=2, id=2, image=0, origins=2), [], id="content alone without image"),
+        pytest.param(Row(key=1), Row(key=2, id=2, image=2), [(0, 0)], id="content and origins"),
+        pytest.param(Row(key=1), Row(key=2, id=2, image=2, pairs=(Q2,)), [], id="origins alone"),
+        pytest.param(Row(key=1), Row(key=2, id=2, image=2, source="mine"), [], id="another source"),
+        pytest.param(Row(key=1), Row(key=2, id=2, origins=2), [(0, 0)], id="content and image"),
+        pytest.param(Row(key=1), Row(key=2, image=2, origins=2, pairs=(Q1, Q2)), [(0, 0)], id="raw id and a question"),
+    ],
+)
+def test_records_of_two_mixtures_have_more_than_content_in_common(
+    a: Row, b: Row, expected: list[tuple[int, int]]
+) -> None:
+    assert matched([a], [b], keyed=True) == expected
+
+
 def test_matches_that_there_are_stay_when_more_are_looked_for() -> None:
     a, b = side(Row(), Row(id=2), Row(id=3)), side(Row(), Row(id=2), Row(id=3))
     given = pl.DataFrame({"a": [0], "b": [2]}, schema={"a": pl.UInt32, "b": pl.UInt32})

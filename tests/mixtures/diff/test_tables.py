@@ -144,7 +144,8 @@ def test_remarks_say_what_the_tables_cannot() -> None:
     file = Side(path="llava.json", kind="llava_json", name="llava", records=10)
     file.source_evidence = {"the same record": 9000, "undecided": 1}
     file.faults, file.fault_examples = 1200, [Fault("$[3]", "\x1b7", "turn 1 is empty")]
-    shown = lines(comparison(one("gqa"), b=file, same_order=False))
+    shown = lines(comparison(one("gqa"), b=file, same_order=False, by_content=1234))
+    assert "1,234 records belong together by what they say alone, under other ids and images" in " ".join(shown)
     assert "sources of the records of b are inferred from: the same record 9,000, undecided 1" in shown
     assert "1,200 records of b have faults and are not compared" in shown
     assert "the sources are in another order" in shown

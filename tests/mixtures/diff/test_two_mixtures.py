@@ -71,6 +71,12 @@ def test_removed_and_added_records_are_counted(small: Path, copy: Path) -> None:
     assert by_source(compared(small, copy))["gqa"] == {"identical": 2, "only in A": 1, "only in B": 1}
 
 
+def test_a_record_of_another_image_is_another_one_whatever_it_says(small: Path, copy: Path) -> None:
+    other = {"id": "gqa/9#0", "reference_id": "9", "image": "gqa/images/9.jpg", "origins": ["9#0/0"]}
+    change_rows(copy, "gqa", lambda rows: rows[1].update(other), hashes="all")
+    assert by_source(compared(small, copy))["gqa"] == {"identical": 2, "only in A": 1, "only in B": 1}
+
+
 def test_a_record_under_another_id_is_the_same_one(small: Path, copy: Path) -> None:
     change_rows(copy, "gqa", lambda rows: rows[1].update(id="gqa/0012#1"), hashes="all")
     comparison = compared(small, copy)

@@ -2,19 +2,22 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from mix665k.mixtures.inspect.findings import Spread
+from mix665k.mixtures.inspect.html.plots import prompt_forms
 from mix665k.mixtures.inspect.report import _print_conversation, remarks
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, RECORDS, audit_source
 from mix665k.schemas.errors import MixtureError, TokenizerError
 from mix665k.schemas.manifest import LeftOut
 from mix665k.schemas.terminal import LiteralConsole
+from tests.mixtures.diff.comparing import compared
 from tests.mixtures.small import RECORDS as SMALL
-from tests.mixtures.small import SHORT, look, record, run, written
+from tests.mixtures.small import SHORT, change_manifest, change_rows, look, record, run, written
 
 
 def test_a_mixture_is_measured_by_source(small: Path) -> None:
@@ -64,9 +67,26 @@ def test_a_report_says_which_splits_were_read(tiny_mixture: Path) -> None:
         "ocrvqa": ["1"],
         **{name: ["train"] for name in ("aokvqa", "textcaps", "refcoco")},
     }
-    assert "splits of the data sets: vqav2 train2014, okvqa train2014, aokvqa train, refcoco train, " in "".join(
-        remarks(found)
-    )
+    [line] = [line for line in remarks(found) if line.startswith("splits of the data sets: ")]
+    assert {"ocrvqa 1", "gqa train_balanced"} <= set(line.partition(": ")[2].split(", "))
+
+
+def test_inspect_and_diff_have_one_name_for_a_prompt_of_ones_own(small: Path, tmp_path: Path) -> None:
+    own = "Say it in one word.\nBe [blunt]."
+    ends = {"text": own, "prompt": None, "questions": "first"}
+    copies = [shutil.copytree(small, tmp_path / name) for name in ("with", "without")]
+    for copy in copies:
+        change_manifest(copy, lambda manifest: manifest.sources[0].steps.append({"add_prompt": ends}))
+    question = {"value": f"<image>\nWho?\n{own}"}
+    change_rows(copies[0], "gqa", lambda rows: rows[1]["conversations"][0].update(question), hashes="all")
+
+    shown = run("inspect", copies[0]).stdout
+    assert "Say it in one word.⏎Be [blunt]." in " ".join(shown.split())
+    gqa = look(copies[0]).sources[0]
+    assert gqa.prompt_forms == {"short answer": 2, own: 1}
+    compared_forms = {one.form: one.a for one in compared(*copies).sources[0].prompts}
+    assert compared_forms == gqa.prompt_forms
+    assert prompt_forms(look(copies[0])).keys[-1].name == own
 
 
 def test_the_published_counts_add_up() -> None:
