@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from mix665k.schemas.errors import OUT_OF_MEMORY, MixtureError, UserError, os_reason
-from mix665k.schemas.processes import choose_socket_folder
+from mix665k.schemas.processes import choose_socket_folder, jobs_for_open_files
 
 _POLL_S = 0.2
 
@@ -76,7 +76,7 @@ def run_tasks(tasks: Sequence[Task], *, jobs: int, preload: str, listener: Liste
     Raises:
         UserError: as soon as one of them fails; the others are stopped.
     """
-    context = server_context(preload)
+    context, jobs = server_context(preload), jobs_for_open_files(jobs)
     waiting = list(reversed(tasks))
     running: dict[Any, _Running] = {}
     finished: dict[str, Done] = {}
@@ -303,7 +303,7 @@ def map_in_processes(
                 pipe.send(task)
 
     try:
-        for _ in range(min(jobs, len(chunks))):
+        for _ in range(min(jobs_for_open_files(jobs), len(chunks))):
             give(_start(partial(_map, work), running, context=context, who="one of its processes"))
         while len(done) < len(chunks):
             for pipe in connection.wait(list(running), _POLL_S):

@@ -13,6 +13,13 @@ _ADVICE = {
     errno.ENFILE: "; other programs hold them, close some",
     errno.ENOMEM: "; close other programs, or raise `ulimit -v` if it is set",
 }
+_SIGNS = {
+    "cannot allocate memory": OUT_OF_MEMORY,
+    "failed to map segment": OUT_OF_MEMORY,
+    "too many open files": f"too many open files{_ADVICE[errno.EMFILE]}",
+    "can't start new thread": "no more threads can be started; raise `ulimit -u` or `ulimit -v`, or lower --jobs",
+}
+"""What the errors of importing a library and of starting a thread say when something is used up."""
 _MAX_WORD = 300
 _LONG_NAME = re.compile(rf"([^/]{{{MAX_VALUE}}})[^/]+?(?=[:;,)]*(?:/|$))")
 _MAX_LINE = 2_000
@@ -106,6 +113,16 @@ def cause(error: BaseException) -> str:
 def os_reason(error: OSError) -> str:
     """Why the operating system refused, in lower case and without the file's name: `no such file or directory`."""
     return (error.strerror or one_line(error)).lower() + _ADVICE.get(error.errno or 0, "")
+
+
+def exhausted(error: BaseException) -> str | None:
+    """What this process has used up, as a message; None for an error of another kind."""
+    if isinstance(error, MemoryError):
+        return OUT_OF_MEMORY
+    if isinstance(error, OSError):
+        return os_reason(error) if error.errno in _ADVICE else None
+    text = str(error).lower()
+    return next((message for sign, message in _SIGNS.items() if sign in text), None)
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:

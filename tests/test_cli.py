@@ -1,7 +1,9 @@
 """What a person types and reads."""
 
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib import metadata
@@ -12,6 +14,8 @@ import typer
 from typer.testing import CliRunner
 
 from mix665k.cli import mix, train
+from mix665k.mixtures import catalogue
+from mix665k.schemas.interrupts import EndingAtOnce
 
 RUNNER = CliRunner()
 MIX = Path(sys.executable).with_name("mix")
@@ -279,3 +283,72 @@ def test_a_library_of_an_extra_that_is_not_there_is_one_line(arguments: list[str
     shown = python(code)
     assert shown.returncode == 1
     assert shown.stderr == "error: torch is not installed; pip install 'mix665k[train]'\n"
+
+
+INTERRUPTED = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.argv = ["mix", "steps"]
+from mix665k.cli import mix
+mix()
+"""
+
+
+@pytest.mark.parametrize("module", ["mix665k.apps", "typer.main", "mix665k.mixtures.catalogue"])
+def test_an_interrupt_while_code_is_loaded_is_one_word(module: str) -> None:
+    shown = python(INTERRUPTED.format(module=module))
+    assert (shown.returncode, shown.stderr) == (130, "interrupted\n")
+
+
+def test_an_interrupt_that_somebody_else_handles_is_theirs() -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
+    try:
+        with EndingAtOnce():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIGINT]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "out of memory; close other programs"),
+        (ImportError("libarrow.so.2600: failed to map segment from shared object"), "out of memory; close other"),
+        (RuntimeError("can't start new thread"), "no more threads can be started; raise `ulimit -u`"),
+        (OSError(errno.EMFILE, "Too many open files"), "too many open files; raise the limit with `ulimit -n 1024`"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "broken pipe"),
+    ],
+)
+def test_what_a_command_runs_out_of_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(catalogue, "describe_functions", fail)
+    shown = RUNNER.invoke(mix, ["steps"])
+    assert (shown.exit_code, len(shown.stderr.splitlines())) == (1, 1)
+    assert shown.stderr.startswith(f"error: {message}")
+
+
+def test_a_defect_is_not_taken_for_something_that_ran_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(catalogue, "describe_functions", fail)
+    assert isinstance(RUNNER.invoke(mix, ["steps"]).exception, RuntimeError)
+
+
+def test_what_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    turns = [{"from": "human", "value": "\u4e2d?"}, {"from": "gpt", "value": "caf\xe9 \U0001f600"}]
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps([{"id": "1", "conversations": turns}]))
+    shown = CliRunner(charset="ascii").invoke(mix, ["inspect", str(file), "--sample", "1"])
+    assert shown.exit_code == 0, shown.exception
+    assert all(text in shown.stdout for text in (r"\u4e2d?", r"caf\xe9 \U0001f600"))

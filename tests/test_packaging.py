@@ -38,7 +38,7 @@ def shipped() -> set[str]:
     """Every file of the packages that is not made by running them, as paths in the repository."""
     files = [path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file()]
     found = {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
-    return found | {"__init__.py", "cli.py", "py.typed"}
+    return found | {"__init__.py", "apps.py", "cli.py", "py.typed"}
 
 
 @pytest.mark.slow
