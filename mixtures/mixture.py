@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from mix665k.mixtures.storage.integrity import AGAIN, require_sums, require_unique, require_valid, whole_rows
+from mix665k.mixtures.storage.integrity import require_sums, require_unique, require_valid, whole_rows
 from mix665k.mixtures.storage.llava_json import WHOLE_NUMBER, Faults, read_rows
 from mix665k.mixtures.storage.parquet import count_pairs, to_dicts
 from mix665k.mixtures.storage.prompt_kinds import SOURCES, told_sources
@@ -20,6 +20,7 @@ from mix665k.schemas.errors import HubError, MixtureError, did_you_mean
 from mix665k.schemas.files import os_errors, regular_file
 from mix665k.schemas.hub import download
 from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
+from mix665k.schemas.shards import AGAIN
 
 EXPECTED = "expected a mixture or a JSON file in LLaVA's own form"
 _ON_HUB = re.compile(

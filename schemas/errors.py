@@ -27,6 +27,10 @@ _QUOTED = re.compile(r"""(?<!\w)(?:'[^']{81,}'|"[^"]{81,}")(?!\w)""")
 """A value in quotes, as `!r` writes it; the apostrophe of `the file's` follows a letter."""
 
 
+UPGRADE = "pip install --upgrade mix665k"
+NEWER = f"if a newer version wrote it, {UPGRADE}"
+
+
 class UserError(Exception):
     """Something the user can fix.
 

@@ -157,5 +157,7 @@ def decode_json(content: bytes, form: type[T], *, kind: type[UserError], where: 
 
 def fault(error: Exception) -> tuple[str, str]:
     """The JSON path, empty where msgspec names none, and the reason of an error that decoding raised."""
+    if isinstance(error, RecursionError):
+        return "", "nested too deeply"
     why, _, at = str(error).replace("`", "").partition(" - at ")
     return at, why if why[:2].isupper() else f"{why[:1].lower()}{why[1:]}"

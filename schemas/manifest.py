@@ -1,14 +1,16 @@
 """The manifest: what a mixture is made of, how, and what was left out; written last."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from packaging.version import InvalidVersion, Version
 
-from mix665k.schemas.errors import MixtureError
-from mix665k.schemas.files import decode_json, write_whole
+from mix665k.schemas.errors import UPGRADE, MixtureError
+from mix665k.schemas.files import UNREADABLE, decode_json, fault, write_whole
 from mix665k.schemas.recipe import Expect
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -231,12 +233,50 @@ def load_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise MixtureError(f"{folder}: {_without_manifest(folder)}")
-    manifest = decode_json(
-        path.read_bytes(), Manifest, kind=MixtureError, where=f"{path}: damaged", fix="build the mixture again"
-    )
-    if manifest.format != FORMAT:
-        raise MixtureError(f"{path}: format {manifest.format}, expected {FORMAT}; use the version that wrote it")
-    return manifest
+    content = path.read_bytes()
+    if why := _of_another_version(content):
+        raise MixtureError(f"{path}: {why}")
+    return decode_json(content, Manifest, kind=MixtureError, where=f"{path}: damaged", fix="build the mixture again")
+
+
+class _Stamp(msgspec.Struct):
+    """What manifests of all versions say."""
+
+    format: int
+    tool: str = ""
+
+
+def _of_another_version(content: bytes) -> str | None:
+    """Which version wrote a manifest that this one cannot read, and what to do; None for one of this version's.
+
+    A newer version may add fields without raising `FORMAT`, as a reader of its own would not fail.
+    """
+    try:
+        stamp = msgspec.json.decode(content, type=_Stamp)
+    except UNREADABLE:
+        return None  # damaged: decoding it says where
+    ours = f"mix665k {version('mix665k')}"
+    written = f"written by {stamp.tool or 'another version'}"
+    if stamp.format < FORMAT:
+        return f"{written} in format {stamp.format}, expected {FORMAT}; build the mixture again with {ours}"
+    if stamp.format == FORMAT and not _is_newer(stamp.tool, ours):
+        return None
+    try:
+        if stamp.format == FORMAT:
+            msgspec.json.decode(content, type=Manifest)
+            return None
+    except UNREADABLE as error:
+        at, why = fault(error)
+        return f"{written}, which is newer than {ours} and has {at or '$'}: {why}; {UPGRADE}"
+    return f"{written} in format {stamp.format}, which is newer than the format {FORMAT} of {ours}; {UPGRADE}"
+
+
+def _is_newer(tool: str, ours: str) -> bool:
+    """Whether `mix665k 0.2.0` is of a later version than `mix665k 0.1.0`."""
+    try:
+        return Version(tool.removeprefix("mix665k ")) > Version(ours.removeprefix("mix665k "))
+    except InvalidVersion:
+        return False
 
 
 def require_folder(mixture: Path) -> None:

@@ -23,7 +23,7 @@ from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, Named, ShardWriter,
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.schemas.conversation import Conversation, Pair
 from mix665k.schemas.errors import MixtureError
-from mix665k.schemas.files import regular_file, sha256_of, write_whole
+from mix665k.schemas.files import UNREADABLE, regular_file, sha256_of, write_whole
 from mix665k.schemas.image_names import NAME_TOO_LONG, name_fault
 from mix665k.schemas.manifest import NOT_FOUND, STATE, TOO_FEW, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 
@@ -144,7 +144,7 @@ def _built_before(out: Path, label: str, key: str) -> SourceEntry | None:
     """The entry of a source built under this key whose shards are intact."""
     try:
         entry = msgspec.json.decode(regular_file(out / STATE / f"{label}.json").read_bytes(), type=SourceEntry)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *UNREADABLE):
         return None  # never built, or by another version: it is built now
     intact = all((out / s.path).is_file() and sha256_of(out / s.path) == s.sha256 for s in entry.shards)
     return entry if entry.key == key and intact else None

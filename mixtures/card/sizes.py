@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from mix665k.mixtures.card.front_matter import Size
 from mix665k.mixtures.storage.parquet import SCHEMA
 from mix665k.schemas.manifest import SourceEntry
+from mix665k.schemas.shards import open_shard
 
 _OFFSET = 4
 """Bytes of an offset, one per text or list."""
@@ -21,7 +20,8 @@ def source_size(folder: Path, entry: SourceEntry) -> Size:
 
 def _memory_bytes(path: Path, name: str) -> int:
     """What plain columns take in Parquet they take in memory; the two that are stored as dictionaries are counted."""
-    footer = pq.read_metadata(path.absolute())
+    with open_shard(path) as shard:
+        footer = shard.metadata
     known = {"source": len(name.encode()) + _OFFSET, "conversations.list.element.from": 4 + _OFFSET}  # human and gpt
     found: int = footer.num_rows * _LISTS * _OFFSET
     for i in range(footer.num_row_groups):

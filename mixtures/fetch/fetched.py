@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from mix665k.schemas.errors import FetchError
-from mix665k.schemas.files import UNREADABLE, regular_file, write_whole
+from mix665k.schemas.errors import NEWER, FetchError
+from mix665k.schemas.files import UNREADABLE, fault, regular_file, write_whole
 
 FETCHED = "fetched.json"
 
@@ -60,4 +60,5 @@ def _load(path: Path) -> _Form:
     except FileNotFoundError:
         return _Form()
     except UNREADABLE as error:
-        raise FetchError(f"{path}: not what `mix fetch` writes: {str(error).lower()}; remove it") from None
+        why = fault(error)[1]
+        raise FetchError(f"{path}: not what `mix fetch` writes: {why}; remove it, or {NEWER}") from None

@@ -50,7 +50,7 @@ def locate(download: Download, patience: Patience) -> HubFile:
         raise RefusedError(f"{url}: HF_HUB_OFFLINE is set, unset it to fetch") from None
     except _NETWORK as error:
         raise TransientError(f"{url}: {str(error).lower() or type(error).__name__}") from None
-    except ValueError as error:  # of a redirect to a host that cannot be, of a size that is no number
+    except (ValueError, RecursionError) as error:  # a host that cannot be, a size that is no number, a deep answer
         raise RefusedError(f"{url}: the hub's answer cannot be used: {one_line(error)}") from None
     if found.commit_hash:
         url = hf_hub_url(download.hub, download.name, repo_type="dataset", revision=found.commit_hash)

@@ -15,11 +15,10 @@ from mix665k.mixtures.storage.validate import RecordCheck, suspects, writes_boxe
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, SourceEntry, funnel_fault
+from mix665k.schemas.shards import AGAIN
 
 if TYPE_CHECKING:
     import polars as pl
-
-AGAIN = "build the mixture again"
 
 
 def require_sums(folder: Path, manifest: Manifest) -> None:

@@ -18,6 +18,7 @@ from mix665k.schemas.conversation import Conversation, values
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import ROWS_PER_SHARD, Shard
+from mix665k.schemas.shards import open_shard
 
 ROWS_PER_GROUP = 8_192
 TURN = pa.struct([("from", pa.string()), ("value", pa.string())])
@@ -213,17 +214,14 @@ def read_shard(path: Path) -> Iterator[pa.RecordBatch]:
     """The rows of a shard, one row group at a time.
 
     Raises:
-        MixtureError: when it is missing, not Parquet, or has other columns.
+        MixtureError: when it is missing, damaged, not Parquet, or has other columns.
     """
-    try:
-        with pq.ParquetFile(path.absolute()) as file:
-            if not file.schema_arrow.equals(SCHEMA):
-                raise MixtureError(f"{path}: columns are {file.schema_arrow.names}, expected those of a mixture")
-            yield from file.iter_batches(batch_size=ROWS_PER_GROUP)
-    except FileNotFoundError:
-        raise MixtureError(f"{path}: no such file; build the mixture again") from None
-    except pa.ArrowException as error:
-        raise MixtureError(f"{path}: damaged: {' '.join(str(error).split())}; build the mixture again") from None
+    with open_shard(path) as file:
+        if not file.schema_arrow.equals(SCHEMA):
+            raise MixtureError(f"{path}: columns are {file.schema_arrow.names}, expected those of a mixture")
+        for rows in file.iter_batches(batch_size=ROWS_PER_GROUP):
+            rows.validate(full=True)  # texts that are no UTF-8 would fail wherever one is looked at
+            yield rows
 
 
 def to_dicts(rows: pa.RecordBatch) -> list[dict[str, Any]]:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.storage.integrity import AGAIN, require_file
+from mix665k.mixtures.storage.integrity import require_file
 from mix665k.mixtures.storage.parquet import SCHEMA
 from mix665k.schemas.errors import MixtureError, did_you_mean
 from mix665k.schemas.manifest import Manifest, Shard, SourceEntry
+from mix665k.schemas.shards import AGAIN
 
 _MAX_LISTED = 10
 _MAX_COMPARED = 20_000

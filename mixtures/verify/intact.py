@@ -14,7 +14,6 @@ from mix665k.mixtures.inspect.fingerprint import Tally
 from mix665k.mixtures.inspect.sample import Sampler
 from mix665k.mixtures.parallel import Report, Task, gather
 from mix665k.mixtures.storage.integrity import (
-    AGAIN,
     file_faults,
     record_faults,
     repeated,
@@ -37,6 +36,7 @@ from mix665k.mixtures.verify.rebuild import PRELOAD
 from mix665k.mixtures.verify.verification import MAX_SHOWN, Check, Lines, Verification, checked
 from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, SourceEntry, load_manifest, require_folder
+from mix665k.schemas.shards import AGAIN
 
 
 class ShardRequest(NamedTuple):

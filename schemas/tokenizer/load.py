@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Content = dict[str, Any]
     """That of a file of JSON."""
 
-_UNLOADABLE = (OSError, ValueError, AttributeError, LookupError, TypeError)
+_UNLOADABLE = (OSError, ValueError, AttributeError, LookupError, TypeError, RecursionError)
 _JSON, _MODEL, _CONFIG = "tokenizer.json", "tokenizer.model", "tokenizer_config.json"
 _USUAL = {"bos_token": ["<s>"], "eos_token": ["</s>", "<|endoftext|>"], "unk_token": ["<unk>"]}
 """Tokens that the classes of transformers name themselves where a tokenizer's configuration does not."""

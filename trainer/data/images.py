@@ -56,7 +56,7 @@ def load_processor(name: str) -> Any:
             processor = known.from_pretrained(name)
         else:
             processor = auto.from_pretrained(name, backend="pil", trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RecursionError) as error:
         raise ModelError(f"{name}: cannot be loaded as an image processor: {cause(error)}") from None
     processor.do_pad = None
     return processor

@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mix665k.schemas.conversation import IMAGE_TOKEN
-from mix665k.schemas.errors import MixtureError, one_line
+from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, load_manifest
+from mix665k.schemas.shards import AGAIN, open_shard
 from mix665k.trainer.data.cache import cached
 
-_AGAIN = "build the mixture again"
 _ROWS_PER_BATCH = 8_192
 _READ = ["id", "source", "image", "conversations"]
 _MAPPED = pa.schema(
@@ -53,9 +52,9 @@ def read_manifest(folder: Path) -> Manifest:
     for shard in _shards(manifest):
         file = folder / shard.path
         if not file.is_file():
-            raise MixtureError(f"{file}: no such file, expected it as {MANIFEST} says; {_AGAIN}")
+            raise MixtureError(f"{file}: no such file, expected it as {MANIFEST} says; {AGAIN}")
         if (size := file.stat().st_size) != shard.bytes:
-            raise MixtureError(f"{file}: {size:,} bytes, expected {shard.bytes:,} as {MANIFEST} says; {_AGAIN}")
+            raise MixtureError(f"{file}: {size:,} bytes, expected {shard.bytes:,} as {MANIFEST} says; {AGAIN}")
     return manifest
 
 
@@ -174,7 +173,7 @@ def _unpack(part: Path, *, folder: Path, manifest: Manifest) -> None:
                 writer.write_batch(_checked(rows, path))
                 count += len(rows)
             if count != shard.rows:
-                raise MixtureError(f"{path}: {count:,} rows, expected {shard.rows:,} as {MANIFEST} says; {_AGAIN}")
+                raise MixtureError(f"{path}: {count:,} rows, expected {shard.rows:,} as {MANIFEST} says; {AGAIN}")
 
 
 def _map(path: Path) -> pa.Table | None:
@@ -188,18 +187,17 @@ def _map(path: Path) -> pa.Table | None:
 
 def _read(path: Path, sha256: str) -> Iterator[pa.RecordBatch]:
     if sha256_of(path) != sha256:
-        raise MixtureError(f"{path}: changed since it was written, its hash is not that of {MANIFEST}; {_AGAIN}")
-    try:
-        with pq.ParquetFile(path.absolute()) as shard:  # a relative one may look like an address
-            yield from shard.iter_batches(batch_size=_ROWS_PER_BATCH, columns=_READ)
-    except pa.ArrowException as error:
-        raise MixtureError(f"{path}: damaged: {one_line(error)}; {_AGAIN}") from None
+        raise MixtureError(f"{path}: changed since it was written, its hash is not that of {MANIFEST}; {AGAIN}")
+    with open_shard(path) as shard:
+        for rows in shard.iter_batches(batch_size=_ROWS_PER_BATCH, columns=_READ):
+            rows.validate(full=True)
+            yield rows
 
 
 def _checked(rows: pa.RecordBatch, path: Path) -> pa.RecordBatch:
     """Rows in the form of `_MAPPED`, checked for what `Mixture` promises."""
     if rows.schema.names != _READ:
-        raise MixtureError(f"{path}: columns are {rows.schema.names}, expected {_READ}; {_AGAIN}")
+        raise MixtureError(f"{path}: columns are {rows.schema.names}, expected {_READ}; {AGAIN}")
     conversations = rows.column("conversations")
     offsets = conversations.offsets.to_numpy()
     offsets = offsets - offsets[0]
@@ -217,7 +215,7 @@ def _checked(rows: pa.RecordBatch, path: Path) -> pa.RecordBatch:
         ),
     ):
         if bad.any():
-            raise MixtureError(f"{path}: {rows.column('id')[int(bad.argmax())]}: not as expected, {expected}; {_AGAIN}")
+            raise MixtureError(f"{path}: {rows.column('id')[int(bad.argmax())]}: not as expected, {expected}; {AGAIN}")
     columns: list[Any] = [rows.column(name) for name in ("id", "source", "image")]
     return pa.RecordBatch.from_arrays([*columns, pa.ListArray.from_arrays(pa.array(offsets), texts)], schema=_MAPPED)
 

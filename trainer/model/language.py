@@ -55,7 +55,7 @@ def end_ids_of(name: str) -> tuple[int, ...]:
 
     try:
         found = GenerationConfig.from_pretrained(name).eos_token_id
-    except (OSError, ValueError):  # no such file: older checkpoints have theirs in config.json
+    except (OSError, ValueError, RecursionError):  # no such file: older checkpoints have theirs in config.json
         found = None
     if found is None:
         found = read_config(name, "a language model's configuration").get_text_config(decoder=True).eos_token_id

@@ -43,7 +43,7 @@ def weight_files(folder: Path) -> list[Path]:
         if index.is_file():
             try:
                 names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-            except (ValueError, LookupError, TypeError, AttributeError):
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
                 raise ModelError(f"{index}: no index of weights, expected a weight_map; download it again") from None
             if missing := [name for name in names if not (folder / name).is_file()]:
                 raise ModelError(

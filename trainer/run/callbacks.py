@@ -117,7 +117,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
         for text in (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 line = json.loads(text)
-            except json.JSONDecodeError:
+            except (json.JSONDecodeError, RecursionError):
                 continue
             if isinstance(line, dict) and isinstance(line.get("step"), int):
                 found.append(line)

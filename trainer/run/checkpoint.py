@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from mix665k.schemas.errors import TrainingError
-from mix665k.schemas.files import write_whole
+from mix665k.schemas.errors import NEWER, TrainingError
+from mix665k.schemas.files import UNREADABLE, fault, write_whole
 from mix665k.trainer.run.ranks import let_rank_0
 
 COMPLETE = "complete.json"
@@ -50,10 +50,17 @@ def remove_older(run: Path, *, step: int, keep: int) -> None:
 
 
 def read_complete(folder: Path) -> Complete | None:
-    """What a checkpoint belongs to; None when it was not finished."""
+    """What a checkpoint belongs to; None when it was not finished.
+
+    Raises:
+        TrainingError: for one of another version. Taken as unfinished, the next save would remove it.
+    """
+    path = folder / COMPLETE
     try:
-        return msgspec.json.decode((folder / COMPLETE).read_bytes(), type=Complete)
-    except (OSError, msgspec.DecodeError):
+        return msgspec.json.decode(path.read_bytes(), type=Complete)
+    except msgspec.ValidationError as error:
+        raise TrainingError(f"{path}: {fault(error)[1]}; {NEWER}, or name another folder") from None
+    except (OSError, *UNREADABLE):
         return None
 
 

@@ -75,7 +75,7 @@ def _read(path: Path, where: str) -> dict[str, Any]:
         config = json.loads(regular_file(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise StageError(f"{where}: {os_reason(error)}, expected DeepSpeed's JSON") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StageError(f"{where}: not JSON: {error}") from None
     if not isinstance(config, dict):
         raise StageError(f"{where}: expected a JSON object, as DeepSpeed takes it")

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from mix665k.schemas.errors import TrainingError, os_reason
+from mix665k.schemas.errors import NEWER, TrainingError, os_reason
 from mix665k.schemas.files import decode_json, write_whole
 from mix665k.schemas.stage import Stage
 from mix665k.schemas.template import Template
@@ -85,7 +85,9 @@ def read_job(path: Path) -> Job:
         content = path.read_bytes()
     except OSError as error:
         raise TrainingError(f"{path}: {os_reason(error)}, expected a run's folder") from None
-    job = decode_json(content, Job, kind=TrainingError, where=path, fix="expected a job that this version wrote")
+    job = decode_json(
+        content, Job, kind=TrainingError, where=path, fix=f"expected a job that this version wrote; {NEWER}"
+    )
     return msgspec.structs.replace(job, out=str(path.parent.resolve()))
 
 

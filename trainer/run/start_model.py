@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from mix665k.schemas.errors import StageError, TrainingError, os_reason
-from mix665k.schemas.files import sha256_of, write_whole
+from mix665k.schemas.files import UNREADABLE, sha256_of, write_whole
 from mix665k.schemas.template import Template
 from mix665k.schemas.terminal import say
 from mix665k.trainer.model.attention_needs import require_fit
@@ -267,5 +267,5 @@ def _read_origin(path: Path) -> Origin | None:
     """What the start in this folder was made of; None when there is none, or it is not complete."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Origin)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNREADABLE):
         return None

@@ -1,6 +1,7 @@
 """Shards, and the hash of rows that no batch and no writer changes."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,9 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mix665k.mixtures.storage.parquet import RowHash, ShardWriter, name, read_shard, to_rows
+from mix665k.mixtures.storage.parquet import SCHEMA, RowHash, ShardWriter, from_dicts, name, read_shard, to_rows
 from mix665k.schemas.conversation import Conversation, Pair
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import sha256_of
+from mix665k.schemas.manifest import load_manifest, write_manifest
+from mix665k.trainer.data.mixture import Mixture as TrainingMixture
+from tests.mixtures.small import build_small, run
+
+ZSTD = b"\x28\xb5\x2f\xfd"
+"""How a page that zstd packed begins."""
 
 TEXT = st.text(max_size=8)
 CONVERSATION = st.builds(
@@ -99,3 +107,47 @@ def test_a_shard_of_other_columns_is_an_error(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["1"]}), tmp_path / "other.parquet")
     with pytest.raises(MixtureError, match=r"other.parquet: columns are \['id'\], expected those of a mixture"):
         list(read_shard(tmp_path / "other.parquet"))
+
+
+def damage(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+
+
+def test_a_shard_that_cannot_be_unpacked_is_named_though_its_hash_is_right(tmp_path: Path) -> None:
+    mixture = build_small(tmp_path)
+    manifest = load_manifest(mixture)
+    shard = manifest.sources[0].shards[0]
+    damage(mixture / shard.path, ZSTD, ZSTD[::-1])
+    shard.sha256 = sha256_of(mixture / shard.path)
+    write_manifest(mixture, manifest)
+    commands: list[list[str | Path]] = [
+        ["inspect", mixture],
+        ["images", mixture, "--images", tmp_path],
+        ["diff", mixture, mixture],
+        ["export", mixture, "--format", "llava", "--out", tmp_path / "out.json"],
+        ["export", mixture, "--format", "messages", "--out", tmp_path / "out.parquet"],
+        ["trace", mixture, "gqa/7#0"],
+    ]
+    for arguments in commands:
+        shown = run(*arguments)
+        assert (shown.exit_code, shown.stderr.count("\n")) == (1, 1), shown.output
+        assert shown.stderr.startswith(f"error: {mixture / shard.path}: damaged: "), arguments
+    with pytest.raises(MixtureError, match=rf"{shard.path}: damaged: ZSTD"):
+        TrainingMixture(mixture)
+
+
+def test_a_text_that_is_no_utf8_is_a_damaged_shard(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    row: dict[str, Any] = dict.fromkeys(SCHEMA.names, "text") | {"conversations": [], "origins": [], "steps": []}
+    pq.write_table(pa.Table.from_batches([from_dicts([row])]), path, compression="none", use_dictionary=False)
+    damage(path, b"text", b"te\xffx")
+    with pytest.raises(MixtureError, match=r"x\.parquet: damaged: .*UTF"):
+        list(read_shard(path))
+
+
+def test_a_shard_that_may_not_be_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").mkdir()
+    with pytest.raises(MixtureError, match=r"x\.parquet: "):
+        list(read_shard(tmp_path / "x.parquet"))
