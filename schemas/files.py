@@ -29,9 +29,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         BusyError: when another process, or another thread of this one, is writing `path`.
-        OSError: with `path` as its file name where the system gives none, as for a full disk.
+        OSError: with `path` as its file name where the system gives none, as for a full disk; for a pipe or device.
     """
     part = path.with_name(f".{path.name}.part")
+    with suppress(FileNotFoundError):
+        regular_file(path)  # who may write into /dev would put a file in the place of a device
     try:
         with _only_writer(part, path):
             try:

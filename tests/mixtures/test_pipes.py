@@ -65,6 +65,14 @@ def test_a_device_is_no_file_and_a_file_is_one(tmp_path: Path) -> None:
         regular_file(tmp_path / "no file")
 
 
+def test_no_file_takes_the_place_of_a_pipe(pipe: Path, tiny_mixture: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    shown = run("images", tiny_mixture, "--images", tmp_path / "images", "--write-list", pipe, "--jobs", "1")
+    assert (shown.exit_code, shown.stderr) == (1, f"error: {pipe}: {PIPE}\n")
+    assert pipe.is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "pipe"]
+
+
 def test_a_pipe_among_pictures_is_no_picture(pipe: Path) -> None:
     assert read_picture("pipe", folder=pipe.parent).why == f"cannot be shown: [Errno 22] {PIPE}: '{pipe}'"
     [content] = contents_of(["pipe"], folder=pipe.parent, sought=Sought(bytes=frozenset(), sizes=None))
