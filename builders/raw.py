@@ -56,12 +56,20 @@ class BadRecord(NamedTuple):
     why: str
 
 
+class Refused(NamedTuple):
+    """A raw record that cannot be used: the part of the file that has it, its id, what is wrong and where."""
+
+    part: Path
+    id: str
+    why: str
+
+
 class RawFiles:
     """The raw files of one source, opened and read record by record.
 
     `funnel` counts what is dropped; `on_bad_record="fail"` raises instead. `progress` hears the bytes read since its
-    last call. `splits` are those that the recipe takes of a file that has several; where it names none, every file has
-    to be of the same one.
+    last call; `refused` are the bad records. `splits` are those that the recipe takes of a file that has several; where
+    it names none, every file has to be of the same one.
     """
 
     def __init__(
@@ -78,8 +86,7 @@ class RawFiles:
         self.paths = paths
         self._about = about
         self._drops = on_bad_record == "drop"
-        self._refused: list[str] = []
-        self._num_refused = 0
+        self.refused: list[Refused] = []
         self._progress = progress
         self._entered: list[str] = []
         self._chosen = [str(name) for name in splits]
@@ -148,7 +155,7 @@ class RawFiles:
                         self._entered[-1], blank.origin, "a blank question, expected text", pairs=len(one.pairs)
                     )
                     continue
-            if self._drops or not self._num_refused:
+            if self._drops or not self.refused:
                 yield one
         self._require_none_refused()
 
@@ -185,19 +192,17 @@ class RawFiles:
         where = f"{part.name}: " if len(self.paths[role]) > 1 else ""
         # all of them: somebody may want to fix the file
         self._funnel.note(reason, f"{where}{identifier}: {why}", limit=None)
-        self._num_refused += 1
-        if len(self._refused) < MAX_REFUSED:
-            self._refused.append(f"{part}: {why} (id {identifier!r})")
+        self.refused.append(Refused(part, identifier, why))
         return reason
 
     def _require_none_refused(self) -> None:
-        if not self._num_refused or self._drops:
+        if not self.refused or self._drops:
             return
-        count = f"{self._num_refused:,} bad records: " if self._num_refused > 1 else ""
-        more = (
-            f"; and {self._num_refused - len(self._refused):,} more" if self._num_refused > len(self._refused) else ""
-        )
-        raise RawDataError(f"{count}{'; '.join(self._refused)}{more}; fix the file or pass --on-bad-record drop")
+        number = len(self.refused)
+        count = f"{number:,} bad records: " if number > 1 else ""
+        first = "; ".join(f"{part}: {why} (id {identifier!r})" for part, identifier, why in self.refused[:MAX_REFUSED])
+        more = f"; and {number - MAX_REFUSED:,} more" if number > MAX_REFUSED else ""
+        raise RawDataError(f"{count}{first}{more}; fix the file or pass --on-bad-record drop")
 
     def _sound(self, role: str, *, entering: bool) -> Iterator[tuple[str, Any]]:
         """(id, record) of the records that are of their form and whose id is new."""

@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.text import Text
 
 import mix665k.builders  # noqa: F401, registers sources and steps
-from mix665k.builders.bind import SHARED, Steps, describe, parameters
+from mix665k.builders.bind import SHARED, Steps, bind, describe, parameters
 from mix665k.builders.parts import Parts, beside, parts_fault, published_parts
+from mix665k.builders.pipeline import Run
 from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, STEPS, RawFile, Source, Step
 from mix665k.schemas.errors import RawDataError, RecipeError, brief_line, did_you_mean
+from mix665k.schemas.recipe import Block, Recipe
 
 
 class Finding(NamedTuple):
@@ -78,6 +80,7 @@ def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
     say(f"  commercial use: {'; '.join(f'{what} {use.commercial}, {use.because}' for what, use in uses.items())}")
     damaged = 0
     told: list[str] = []
+    listed: set[str] = set()
     for file in about.files:
         size = f", about {file.num_bytes / 1e6:,.0f} MB" if file.num_bytes else ""
         say(f"  {file.role}: {file.path}{size}")
@@ -95,11 +98,40 @@ def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
                 say(f"    beside it lies {some}; a recipe can name it under `files`")
             for line in found.bad if found else ():
                 say(f"      {brief_line(line)}")
+            listed.update(found.bad if found else ())
+    if raw is not None and (others := [line for line in _refused_together(source, raw) if line not in listed]):
+        damaged += 1
+        say(Text.assemble("  ", ("wrong", "red"), f": {len(others):,} bad records where its files are read together"))
+        for line in others:
+            say(f"      {brief_line(line)}")
     for images, download in about.archives:
         size = f", {download.num_bytes / 1e9:,.1f} GB" if download.num_bytes else ""
         say(f"  images of {images.folder}: from {download.place}{size}")
     say("")
     return damaged
+
+
+def _refused_together(source: Source, raw: Path) -> list[str]:
+    """Every record that a build would refuse, a line each: ids that occur twice and what another file lacks, too.
+
+    None where files are missing, or damaged as a whole, which is said of each file.
+    """
+    files: dict[str, str | list[str]] = {
+        file.role: file.path for file in source.about.files if published_parts(raw, file.path)[0].exists()
+    }
+    recipe = Recipe(source.name, [Block(source.name, files=files)], seed=0)
+    try:
+        [bound] = bind(recipe, raw=raw)
+        run = Run(bound, on_bad_record="drop", progress=lambda _: None)
+        for _ in run.conversations:
+            pass
+    except (RawDataError, RecipeError):
+        return []
+    several = {part for parts in bound.files.values() if len(parts) > 1 for part in parts}
+    return [
+        f"{f'{part.name}: ' if part in several else ''}{why} (id {identifier!r})"
+        for part, identifier, why in run.raw.refused
+    ]
 
 
 def _verdict(found: Finding | None) -> Text:

@@ -140,8 +140,13 @@ def _check_files(sources: list[BoundSource], raw: Path) -> None:
                 if why := parts_fault(bound.block.files.get(role, ""), paths):
                     raise RawDataError(f"{why} ({bound.block.label}, {role})")
         return
-    listed = ", ".join(f"{path} ({bound.block.label}, {role})" for bound, role, path in missing)
-    found = "no such file: " if len(missing) == 1 else f"{len(missing)} raw files are not there: "
+    users: dict[Path, list[str]] = {}
+    for bound, role, path in missing:
+        users.setdefault(path, [bound.block.label] if path not in users else []).append(role)
+    listed = [f"{path} ({', '.join(names)})" for path, names in users.items()]
+    found = f"no such file: {listed[0]}"
+    if len(listed) > 1:  # the folder once, or a line of all files of a recipe would be cut
+        found = f"{len(listed)} raw files are not there: {', '.join(listed).replace(f'{raw}/', '')} below {raw}"
     offered = [bound for bound, _, _ in missing if bound.source.about.offered and not bound.block.files]
     names = dict.fromkeys(bound.source.name for bound in offered)
     fetch = " ".join(f"--source {name}" for name in names)
@@ -150,7 +155,7 @@ def _check_files(sources: list[BoundSource], raw: Path) -> None:
     if not bound.block.files and (others := beside(path, [raw / file.path for file in bound.source.about.files])):
         some = f"{', '.join(others[:_MAX_BESIDE])}{', …' if len(others) > _MAX_BESIDE else ''}"
         advice += f"; beside it lies {some}: to read that, name it as {role!r} under `files` of a recipe"
-    raise RawDataError(f"{found}{listed}; {advice}")
+    raise RawDataError(f"{found}; {advice}")
 
 
 def named_by(steps: Sequence[BoundStep], parameter: str) -> list[str]:

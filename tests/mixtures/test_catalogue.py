@@ -7,6 +7,7 @@ import pytest
 
 from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.catalogue import Finding, inspect_file
+from tests.builders.building import write_raw
 from tests.mixtures.small import run
 
 GQA = SOURCES["gqa"].about.files[0]
@@ -46,6 +47,23 @@ def test_every_bad_record_of_a_raw_file_is_listed(tmp_path: Path) -> None:
     assert found.text == "0.0 MB, 30 records, 15 bad records"
     assert found.bad[0] == "$['1'].answer: expected str, got int (id '1')"
     assert len(found.bad) == 15
+
+
+def test_bad_records_that_only_show_when_files_are_read_together_are_listed(tmp_path: Path) -> None:
+    asked = {"image_id": 1, "question": "Dry?"}
+    questions = [asked | {"question_id": k} for k in (1, 1, 2)] + [{"question_id": 3}]
+    answer = {"question_id": 1, "image_id": 1, "multiple_choice_answer": "yes"}
+    write_raw(tmp_path, "vqav2", questions={"questions": questions}, annotations={"annotations": [answer]})
+    shown = run("sources", "vqav2", "--raw", tmp_path)
+    lines = [line.strip() for line in shown.stdout.splitlines() if line.startswith("      ") or "wrong" in line]
+    assert shown.exit_code == 1
+    assert lines == [
+        "wrong: 0.0 MB, 4 records, 1 bad records",
+        "$.questions[3]: object missing required field image_id (id '3')",
+        "wrong: 2 bad records where its files are read together",
+        "$.questions[1]: this question_id occurs twice, expected once (id '1')",
+        "no annotation, expected one of image 1 (id '2')",
+    ]
 
 
 def test_one_source_is_shown_alone_with_its_commercial_use(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.build.plan import Options, make_plan
+from mix665k.mixtures.storage.published_counts import IN_MIX665K
 from mix665k.mixtures.storage.recipes import load_recipe, shipped
-from mix665k.schemas.errors import RawDataError, RecipeError, TokenizerError
+from mix665k.schemas.errors import RawDataError, RecipeError, TokenizerError, brief_line
 from tests.mixtures.build.test_build import written
 
 
@@ -75,6 +77,17 @@ def test_all_missing_raw_files_are_named_at_once(tmp_path: Path) -> None:
     for name in ("(gqa, questions)", "(vqav2, questions)", "(vqav2, annotations)", "(llava_json, records)"):
         assert name in line
     assert line.endswith(f"; `mix fetch --source gqa --source vqav2 --raw {tmp_path}` gets them")
+
+
+def test_the_missing_files_of_a_whole_recipe_fit_into_one_line(tmp_path: Path) -> None:
+    raw = tmp_path / ("data-" * 20) / ("of-everybody-" * 10)
+    raw.mkdir(parents=True)
+    with pytest.raises(RawDataError) as caught:
+        make_plan("llava-v1.5-mix665k", Options(raw, tmp_path / "out"))
+    line = brief_line(str(caught.value))
+    assert line.startswith("19 raw files are not there: ")  # RefCOCO's annotations and images are one file
+    for name in IN_MIX665K:
+        assert all(file.path in line for file in SOURCES[name].about.files)
 
 
 def test_a_folder_without_files_is_told_apart_from_a_missing_one(tmp_path: Path) -> None:
