@@ -196,6 +196,8 @@ def describe(kind: Any) -> str:
 
 
 def _word(schema: dict[str, Any]) -> str:
+    if "pattern" in schema:  # what a regular expression asks for, in words
+        return str(schema["description"])
     if "enum" in schema:
         return " | ".join(str(value) for value in schema["enum"])
     if schema.get("type") == "array":

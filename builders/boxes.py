@@ -13,6 +13,14 @@ from mix665k.schemas.prompts import REGION_QUESTIONS
 
 Convention = Literal["square", "plain"]
 Outside = Literal["clip", "drop"]
+DESCRIBE, LOCATE = (
+    f"{REGION_QUESTIONS['describe_region']}{{box}}.",
+    f"{REGION_QUESTIONS['locate_region']}{{sentence}}",
+)
+AskWithBox = Annotated[str, msgspec.Meta(pattern=r"^[^{}]*\{box\}[^{}]*\Z", description="text with {box} in it")]
+AskWithSentence = Annotated[
+    str, msgspec.Meta(pattern=r"^[^{}]*\{sentence\}[^{}]*\Z", description="text with {sentence} in it")
+]
 Side = Annotated[int, msgspec.Meta(le=2**31 - 1)]
 """Pixels of an image's side as raw files give it: as many as PNG can have; an integer may be too large for a float."""
 
@@ -74,7 +82,7 @@ def box_text(edges: tuple[float, float, float, float]) -> str:
 
 
 class RegionPairs(NamedTuple):
-    """Makes pairs about regions; one of two prompts is drawn for each.
+    """Makes pairs about regions; one of two prompts is drawn for each: `describe` and `locate`.
 
     `note` counts the boxes that have an area until they are rounded.
     """
@@ -83,6 +91,8 @@ class RegionPairs(NamedTuple):
     convention: Convention
     outside: Outside
     note: Callable[[str, str], None]
+    describe: str = DESCRIBE
+    locate: str = LOCATE
 
     def pair(self, sentence: str, box: Box, *, size: Size, origin: str) -> Pair | Dropped:
         """Describe a region, or say where it is; dropped is one without a sentence or without area inside the image."""
@@ -100,5 +110,5 @@ class RegionPairs(NamedTuple):
             self.note("box collapses when rounded", origin)
         sentence = with_period(sentence)
         if self.draw.rank(origin) % 2:
-            return Pair(f"{REGION_QUESTIONS['describe_region']}{text}.", upper_first(sentence), origin)
-        return Pair(f"{REGION_QUESTIONS['locate_region']}{sentence}", text, origin)
+            return Pair(self.describe.format(box=text), upper_first(sentence), origin)
+        return Pair(self.locate.format(sentence=sentence), text, origin)

@@ -6,7 +6,18 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from mix665k.builders.boxes import Box, Convention, Outside, RegionPairs, Side, Size
+from mix665k.builders.boxes import (
+    DESCRIBE,
+    LOCATE,
+    AskWithBox,
+    AskWithSentence,
+    Box,
+    Convention,
+    Outside,
+    RegionPairs,
+    Side,
+    Size,
+)
 from mix665k.builders.coco import TRAIN2017, coco_id
 from mix665k.builders.draw import Draw
 from mix665k.builders.evaluation import EvaluationLayout, ImageSplits, Item
@@ -26,7 +37,7 @@ from mix665k.builders.registry import (
     by_origin,
     source,
 )
-from mix665k.schemas.conversation import Conversation
+from mix665k.schemas.conversation import Conversation, Pair
 
 
 class Sentence(msgspec.Struct, gc=False):
@@ -183,39 +194,51 @@ def _lookups(name: str) -> tuple[Lookup, ...]:
     )
 
 
+def _annotated(raw: RawFiles, name: str) -> Iterator[tuple[str, Ref, Box, Size]]:
+    """The refs of a data set, each with its origin, its box and the size of its image; the others are rejected."""
+    annotations, images = raw.index(f"{name}/annotations"), raw.index(f"{name}/images")
+    for identifier, ref in raw.entering(f"{name}/refs"):
+        origin = f"{name}/{identifier}"
+        annotation, image = annotations.get(str(ref.ann_id)), images.get(str(ref.image_id))
+        if annotation is None or image is None or annotation.image_id != ref.image_id:
+            why = f"ann_id {ref.ann_id} of image_id {ref.image_id} is not in instances.json, expected it there"
+            raw.reject(f"{name}/refs", origin, why, pairs=len(ref.sentences))
+            continue
+        yield origin, ref, Box(*annotation.bbox), Size(image.width, image.height)
+
+
 @source(ABOUT, lookups=tuple(lookup for name in _SPLIT_BY for lookup in _lookups(name)))
 def refcoco(
     raw: RawFiles,
     *,
     seed: int,
     splits: list[str] = ["train"],  # noqa: B006, read only
+    exclude_images_of: list[str] = [],  # noqa: B006, read only
     sentence: Literal["sent", "raw"] = "sent",
     convention: Convention = "square",
     outside: Outside = "clip",
+    describe: AskWithBox = DESCRIBE,
+    locate: AskWithSentence = LOCATE,
 ) -> Iterator[Conversation | Dropped | Regrouped]:
     """All sentences of an image in one conversation, shuffled, each with one of two drawn prompts.
 
     The data sets whose files are given are pooled, nothing is deduplicated. `sentence` is the field: `sent` cleaned
-    by the publisher, `raw` as typed. For the box convention and boxes outside the image see `vg`.
+    by the publisher, `raw` as typed. For the box convention, boxes outside the image and the prompts see `vg`.
+    Images that a split of `exclude_images_of` has too, in any of the data sets, are left out.
     """
     refs: dict[int, list[list[_Phrase]]] = {}
+    excluded: set[int] = set()
     for name in [name for name in _SPLIT_BY if f"{name}/refs" in raw.paths]:
-        annotations, images = raw.index(f"{name}/annotations"), raw.index(f"{name}/images")
-        for identifier, ref in raw.entering(f"{name}/refs"):
-            origin, num_pairs = f"{name}/{identifier}", len(ref.sentences)
-            annotation, image = annotations.get(str(ref.ann_id)), images.get(str(ref.image_id))
-            if annotation is None or image is None or annotation.image_id != ref.image_id:
-                why = f"ann_id {ref.ann_id} of image_id {ref.image_id} is not in instances.json, expected it there"
-                raw.reject(f"{name}/refs", origin, why, pairs=num_pairs)
-                continue
+        for origin, ref, box, size in _annotated(raw, name):
+            if ref.split in exclude_images_of:
+                excluded.add(ref.image_id)
             if ref.split not in splits:
-                yield Dropped(f"split {ref.split}", origin, kind="chosen", pairs=num_pairs)
+                yield Dropped(f"split {ref.split}", origin, kind="chosen", pairs=len(ref.sentences))
                 continue
             if any(getattr(said, sentence) is None for said in ref.sentences):
                 why = f"a sentence without `{sentence}`, expected it as the parameter `sentence` asks; use `sent`"
-                raw.reject(f"{name}/refs", origin, why, pairs=num_pairs)
+                raw.reject(f"{name}/refs", origin, why, pairs=len(ref.sentences))
                 continue
-            box, size = Box(*annotation.bbox), Size(image.width, image.height)
             refs.setdefault(ref.image_id, []).append(
                 [
                     _Phrase(text=getattr(said, sentence), origin=f"{name}/{said.sent_id}", box=box, size=size)
@@ -223,15 +246,19 @@ def refcoco(
                 ]
             )
     order = Draw(seed, purpose="refcoco order")
-    region_pairs = RegionPairs(Draw(seed, purpose="region prompt"), convention, outside, note=raw.note)
+    region_pairs = RegionPairs(
+        Draw(seed, purpose="region prompt"), convention, outside, note=raw.note, describe=describe, locate=locate
+    )
     for image_id, grouped in refs.items():
-        name, pairs = coco_id(image_id), []
-        for phrase in order.order(chain.from_iterable(grouped), key=lambda phrase: phrase.origin):
-            made = region_pairs.pair(phrase.text, phrase.box, size=phrase.size, origin=phrase.origin)
-            if isinstance(made, Dropped):
-                yield made
-            else:
-                pairs.append(made)
+        name = coco_id(image_id)
+        if image_id in excluded:
+            reason, num_pairs = "image of an excluded split", sum(map(len, grouped))
+            yield Dropped(reason, name, kind="chosen", conversations=len(grouped), pairs=num_pairs)
+            continue
+        shuffled = order.order(chain.from_iterable(grouped), key=lambda phrase: phrase.origin)
+        made = [region_pairs.pair(one.text, one.box, size=one.size, origin=one.origin) for one in shuffled]
+        yield from (one for one in made if isinstance(one, Dropped))
+        pairs = [one for one in made if isinstance(one, Pair)]
         if not pairs:
             yield Dropped("no usable sentence", name, conversations=len(grouped), pairs=0)
             continue

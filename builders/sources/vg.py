@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 import msgspec
 
-from mix665k.builders.boxes import Box, Convention, Outside, RegionPairs, Side, Size
+from mix665k.builders.boxes import (
+    DESCRIBE,
+    LOCATE,
+    AskWithBox,
+    AskWithSentence,
+    Box,
+    Convention,
+    Outside,
+    RegionPairs,
+    Side,
+    Size,
+)
 from mix665k.builders.draw import Draw
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import COCO_IMAGES, VG_IMAGES, SameImages
@@ -177,15 +188,20 @@ def vg(
     max_regions: Annotated[int, msgspec.Meta(ge=1)] = 10,
     convention: Convention = "square",
     outside: Outside = "clip",
+    describe: AskWithBox = DESCRIBE,
+    locate: AskWithSentence = LOCATE,
 ) -> Iterator[Conversation | Dropped]:
     """Up to `max_regions` drawn regions of an image, each asked for by one of two drawn prompts.
 
     Regions are visited by rank; those that cannot be used are counted and the next one is taken. Boxes are fractions of
     the image padded to a square, or of the image itself (`plain`); a box that leaves the image is clipped or dropped.
+    `describe` and `locate` are the prompts.
     """
     images = raw.index("images")
     order = Draw(seed, purpose="vg region")
-    region_pairs = RegionPairs(Draw(seed, purpose="region prompt"), convention, outside, note=raw.note)
+    region_pairs = RegionPairs(
+        Draw(seed, purpose="region prompt"), convention, outside, note=raw.note, describe=describe, locate=locate
+    )
     for identifier, found in raw.entering("regions"):
         image = images.get(identifier)
         url = image and _FOLDER.search(image.url)

@@ -41,7 +41,7 @@ def read(folder: Path, *records: Any, on_bad_record: Any = "fail") -> Any:
             ("user and assistant read as human and gpt",),
         ),
         ({"conversations": [GPT, HUMAN, GPT]}, ("leading gpt turn left out",)),
-        ({"id": 1.0}, ()),
+        ({"id": 1.0}, ("fractional id read as a whole number",)),
         ({"image": ["a.jpg"]}, ("list of one image read as the image",)),
     ],
 )

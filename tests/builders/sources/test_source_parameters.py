@@ -7,6 +7,7 @@ import pytest
 
 from mix665k.builders.answers import most_common
 from mix665k.builders.sentences import fold, upper_first, with_period
+from mix665k.schemas.errors import RecipeError
 from tests.builders.building import build, write_raw
 
 
@@ -76,6 +77,29 @@ def test_refcoco_can_take_the_raw_sentences_and_other_splits() -> None:
 
     assert [origin for *_, origin in raw] == ["refcoco/7"]
     assert raw[0][0].endswith(": WHOLE YARD.")
+
+
+def test_refcoco_can_leave_out_images_that_another_split_has_too() -> None:
+    whole, apart = build("refcoco"), build("refcoco", params={"exclude_images_of": ["val", "test"]})
+    val = {c.image for c in build("refcoco", params={"splits": ["val", "test"]}).conversations}
+    shared = [c for c in whole.conversations if c.image in val]
+
+    assert {c.image for c in apart.conversations} == {c.image for c in whole.conversations} - val
+    left_out = sum(len(c.pairs) for c in shared)
+    assert left_out > 0
+    assert apart.funnel[0].pairs.changes["image of an excluded split"] == -left_out - 1  # a blank one
+
+
+@pytest.mark.parametrize("source", ["vg", "refcoco"])
+def test_prompts_about_regions_can_be_other_ones(source: str) -> None:
+    usual = build(source)
+    other = build(source, params={"describe": "What is at {box}", "locate": "Where is {sentence}"})
+
+    asked = {pair[0].split(" ")[0] for pair in other.pairs}
+    assert asked <= {"What", "Where"}
+    assert [pair[1:] for pair in usual.pairs] == [pair[1:] for pair in other.pairs]
+    with pytest.raises(RecipeError, match=r"describe: got 'box', expected text with \{box\} in it"):
+        build(source, params={"describe": "box"})
 
 
 def test_refcoco_shuffles_the_same_whatever_the_order_of_its_files() -> None:

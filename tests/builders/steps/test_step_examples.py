@@ -89,6 +89,46 @@ def test_add_prompt_can_stand_behind_all_questions() -> None:
     assert prompted.history == ("prompts added",)
 
 
+@pytest.mark.parametrize(
+    ("questions", "first", "second"),
+    [("all", "Q: q1 A:", "Q: {q2} A:"), ("first", "Q: q1 A:", "{q2}")],
+)
+def test_a_template_is_put_around_questions(questions: str, first: str, second: str) -> None:
+    talks = [talk("1", ("q1", "a1"), ("{q2}", "a2"))]
+
+    [formatted] = run_step("format_question", talks, template="Q: {question} A:", questions=questions).conversations
+
+    assert _pairs(formatted) == [(first, "a1", "1/0"), (second, "a2", "1/1")]
+    assert formatted.history == ("question formatted" if questions == "first" else "questions formatted",)
+
+
+@pytest.mark.parametrize("question", ["<image>\nWho?", "Who?\n<image>", "Who?"])
+def test_the_image_stays_outside_of_a_template(question: str) -> None:
+    talks = [talk("1", (question, "a"), image="x.jpg")]
+
+    [formatted] = run_step("format_question", talks, template="({{}} {question})").conversations
+
+    assert formatted.pairs[0].question == question.replace("Who?", "({} Who?)")
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("Q: {quesiton}", "template: {quesiton} is not known, expected {question}; write {{ and }} for braces"),
+        ("Q: {}", "template: {} is not known, expected {question}; write {{ and }} for braces"),
+        ("{question:>5}", "template: {question} is not known"),
+        ("{question!r}", "template: {question} is not known"),
+        ("{question.__class__}", "template: {question.__class__} is not known"),
+        ("Q: {question", "template: expected '}' before end of string; write {{ and }} for braces"),
+        ("Q: A:", "template: no {question} in it, so that every question would be the same"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_in_is_refused(template: str, why: str) -> None:
+    with pytest.raises(RecipeError) as raised:
+        run_step("format_question", [], template=template)
+    assert str(raised.value).startswith(why)
+
+
 def test_repeat_gives_each_conversation_with_its_copies_behind_it() -> None:
     result = run_step("repeat", [talk("a", ("q", "a")), talk("b", ("q", "a"), ("r", "b"))], times=2)
 
