@@ -56,6 +56,9 @@ def parse_yaml(text: str, *, kind: type[UserError], where: object, expected: str
             return None
         if _num_values(node) > _MAX_VALUES:
             raise kind(f"{where}: its aliases unfold to more than {_MAX_VALUES:,} values, or a value holds itself")
+        if (odd := _half_pair(node)) is not None:
+            line, column = odd.start_mark.line + 1, odd.start_mark.column + 1
+            raise kind(f"{where}, line {line}, column {column}: half of a surrogate pair, expected Unicode text")
         return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         raise kind(f"{where}: not YAML{wanted}: {_marked(error)}") from None
@@ -118,6 +121,20 @@ def _num_values(root: "Node") -> float:
             stack.append((node, True))
             stack += [(child, False) for child in _children(node)]
     return sizes[id(root)]
+
+
+def _half_pair(root: "Node") -> "Node | None":
+    """The first text that no UTF-8 can hold, as an escape such as `"\\ud83d"` writes it."""
+    seen: set[int] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if isinstance(node.value, str) and any("\ud800" <= char <= "\udfff" for char in node.value):
+            return node
+        if id(node) not in seen:
+            seen.add(id(node))
+            stack += _children(node)
+    return None
 
 
 def _children(node: "Node") -> "Iterator[Node]":

@@ -1,5 +1,6 @@
 """Unpacking archives that nobody vouches for: only what is asked for, only into its folder, only as much as it says."""
 
+import errno
 import gzip
 import hashlib
 import os
@@ -101,6 +102,11 @@ def _refusing(archive: Path) -> Iterator[None]:
         raise FetchError(f"{archive}: {error}; not what a publisher makes, nothing more of it is unpacked") from None
     except _DAMAGED as error:
         why = " ".join(str(error).split()).lower() or type(error).__name__
+        raise FetchError(f"{archive}: damaged, or no archive: {why}; remove it to fetch it again") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL or error.filename is not None:
+            raise
+        why = "a place before its beginning"  # zipfile seeks wherever a directory says
         raise FetchError(f"{archive}: damaged, or no archive: {why}; remove it to fetch it again") from None
 
 

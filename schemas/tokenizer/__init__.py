@@ -1,6 +1,7 @@
 """Finding tokenizers by name: the shipped `tiny`, a folder, or one on the Hub; `load` loads them."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from mix665k.schemas.errors import TokenizerError
@@ -32,7 +33,7 @@ def tokenizer_folder(name: str) -> Path:
 
 def local_tokenizer_folder(name: str) -> Path | None:
     """The same without asking the network: None where the files would have to be downloaded."""
-    folder = Path(tokenizer_place(name)).expanduser()
+    folder = Path(os.path.expanduser(tokenizer_place(name)))  # noqa: PTH111, Path's raises where there is no such user
     if folder.is_dir():
         return folder
     from huggingface_hub import snapshot_download

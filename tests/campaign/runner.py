@@ -19,7 +19,18 @@ from typing import Any
 from mix665k.schemas.processes import choose_socket_folder
 from tests.campaign.case import Kind, Outcome, Verdict
 
-MODULES = ("mutations",)
+MODULES = (
+    "mutations",
+    "recipes",
+    "mixtures",
+    "names",
+    "pictures",
+    "tokenizers",
+    "archives",
+    "servers",
+    "disk",
+    "kills",
+)
 """The kinds, in the order of the report."""
 MAX_BYTES = 1 << 30
 _AHEAD = 32

@@ -14,6 +14,9 @@ from mix665k.schemas.image_names import name_fault
 Path = tuple[str | int, ...]
 
 
+_UNKNOWN = RawFile(role="any", path="any.json", form=dict)
+
+
 class Mutation(NamedTuple):
     """A changed file. `marked`: to accept other rows from it without a word is a fault; `always`: the same rows too."""
 
@@ -37,9 +40,10 @@ RAW = {
 """What Python's `json.dumps` does not write, by name."""
 _BLANK: tuple[Any, ...] = ("", "  ", "\n", "\u200b", "\ufeff\u200b", "\u3164", "\0")
 _PLAIN: tuple[Any, ...] = (
-    None, True, 0, -1, 1, 7, 2**53 + 1, 2**63, 2**70, -(2**70), 0.5, 1e308, [], {}, [[]], [None], {"a": {"b": []}}, "0",
-    "x", "abc\n", "\x1b]0;x\x07", "<image>", "<image>\n<image>", "[0.1, 0.2, 1.5, 0.4]", "long " * 60_000, "\u202e",
-    "../../x.jpg", "/etc/passwd", "a" * 400, "C:\\x.jpg", "data:image/png;base64,AAAA", "https://a.invalid/x.jpg",
+    None, True, 0, -1, 1, 7, 2**53 + 1, 2**63, 2**70, -(2**70), 0.5, 1e308, [], {}, [[]], [None], {"a": {"b": []}},
+    "0", "x", "abc\n", "\x1b]0;x\x07", "<image>", "<image>\n<image>", "[0.1, 0.2, 1.5, 0.4]", "long " * 60_000,
+    "\u202e", "../../x.jpg", "/etc/passwd", "a" * 400, "C:\\x.jpg", "data:image/png;base64,AAAA",
+    "https://a.invalid/x.jpg",
 )  # fmt: skip
 TEXTS = {
     "question",
@@ -74,6 +78,15 @@ def mutate_json(rng: Random, content: bytes, files: list[RawFile]) -> Mutation:
         unfit = any(_no_longer_fits(document, one, path) for one in files)
         broken_list = path and len(path) <= 1 and not any(True for _ in records(document, file)) and bool(before)
         return Mutation(f"{file.role}: {what}", changed, marked or unfit or bool(broken_list), always)
+
+
+def change_json(rng: Random, content: bytes) -> Mutation:
+    """The same for any JSON file, of which nothing is known."""
+    while True:
+        document = json.loads(content)
+        change = rng.choice((_delete, _replace, _replace, _replace, _swap, _rename))
+        if found := change(rng, document, _UNKNOWN):
+            return Mutation(found[0], dumped(document), marked=False)
 
 
 def dumped(document: Any) -> bytes:
@@ -185,7 +198,7 @@ def _header(rng: Random, document: Any, file: RawFile) -> _Change | None:
     if not isinstance(parent[key], str):
         return None
     parent[key] = _HEADERS[str(key)]
-    return f"{named(path)} = {parent[key]!r}", path, False, len(path) == 1
+    return f"{named(path)} = {parent[key]!r}", path, True, len(path) == 1
 
 
 def _repeat(rng: Random, document: Any, file: RawFile) -> _Change | None:

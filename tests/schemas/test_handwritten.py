@@ -46,6 +46,12 @@ def test_what_is_no_yaml_is_one_line(text: str) -> None:
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.parametrize("text", ['a: ["\\ud83d"]', '"\\udc00": 1', '- "x\\ud83d\\ud83d"'])
+def test_half_of_a_surrogate_pair_is_refused_at_its_place(text: str) -> None:
+    with pytest.raises(RecipeError, match=r"^r\.yaml, line 1, column \d: half of a surrogate pair, expected Unicode"):
+        parse_yaml(text, kind=RecipeError, where="r.yaml")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_file_is_read_as_windows_editors_save_it(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "r.yaml"

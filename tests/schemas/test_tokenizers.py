@@ -33,6 +33,11 @@ def _folder(path: Path, **files: bytes) -> str:
     return str(path)
 
 
+def test_a_home_of_nobody_is_no_tokenizer() -> None:
+    with pytest.raises(TokenizerError, match="neither a folder nor to be had"):
+        tokenizer_folder("~nobody-of-this-name/tokenizer")
+
+
 def test_tiny_is_shipped() -> None:
     assert tokenizer_folder("tiny") == TINY
     assert len(load_tokenizer("tiny")) == 2000
