@@ -6,16 +6,14 @@ import platform
 import subprocess
 import sys
 import time
-from itertools import islice
 from pathlib import Path
 
-import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
 from tests.builders.building import ROOT
-from tests.campaign.report import Report, shown
+from tests.campaign.report import KindReport, save, shown
 from tests.campaign.runner import MODULES, kind_of, run_cases
 
 
@@ -31,30 +29,39 @@ def main() -> int:
     parser.add_argument("--report", type=Path, metavar="FILE.json", help="write the counts there")
     parser.add_argument("--keep", type=Path, default=Path("campaign-faults"), help="folder for inputs that went wrong")
     options = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    report = Report(seed=options.seed, commit=commit.stdout.strip(), python=platform.python_version())
-    begun = time.monotonic()
-    until = begun + 60 * options.minutes if options.minutes else float("inf")
-    console = Console(stderr=True)
+    until = time.monotonic() + 60 * options.minutes if options.minutes else float("inf")
+    console, report = Console(stderr=True), {}
     for module in options.kind or MODULES:
-        count = options.cases or kind_of(module).cases
-        numbers = islice(iter(range(options.first, options.first + count)), count)
-        with Progress(console=console) as progress:
-            task = progress.add_task(module, total=count)
-            in_time = (number for number in numbers if time.monotonic() < until)
-            for outcome in run_cases(module, in_time, seed=options.seed, jobs=options.jobs, keep=options.keep):
-                report.add(module, outcome)
-                progress.advance(task)
-                if outcome.fault:
-                    line = f"{module} {outcome.number}: {outcome.fault}: {outcome.group}: {outcome.what}"
-                    progress.console.print(escape(line)[:300], highlight=False)
-    report.seconds = round(time.monotonic() - begun, 1)
+        report[module] = run_kind(module, options, until=until, console=console)
+        if options.report:
+            save(options.report, report)
     Console().print(shown(report))
-    if options.report:
-        options.report.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
-    if report.num_faults:
-        console.print(f"{report.num_faults:,} faults; the inputs are in {options.keep}", highlight=False)
-    return 1 if report.num_faults else 0
+    if num_faults := sum(found.num_faults for found in report.values()):
+        console.print(f"{num_faults:,} faults; their inputs are in {options.keep}", highlight=False)
+    return 1 if num_faults else 0
+
+
+def run_kind(module: str, options: argparse.Namespace, *, until: float, console: Console) -> KindReport:
+    """Run the cases of a kind with a bar, and a line for each that went wrong."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    kind, begun = kind_of(module), time.monotonic()
+    count = options.cases or kind.cases
+    found = KindReport(
+        seed=options.seed, commit=commit.stdout.strip(), python=platform.python_version(), about=kind.about
+    )
+    numbers = (number for number in range(options.first, options.first + count) if time.monotonic() < until)
+    with Progress(console=console) as progress:
+        task = progress.add_task(module, total=count)
+        for outcome in run_cases(module, numbers, seed=options.seed, jobs=options.jobs, keep=options.keep):
+            found.add(outcome)
+            progress.advance(task)
+            if outcome.fault:
+                line = f"{module} {outcome.number}: {outcome.fault}: {outcome.group}: {outcome.what}"
+                progress.console.print(escape(line)[:300], highlight=False)
+    found.seconds = round(time.monotonic() - begun, 1)
+    return found
 
 
 if __name__ == "__main__":

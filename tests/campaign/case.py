@@ -39,7 +39,8 @@ class Kind(NamedTuple):
     """Cases of one kind: `make(number, seed, folder)` puts the input of a case into its own empty folder.
 
     The same number and seed give the same case. `cases` are those of a full campaign; one that takes longer than
-    `limit_s` hangs. `limited`: they run in the worker's own process, which may take 1 GB more than it has.
+    `limit_s` hangs. `limited`: they run in the worker's own process, which may take 1 GB more than it has after
+    `prepare`, which loads what all of them need.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Kind(NamedTuple):
     make: Callable[[int, int, Path], Case]
     limit_s: float = 10.0
     limited: bool = True
+    prepare: Callable[[], object] = lambda: None
 
 
 class Outcome(msgspec.Struct, kw_only=True):

@@ -13,7 +13,9 @@ from tests.campaign.commands import ended, start
 from tests.campaign.kills import out_of, whole
 from tests.campaign.workplace import WRITING, leftovers, workplace
 
-_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+_RIGHTS = "-dac_override,-dac_read_search"
+_LIKE_OTHERS = ("setpriv", f"--bounding-set={_RIGHTS}", f"--inh-caps={_RIGHTS}")
+"""Starts a command without what lets root write and read everywhere."""
 _ON_DISK = """
 mount -t tmpfs -o size=$1 tmpfs "$2" || exit 9; disk=$2; listed=$3; shift 3; "$@"; code=$?
 find "$disk" > "$listed"; exit $code
@@ -92,7 +94,7 @@ def _full_output(rng: Random, folder: Path) -> Case:
 
 
 def _no_rights(rng: Random, folder: Path) -> Case:
-    """Another user, who may not write there, or not read."""
+    """A folder that may not be written, or not read."""
     name, mode = _writing(rng), rng.choice((0o555, 0o000))
     closed = folder / "closed"
 
@@ -100,8 +102,8 @@ def _no_rights(rng: Random, folder: Path) -> Case:
         closed.mkdir()
         out = out_of(name, closed)
         closed.chmod(mode)
-        before = _NOBODY if os.getuid() == 0 and shutil.which("setpriv") else ()
-        done = ended(start(*WRITING[name].arguments(out), before=before, environment={"HOME": str(folder)}))
+        before = _LIKE_OTHERS if os.getuid() == 0 and shutil.which("setpriv") else ()
+        done = ended(start(*WRITING[name].arguments(out), before=before))
         closed.chmod(0o755)
         return done.verdict(names=["closed"], finds=True, may_pass=name == "images fix")
 

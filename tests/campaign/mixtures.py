@@ -114,4 +114,5 @@ KIND = Kind(
     "form, read by inspect, verify, export, diff and trace",
     cases=3_000,
     make=make,
+    prepare=lambda: said("inspect", _sound() / "mixture"),
 )

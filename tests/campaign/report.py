@@ -7,7 +7,6 @@ import msgspec
 from rich.table import Table
 
 from tests.campaign.case import Outcome
-from tests.campaign.runner import kind_of
 
 MAX_FAULTS = 100
 """Faulty cases that a report keeps whole."""
@@ -29,26 +28,31 @@ class Row(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             self.faults[outcome.fault] = self.faults.get(outcome.fault, 0) + 1
 
 
-class Report(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A campaign: its seed, its rows by kind and group, and the cases that went wrong."""
+class KindReport(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The cases of a kind by group: where, from which seed and how long they ran, and those that went wrong."""
 
     seed: int
     commit: str
     python: str
     seconds: float = 0.0
-    kinds: dict[str, dict[str, Row]] = {}
+    about: str
+    groups: dict[str, Row] = {}
     faults: list[Outcome] = []
 
-    def add(self, kind: str, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome) -> None:
         """Count a case."""
-        self.kinds.setdefault(kind, {}).setdefault(outcome.group, Row()).add(outcome)
+        self.groups.setdefault(outcome.group, Row()).add(outcome)
         if outcome.fault and len(self.faults) < MAX_FAULTS:
-            self.faults.append(msgspec.structs.replace(outcome, what=f"{kind}: {outcome.what}"))
+            self.faults.append(outcome)
 
     @property
     def num_faults(self) -> int:
         """Cases that went wrong."""
-        return sum(sum(row.faults.values()) for rows in self.kinds.values() for row in rows.values())
+        return sum(sum(row.faults.values()) for row in self.groups.values())
+
+
+Report = dict[str, KindReport]
+"""By kind; one that is run again replaces what was counted of it before."""
 
 
 def together(rows: Iterable[Row]) -> Row:
@@ -71,13 +75,16 @@ def listed(counts: dict[str, int]) -> str:
 def cells(report: Report) -> list[list[str]]:
     """A row for each group, and one for all of a kind where it has several."""
     rows = []
-    for kind, groups in report.kinds.items():
-        for group, row in sorted(groups.items()):
-            rows.append([kind, group, f"{row.cases:,}", listed(row.results), listed(row.faults)])
-        if len(groups) > 1:
-            total = together(groups.values())
-            rows.append([kind, "all", f"{total.cases:,}", listed(total.results), listed(total.faults)])
+    for kind, found in report.items():
+        for group, row in sorted(found.groups.items()):
+            rows.append([kind, group, *_counts(row)])
+        if len(found.groups) > 1:
+            rows.append([kind, "all", *_counts(together(found.groups.values()))])
     return rows
+
+
+def _counts(row: Row) -> list[str]:
+    return [f"{row.cases:,}", listed(row.results), listed(row.faults)]
 
 
 HEAD = ("kind", "group", "cases", "came out", "faults")
@@ -92,10 +99,11 @@ def shown(report: Report) -> Table:
 
 
 def load(path: Path) -> Report:
-    """A report that was written before."""
-    return msgspec.json.decode(path.read_bytes(), type=Report)
+    """What was counted before; nothing where there is no file."""
+    return msgspec.json.decode(path.read_bytes(), type=Report) if path.is_file() else {}
 
 
-def abouts(report: Report) -> dict[str, str]:
-    """What each kind tries."""
-    return {name: kind_of(name).about for name in report.kinds}
+def save(path: Path, report: Report) -> None:
+    """Write what was counted, beside what the file has of other kinds."""
+    merged = load(path) | report
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(merged), indent=1) + b"\n")

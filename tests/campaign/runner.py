@@ -36,6 +36,8 @@ MAX_BYTES = 1 << 30
 _AHEAD = 32
 """Cases that a process is given at once; waiting for each other would cost more than the cases."""
 _COLLECT_EVERY = 200
+_START_S = 120.0
+"""A process may take so long to import and prepare what its cases need."""
 _LABEL = "case.txt"
 
 
@@ -54,7 +56,6 @@ def run_cases(
     context.set_forkserver_preload([f"tests.campaign.{module}"])
     kind, waiting = kind_of(module), iter(numbers)
     with tempfile.TemporaryDirectory(prefix="campaign-") as work:
-        Path(work).chmod(0o755)  # cases without rights run as another user
         idle = [_Worker(context, module, seed=seed, work=Path(work)) for _ in range(jobs)]
         busy: dict[Any, _Worker] = {}
         again: list[int] = []
@@ -91,6 +92,7 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         self._process: ForkServerProcess = context.Process(target=_work, args=(theirs, module, seed, work))
         self._process.start()
+        self._ready = False
         theirs.close()
 
     def begin(self, numbers: list[int]) -> None:
@@ -107,13 +109,17 @@ class _Worker:
         """What came of its next case, None when it may go on with it."""
         try:
             if not self.pipe.poll():
-                late = time.monotonic() - self._heard > limit_s
+                late = time.monotonic() - self._heard > (limit_s if self._ready else _START_S)
                 return self._lost("hang", f"not done after {limit_s:g} s") if late else None
-            group, what, result, fault, detail = self.pipe.recv()
+            message = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             self._process.join()
             return self._lost("crash", f"its process ended with {self._process.exitcode}")
         self._heard = time.monotonic()
+        if message is None:
+            self._ready = True
+            return None
+        group, what, result, fault, detail = message
         number = self.left.popleft()
         return Outcome(number=number, group=group, what=what, result=result, fault=fault, detail=detail)
 
@@ -145,11 +151,13 @@ def _keep(folder: Path, kept: Path, outcome: Outcome) -> None:
 def _work(pipe: Any, module: str, seed: int, work: Path) -> None:
     """Run the cases that come through the pipe until None does; the input of one that is no fault goes at once."""
     kind = kind_of(module)
+    kind.prepare()
     before = _memory("VmRSS")
     if kind.limited:
         # twice the limit as address space: what takes more than once is seen below, what asks for more is refused
         most = _memory("VmSize") + 2 * MAX_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    pipe.send(None)
     done = 0
     while (numbers := pipe.recv()) is not None:
         for number in numbers:

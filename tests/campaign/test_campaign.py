@@ -5,7 +5,18 @@ import pytest
 from mix665k.builders.registry import SOURCES
 from tests.campaign.runner import run_cases
 
-IN_TESTS = {"mutations": 2_100}
+IN_TESTS = {
+    "mutations": 2_010,
+    "recipes": 60,
+    "mixtures": 40,
+    "names": 3,
+    "pictures": 60,
+    "archives": 20,
+    "servers": 6,
+    "tokenizers": 6,
+    "disk": 3,
+    "kills": 1,
+}
 """Cases of each kind."""
 
 

@@ -67,4 +67,5 @@ KIND = Kind(
     cases=1_500,
     make=make,
     limit_s=20.0,
+    prepare=lambda: said("inspect", _sound(), "--tokenizer", "tiny"),
 )

@@ -36,7 +36,6 @@ class Writing(NamedTuple):
 def workplace() -> Path:
     """A folder with `raw`, a `mixture` of it and its `images`; read only, for as long as the process lives."""
     folder = Path(tempfile.mkdtemp(prefix="campaign-work-"))
-    folder.chmod(0o755)
     _OPEN.callback(shutil.rmtree, folder, ignore_errors=True)
     write_raw(folder / "raw", scale=SCALE, seed=0)
     chosen_sources = [word for name in _SOURCES for word in ("--source", name)]

@@ -149,3 +149,8 @@ def test_nothing_is_written_outside_whatever_the_names(
     with suppress(FetchError, OSError):  # a name that leaves, or that is a file and a folder
         unpacked(folder, zipped({f"in/{name}": content for name, content in files.items()}))
     assert {path.split("/")[0] for path in below(folder)} <= {"a.zip", "out"}
+
+
+def test_a_zip_without_its_beginning_is_damaged(tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=r"a\.zip: damaged, or no archive: .+; remove it to fetch it again"):
+        unpacked(tmp_path, zipped({"in/a.json": b"{}" * 90, "in/b.json": b"[]"})[60:])
