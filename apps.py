@@ -21,6 +21,7 @@ from mix665k.mixtures.fetch.command import fetch
 from mix665k.mixtures.images.command import images
 from mix665k.mixtures.inspect.command import inspect
 from mix665k.mixtures.publish.command import publish
+from mix665k.mixtures.select.command import select
 from mix665k.mixtures.trace.command import trace
 from mix665k.mixtures.verify.command import verify
 from mix665k.schemas.errors import UserError, brief_line, exhausted, os_reason
@@ -143,6 +144,7 @@ for _command in (
     fetch,
     images,
     publish,
+    select,
     command.sources,
     command.steps,
     command.synth,

@@ -198,7 +198,25 @@ def funnel_fault(entry: SourceEntry) -> str | None:
     return None
 
 
-class Manifest(msgspec.Struct, forbid_unknown_fields=True):
+class Selected(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """How a file selected records of a mixture; asked = exact + ambiguous + missing + repeated."""
+
+    made_from: Annotated[str, msgspec.Meta(description="row hash of the mixture that was selected from")]
+    file: Annotated[str, msgspec.Meta(description="name of the file")]
+    sha256: Sha256
+    form: Annotated[str, msgspec.Meta(description="what the file was read as")]
+    method: Annotated[str, msgspec.Meta(description="how its entries were matched, and ranked")]
+    asked: Annotated[int, msgspec.Meta(ge=0, description="entries of the file")]
+    exact: Annotated[int, msgspec.Meta(ge=0, description="entries that name one record each")]
+    ambiguous: Annotated[int, msgspec.Meta(ge=0, description="entries that may be any of several records; left out")]
+    missing: Annotated[int, msgspec.Meta(ge=0, description="entries that the mixture does not have")]
+    repeated: Annotated[int, msgspec.Meta(ge=0, description="entries whose record another entry had named")]
+    selected: Annotated[int, msgspec.Meta(ge=0, description="records that were kept")]
+    by: Annotated[dict[str, int], msgspec.Meta(description="exact entries by what told their record")]
+    published: Annotated[str, msgspec.Meta(description="sha256 of the file whose rows positions count")] | None = None
+
+
+class Manifest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What `mix build` wrote."""
 
     format: int
@@ -211,6 +229,9 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     pairs: Count
     row_hash: str
     sources: list[SourceEntry]
+    selections: Annotated[
+        list[Selected], msgspec.Meta(description="how records were selected after the build, in order")
+    ] = []
 
 
 def encoded(manifest: Manifest) -> bytes:

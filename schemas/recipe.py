@@ -1,6 +1,6 @@
 """The recipe: which sources, from which files, through which steps, to how many conversations."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -47,6 +47,38 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         return self.name or self.source
 
 
+SelectionForm = Literal["records", "ids", "positions", "hashes", "table"]
+OnUnresolved = Literal["fail", "drop"]
+
+
+class Select(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
+    """Which records of the built sources a file selects; the options of `mix select`."""
+
+    by: Annotated[str, msgspec.Meta(description="a file that names records, below --raw")]
+    form: (
+        Annotated[SelectionForm, msgspec.Meta(description="what the file is, where its content does not tell")] | None
+    ) = msgspec.field(default=None, name="as")
+    base: Annotated[Literal[0, 1], msgspec.Meta(description="what positions are counted from")] | None = None
+    rows: Annotated[Literal["all", "images"], msgspec.Meta(description="which rows positions count")] = "all"
+    key: Annotated[str, msgspec.Meta(description="the field or column that names a record")] | None = None
+    score: Annotated[str, msgspec.Meta(description="the column of scores")] | None = None
+    top: (
+        Annotated[int | str, msgspec.Meta(description="only the records of the highest scores: `20%` or a number")]
+        | None
+    ) = None
+    per_source: Annotated[bool, msgspec.Meta(description="`top` of each source, not of all")] = False
+    min: Annotated[float, msgspec.Meta(description="only records of at least this score")] | None = None
+    published: (
+        Annotated[str, msgspec.Meta(description="the published file whose rows positions count, below --raw")] | None
+    ) = None
+    on_missing: Annotated[OnUnresolved, msgspec.Meta(description="what to do with what the mixture does not have")] = (
+        "fail"
+    )
+    on_ambiguous: Annotated[OnUnresolved, msgspec.Meta(description="what to do with what may be several records")] = (
+        "fail"
+    )
+
+
 class Recipe(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A mixture, written down."""
 
@@ -63,3 +95,4 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     integer_ids: Annotated[
         list[Name], msgspec.Meta(description="sources whose numeric ids are exported as integers")
     ] = []
+    select: Annotated[Select, msgspec.Meta(description="keep only what a file selects")] | None = None

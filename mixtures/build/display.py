@@ -67,6 +67,13 @@ def build_progress(plan: Plan, *, console: Console) -> Iterator[BuildProgress]:
 def show_result(console: Console, manifest: Manifest, done: list[Done]) -> None:
     """Print the tables that close a build: what was built, and what was left out and why."""
     console.print(_built_table(manifest, done))
+    for one in manifest.selections:
+        console.print(
+            f"{one.file} selects {one.selected:,} records: {one.asked:,} entries = {one.exact:,} exact "
+            f"+ {one.ambiguous:,} ambiguous + {one.missing:,} missing + {one.repeated:,} repeated; {one.method}",
+            highlight=False,
+            markup=False,
+        )
     lost = left_out_table({one.label: left_out(one.result.entry) for one in done})
     noted = noted_table({one.label: one.result.entry.funnel for one in done})
     for table in (lost, noted):

@@ -94,6 +94,10 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
     _check_files(sources, options.raw)
     for tokenizer in named_by([step for bound in sources for step in bound.steps], "tokenizer"):
         tokenizer_files(tokenizer)
+    if recipe.select:
+        from mix665k.mixtures.select.run import files_of, require_usable  # brings polars, of which most plans need none
+
+        require_usable(files_of(recipe.select, options.raw), recipe.select)
     return Plan(recipe=recipe, text=text, sources=sources, options=options, selection=selection)
 
 

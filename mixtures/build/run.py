@@ -4,13 +4,20 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
+
 from mix665k.builders.bind import BoundSource
 from mix665k.mixtures.build.plan import Options, Plan, is_held, named_by
 from mix665k.mixtures.build.source import build_source
 from mix665k.mixtures.card.card import CARD, write_card
+from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.parallel import Done, Listener, Task, run_tasks
+from mix665k.mixtures.select.derived import write_rest
+from mix665k.mixtures.select.report import require_resolved
+from mix665k.mixtures.select.run import files_of, find, leaving, with_selection
 from mix665k.mixtures.storage.folder import clear_work, locked, shards_in, sweep
 from mix665k.mixtures.storage.integrity import hash_of_all
+from mix665k.mixtures.terminal import no_bar, no_progress
 from mix665k.schemas.errors import MixtureError, RecipeError
 from mix665k.schemas.files import os_errors, write_whole
 from mix665k.schemas.manifest import (
@@ -24,6 +31,10 @@ from mix665k.schemas.manifest import (
     load_manifest,
     write_manifest,
 )
+from mix665k.schemas.recipe import Select
+
+_UNSELECTED = "unselected"
+"""The folder, among the unfinished work, of a mixture from which its recipe selects."""
 
 
 def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tuple[Manifest, list[Done]]:
@@ -39,23 +50,50 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tupl
         _require_room(plan, overwrite=overwrite)
         with locked(out):
             _prepare(plan, overwrite=overwrite)
-            done = _build_sources(plan, jobs=jobs, listener=listener)
-            for one in done:
-                _require_count(one.result.entry, plan.options)
-            manifest = _manifest(plan, [one.result.entry for one in done])
+            if plan.recipe.select:
+                return _build_selected(plan, plan.recipe.select, jobs=jobs, listener=listener)
+            manifest, done = _build_sources(plan, jobs=jobs, listener=listener)
             sweep(out, manifest)
             write_card(out / CARD, manifest)
             write_manifest(out, manifest)
     return manifest, done
 
 
-def _build_sources(plan: Plan, *, jobs: int, listener: Listener) -> list[Done]:
-    """Every source of a plan, the longest first, `jobs` at a time; gives them in the order of the recipe."""
+def _build_selected(plan: Plan, select: Select, *, jobs: int, listener: Listener) -> tuple[Manifest, list[Done]]:
+    """The same for a recipe that selects: all its sources in a folder inside, from which the records are taken.
+
+    That folder stays where the selection fails, so that another try does not build again.
+    """
+    out, options = plan.options.out, plan.options
+    whole = plan._replace(options=options._replace(out=out / STATE / _UNSELECTED))
+    _prepare(whole, overwrite=True)
+    manifest, done = _build_sources(whole, jobs=jobs, listener=listener)
+    write_manifest(whole.options.out, manifest)
+    mixture = Mixture.open(whole.options.out)
+    if options.sources or options.limit or plan.selection.names:
+        select = msgspec.structs.replace(select, on_missing="drop")  # not all was built that the file names
+    found = find(mixture, files_of(select, options.raw), select, bar=no_bar)
+    require_resolved(found.report, select)
+    about = with_selection(manifest, found)
+    manifest = write_rest(mixture, leaving(mixture, found), out, about=about, advance=no_progress)
+    kept = zip(done, manifest.sources, strict=True)
+    return manifest, [one._replace(result=one.result._replace(entry=entry)) for one, entry in kept]
+
+
+def _build_sources(plan: Plan, *, jobs: int, listener: Listener) -> tuple[Manifest, list[Done]]:
+    """Every source of a plan, the longest first, `jobs` at a time; gives them in the order of the recipe.
+
+    Raises:
+        MixtureError: for a source that must have another number of records.
+    """
     by_cost = sorted(plan.sources, key=cost, reverse=True)
     options = plan.options
     tasks = [Task(bound.block.label, partial(build_source, bound, options), options.out) for bound in by_cost]
     found = run_tasks(tasks, jobs=jobs, preload=build_source.__module__, listener=listener)
-    return [found[bound.block.label] for bound in plan.sources]
+    done = [found[bound.block.label] for bound in plan.sources]
+    for one in done:
+        _require_count(one.result.entry, options)
+    return _manifest(plan, [one.result.entry for one in done]), done
 
 
 def cost(bound: BoundSource) -> tuple[bool, int]:
@@ -118,6 +156,7 @@ def _require_nothing_foreign(out: Path) -> None:
 def _prepare(plan: Plan, *, overwrite: bool) -> None:
     """Take away what would look finished, and what an interrupted build left."""
     out = plan.options.out
+    (out / STATE).mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
     for step in DERIVING:
         derived_marker(out, step).unlink(missing_ok=True)
@@ -127,7 +166,7 @@ def _prepare(plan: Plan, *, overwrite: bool) -> None:
             path.unlink()
         for path in (out / STATE).glob("*.json"):
             path.unlink()
-    clear_work(out)
+    clear_work(out, keep=(_UNSELECTED,) if plan.recipe.select else ())
     (out / "data").mkdir(exist_ok=True)
     write_whole(marker, plan.recipe.name)
 

@@ -20,6 +20,11 @@ def partial(manifest: Manifest) -> list[str]:
     for key, option in _LEFT_OUT.items():
         if names := options.get(key):
             found.append(f"Left out of the recipe's sources: {_names(names)} (`{option}`).")
+    for one in manifest.selections:
+        found.append(
+            f"Of a larger mixture (row hash `{one.made_from[:16]}`) only the {one.selected:,} records were kept that "
+            f"`{one.file}` (sha256 `{one.sha256[:16]}`) selects, matched {one.method}."
+        )
     return found
 
 

@@ -1,5 +1,6 @@
 """Writing a mixture in the forms that other trainers read, batch by batch, whole or not at all."""
 
+import gzip
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mix665k.mixtures.export.names import name_lines
 from mix665k.mixtures.mixture import Batch, Mixture
 from mix665k.mixtures.storage.llava_json import published_record
 from mix665k.mixtures.storage.parquet import to_dicts
@@ -82,18 +84,25 @@ def write_parquet(batches: Iterable[pa.RecordBatch], file: IO[bytes]) -> int:
     return count
 
 
-Form = Literal["llava", "messages"]
-_SUFFIXES: dict[Form, tuple[str, ...]] = {"llava": (".json",), "messages": (".parquet", ".jsonl")}
+Form = Literal["llava", "messages", "positions", "ids", "hashes"]
+_SUFFIXES: dict[Form, tuple[str, ...]] = {
+    "llava": (".json",),
+    "messages": (".parquet", ".jsonl"),
+    "positions": (".txt", ".txt.gz"),
+    "ids": (".txt", ".txt.gz"),
+    "hashes": (".txt", ".txt.gz"),
+}
 
 
 class ExportRequest(NamedTuple):
-    """What to write and where; `image_token` is for messages only."""
+    """What to write and where; `image_token` is for messages only, `of` for positions."""
 
     form: Form
     out: Path
     sources: tuple[str, ...] = ()
     image_token: ImageToken = "keep"
     overwrite: bool = False
+    of: Path | None = None
 
 
 def export(mixture: Mixture, request: ExportRequest, *, advance: Advance) -> int:
@@ -113,6 +122,9 @@ def export(mixture: Mixture, request: ExportRequest, *, advance: Advance) -> int
             _require_out(request)  # again: a command that was writing here may have finished since
             if request.form == "llava":
                 return write_llava(rows, file)
+            if request.form != "messages":
+                lines = name_lines(mixture, request.form, of=request.of, sources=request.sources, advance=advance)
+                return write_lines(lines, file, packed=request.out.suffix == ".gz")
             if request.out.suffix == ".parquet":
                 return write_parquet(_messages(rows, request), file)
             first = first_with_image(_messages(mixture.batches(sources=request.sources), request))
@@ -127,7 +139,7 @@ def _messages(batches: Iterable[Batch], request: ExportRequest) -> Iterator[pa.R
 
 def _require_out(request: ExportRequest) -> None:
     out, suffixes = request.out, _SUFFIXES[request.form]
-    if out.suffix not in suffixes:
+    if not out.name.endswith(suffixes):
         expected = " or ".join(suffixes)
         raise MixtureError(f"--out {out}: ends in {out.suffix!r}, expected {expected} for --format {request.form}")
     if out.exists() and not (request.overwrite and out.is_file()):
@@ -148,3 +160,11 @@ def write_llava(batches: Iterable[Batch], file: IO[bytes]) -> int:
             count += 1
     file.write(b"\n]\n" if count else b"[]\n")
     return count
+
+
+def write_lines(lines: Iterable[str], file: IO[bytes], *, packed: bool) -> int:
+    """Write lines of text, by gzip if they are to be packed; gives their number without the first."""
+    content = "".join(f"{line}\n" for line in lines)
+    # without name and time, so that the same mixture gives the same bytes
+    file.write(gzip.compress(content.encode(), mtime=0) if packed else content.encode())
+    return content.count("\n") - 1

@@ -67,7 +67,7 @@ class RowHash:
             for field, child in zip(array.type, array.flatten(), strict=True):
                 self._feed(f"{path}.{field.name}", child)
             return
-        offsets = _offsets(array)
+        offsets = offsets_of(array)
         self._digest(f"{path} there").update(np.asarray(array.is_valid()).astype(np.uint8).tobytes())
         self._digest(f"{path} length").update(np.diff(offsets).astype("<i8").tobytes())
         if pa.types.is_list(array.type):
@@ -80,7 +80,7 @@ class RowHash:
         return self._columns.setdefault(path, hashlib.sha256())
 
 
-def _offsets(array: pa.Array) -> Any:
+def offsets_of(array: pa.Array) -> Any:
     """Where each value of a text or list array begins and ends, in bytes or items."""
     raw = array.buffers()[1]
     if raw is None:
