@@ -48,7 +48,7 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tupl
     _require_importable(plan)
     with os_errors(MixtureError, out):
         _require_room(plan, overwrite=overwrite)
-        with locked(out):
+        with locked(out, keep=_kept(plan)):
             _prepare(plan, overwrite=overwrite)
             if plan.recipe.select:
                 return _build_selected(plan, plan.recipe.select, jobs=jobs, listener=listener)
@@ -57,6 +57,11 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tupl
             write_card(out / CARD, manifest)
             write_manifest(out, manifest)
     return manifest, done
+
+
+def _kept(plan: Plan) -> tuple[str, ...]:
+    """The unfinished work that another try resumes."""
+    return (_UNSELECTED,) if plan.recipe.select else ()
 
 
 def _build_selected(plan: Plan, select: Select, *, jobs: int, listener: Listener) -> tuple[Manifest, list[Done]]:
@@ -166,7 +171,7 @@ def _prepare(plan: Plan, *, overwrite: bool) -> None:
             path.unlink()
         for path in (out / STATE).glob("*.json"):
             path.unlink()
-    clear_work(out, keep=(_UNSELECTED,) if plan.recipe.select else ())
+    clear_work(out, keep=_kept(plan))
     (out / "data").mkdir(exist_ok=True)
     write_whole(marker, plan.recipe.name)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from mix665k.mixtures.options import MixtureFolder, OutputFormat
+from mix665k.schemas.terminal import open_console, say, say_json
 
 if TYPE_CHECKING:
     from mix665k.mixtures.select.report import SelectionReport
@@ -119,10 +119,10 @@ def _print_report(report: "SelectionReport", *, output: str) -> None:
     if output == "json":
         from mix665k.mixtures.select.report import to_json
 
-        typer.echo(to_json(report))
+        say_json(to_json(report))
         return
     from mix665k.mixtures.select.show import print_selection
 
-    print_selection(Console(), report)
+    print_selection(open_console(), report)
     if report.row_hash:
-        typer.echo(f"wrote {report.out}, {report.total.selected:,} records, row hash {report.row_hash[:16]}")
+        say(f"wrote {report.out}, {report.total.selected:,} records, row hash {report.row_hash[:16]}")

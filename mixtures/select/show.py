@@ -5,8 +5,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from mix665k.mixtures.select.report import MAX_SHOWN, SelectionReport, Unresolved
-from mix665k.mixtures.terminal import narrow_table, printable, with_total
+from mix665k.mixtures.terminal import narrow_table, with_total
 from mix665k.schemas.errors import brief_line
+from mix665k.schemas.terminal import printable
 
 _NUMBERS = ("records", "asked", "exact", "ambiguous", "missing", "repeated", "selected")
 

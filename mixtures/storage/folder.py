@@ -12,10 +12,10 @@ from mix665k.schemas.manifest import STATE, Manifest
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
+def locked(out: Path, *, keep: Collection[str] = ()) -> Iterator[None]:
     """Keep other runs out of the folder; the system frees it when a run is killed.
 
-    A block that ends with an error, which may be a full disk, leaves nothing unfinished.
+    A block that ends with an error, which may be a full disk, leaves nothing unfinished except folders to `keep`.
 
     Raises:
         MixtureError: when another run writes there.
@@ -25,7 +25,7 @@ def locked(out: Path) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            clear_work(out)
+            clear_work(out, keep=keep)
             raise
 
 
