@@ -26,6 +26,7 @@ from mix665k.schemas.errors import OUT_OF_MEMORY, MixtureError, UserError, os_re
 from mix665k.schemas.processes import choose_socket_folder, jobs_for_open_files
 
 _POLL_S = 0.2
+_FAREWELL_S = 2.0
 
 Report = Callable[[int, int], None]
 """Hears of raw bytes read and records made since its last call."""
@@ -158,8 +159,13 @@ def _received(pipe: Any, running: Mapping[Any, _Running]) -> Any:
 
 
 def _end(running: Mapping[Any, _Running]) -> None:
-    for pipe, (_, process) in running.items():
+    """End what is left: each has a moment to remove what it was writing."""
+    for _, process in running.values():
         process.terminate()
+    patience = time.monotonic() + _FAREWELL_S
+    for pipe, (_, process) in running.items():
+        process.join(max(patience - time.monotonic(), 0))
+        process.kill()
         process.join()
         pipe.close()
 
@@ -258,7 +264,11 @@ def interrupt_later() -> Iterator[None]:
 
 
 def die_with_parent() -> None:
-    """End this process when the one that started it is killed: the next run may already be writing here."""
+    """End this process when the one that started it is killed: the next run may already be writing here.
+
+    When it is only told to end, as when another one has failed, it removes what it was writing.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     threading.Thread(target=_wait_and_die, daemon=True).start()
 
 

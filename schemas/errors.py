@@ -115,8 +115,12 @@ def cause(error: BaseException) -> str:
 
 
 def os_reason(error: OSError) -> str:
-    """Why the operating system refused, in lower case and without the file's name: `no such file or directory`."""
-    return (error.strerror or one_line(error)).lower() + _ADVICE.get(error.errno or 0, "")
+    """Why the operating system refused, in lower case and without the file's name: `no such file or directory`.
+
+    Arrow has the system's words in its own: `error writing bytes to file. detail: [errno 28] no space left on device`.
+    """
+    why = (error.strerror or one_line(error)).lower()
+    return re.sub(r".*\[errno \d+\] ", "", why) + _ADVICE.get(error.errno or 0, "")
 
 
 def exhausted(error: BaseException) -> str | None:

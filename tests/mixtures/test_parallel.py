@@ -17,7 +17,19 @@ import pytest
 from mix665k.mixtures.parallel import Done, Report, Task, gather, run_tasks, starting
 from mix665k.schemas.errors import MixtureError, RawDataError
 from tests.mixtures import work_to_do
-from tests.mixtures.work_to_do import die, double, exhaust, fill_up, lack, leave, refuse, stumble, wait
+from tests.mixtures.work_to_do import (
+    die,
+    double,
+    exhaust,
+    fill_up,
+    lack,
+    leave,
+    refuse,
+    refuse_when,
+    stumble,
+    wait,
+    write_for_ever,
+)
 
 
 class Noted:
@@ -99,6 +111,13 @@ def test_the_others_are_stopped_when_one_fails() -> None:
     with pytest.raises(RawDataError):
         run(Noted(), slow=wait, bad=refuse)
     assert time.monotonic() - begun < 30
+
+
+def test_one_that_is_stopped_leaves_no_part(tmp_path: Path) -> None:
+    part = str(tmp_path / ".out.part")
+    with pytest.raises(RawDataError):
+        run(Noted(), slow=partial(write_for_ever, str(tmp_path / "out")), bad=partial(refuse_when, part))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_script_that_was_started_is_not_run_in_a_process_and_is_as_it_was_after(

@@ -4,9 +4,11 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from mix665k.mixtures.parallel import Report
 from mix665k.schemas.errors import RawDataError
+from mix665k.schemas.files import whole_file
 
 
 def double(number: int, report: Report) -> int:
@@ -32,6 +34,22 @@ def stumble(report: Report) -> None:
 
 def die(report: Report) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def write_for_ever(path: str, report: Report) -> None:
+    with whole_file(Path(path)) as file:
+        report(1, 0)
+        while True:
+            file.write(b"x")
+            file.flush()
+            time.sleep(0.001)
+
+
+def refuse_when(path: str, report: Report) -> None:
+    """Fails as soon as a file is there."""
+    while not Path(path).exists():
+        time.sleep(0.01)
+    refuse(report)
 
 
 def exhaust(report: Report) -> None:

@@ -10,6 +10,7 @@ from mix665k.schemas.errors import BusyError, MixtureError, UserError, cause, di
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
+        (OSError("Error writing bytes to file. Detail: [errno 28] No space left on device"), "no space left on device"),
         (FileNotFoundError(2, "No such file or directory", "/a/b"), "no such file or directory"),
         (OSError(28, "No space left on device"), "no space left on device"),
         (OSError("Unable to\n  open FILE"), "unable to open file"),
