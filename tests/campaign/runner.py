@@ -133,6 +133,8 @@ class _Worker:
         """Another in its place."""
         self._process.kill()
         self._process.join()
+        for number in self.left:  # it may have begun one
+            shutil.rmtree(self.folder(number), ignore_errors=True)
         return _Worker(self._context, self._module, seed=self._seed, work=self._work)
 
     def end(self) -> None:
