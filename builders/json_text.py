@@ -14,11 +14,23 @@ BOM = b"\xef\xbb\xbf"
 _STARTS = (
     (b"\x1f\x8b", "gzip-compressed, expected JSON; unpack it with gunzip"),
     (b"PK\x03\x04", "a zip archive, expected JSON; unpack it"),
+    (b"PK\x05\x06", "an empty zip archive, expected JSON; download it again"),
+    (b"7z\xbc\xaf", "a 7z archive, expected JSON; unpack it"),
+    (b"Rar!", "a RAR archive, expected JSON; unpack it"),
+    (b"\x04\x22\x4d\x18", "lz4-compressed, expected JSON; unpack it with unlz4"),
     (b"\x28\xb5\x2f\xfd", "zstd-compressed, expected JSON; unpack it with unzstd"),
     (b"\xfd7zXZ", "xz-compressed, expected JSON; unpack it with unxz"),
     (b"BZh", "bzip2-compressed, expected JSON; unpack it with bunzip2"),
     (b"PAR1", "a Parquet file, expected JSON; `datasets` or `polars` can write it as JSON"),
-    (b"\x80\x04", "a pickle, expected JSON"),
+    (b"ARROW1", "an Arrow file, expected JSON; `datasets` or `polars` can write it as JSON"),
+    (b"SQLite format 3", "an SQLite database, expected JSON"),
+    (b"\x93NUMPY", "a NumPy array, expected JSON"),
+    (b"%PDF", "a PDF, expected JSON"),
+    (b"\x89PNG", "a picture, expected JSON"),
+    (b"\xff\xd8\xff", "a picture, expected JSON"),
+    *((bytes([0x80, protocol]), "a pickle, expected JSON") for protocol in range(2, 6)),
+    (b"\xff\xfe\0\0", "UTF-32, expected UTF-8; re-save it as UTF-8"),
+    (b"\0\0\xfe\xff", "UTF-32, expected UTF-8; re-save it as UTF-8"),
     (b"\xff\xfe", "UTF-16, expected UTF-8; re-save it as UTF-8"),
     (b"\xfe\xff", "UTF-16, expected UTF-8; re-save it as UTF-8"),
     (b"version https://git-lfs", "a Git LFS pointer, expected the file itself; run `git lfs pull`"),
@@ -31,28 +43,41 @@ _NUMBERS = re.compile(rb'("(?:[^"\\]|\\.)*")|-?\bInfinity\b|\bNaN\b', re.DOTALL)
 def container(data: bytes | mmap | memoryview) -> str | None:
     """What a file is that is not JSON, and what to do about it; None for one that may be JSON."""
     start = bytes(data[:512])
-    if found := next((what for mark, what in _STARTS if start.startswith(mark)), None):
+    text = start.removeprefix(BOM).lstrip()
+    if found := next((what for mark, what in _STARTS if start.startswith(mark) or text.startswith(mark)), None):
         return found
-    text = start.removeprefix(BOM).lstrip().lower()
-    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+    if text.startswith(b"<"):
         return "a web page, expected JSON; the address may be wrong or need a login, download it again"
-    if b"\0" in start[:64]:
+    if re.match(rb"[\[{\s]\0|\0+[\[{\s]", start):
         return "UTF-16 or UTF-32, expected UTF-8; re-save it as UTF-8"
+    if start[257:262] == b"ustar":
+        return "a tar archive, expected JSON; unpack it"
+    if b"\0" in start[:64]:
+        return "binary data, expected JSON; is this the expected file?"
     if re.match(rb"[\[{(\s]*'", text):
         return "Python's own notation, expected JSON; write it with json.dump"
+    if not text and len(data) <= len(start):
+        return "white space only, expected JSON; download it again"
+    if text and text[:1] not in b'[{"-0123456789tfn':
+        words = text.splitlines()[0][:40].decode("utf-8", errors="replace")
+        return f"begins with {words!r}, expected JSON; is this the expected file?"
     return None
 
 
 def is_json_lines(data: memoryview) -> bool:
-    """Whether the first line is a complete JSON object and another begins after it: a record on each line."""
+    """Whether each line is a JSON object: the first or second is a complete one, as one of them may be damaged."""
     line, _, rest = bytes(data[:1_000_000]).lstrip().partition(b"\n")
-    if not line.startswith(b"{") or not rest.lstrip().startswith(b"{"):
+    second, _, _ = rest.lstrip().partition(b"\n")
+    if not (line.startswith(b"{") and second.startswith(b"{")):
         return False
+    return _is_object(line) or (line.rstrip().endswith(b"}") and _is_object(second))
+
+
+def _is_object(line: bytes) -> bool:
     try:
-        msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
+        return isinstance(json.loads(line), dict)  # unlike msgspec, it takes NaN and half a surrogate pair
+    except (ValueError, RecursionError):
         return False
-    return True
 
 
 def place_in_text(data: memoryview, offset: int) -> str:

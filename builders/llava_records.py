@@ -55,6 +55,9 @@ def adapt(value: Any, place: str | int) -> AdaptedRecord:
     if not isinstance(value, dict):
         raise ValueError(f"expected an object with id, image and conversations, got {_kind(value)}")
     done: list[str] = []
+    if "image" not in value and isinstance(value.get("images"), list):  # as `mix export --format messages` writes it
+        value = {"image" if name == "images" else name: one for name, one in value.items()}
+        done.append("images read as image")
     not_kept = [name for name in value if name not in ("id", "image", "conversations", "messages", "model")]
     turns = _turns_of(value, done, not_kept)
     return AdaptedRecord(
@@ -78,14 +81,15 @@ def _turns_of(value: dict[str, Any], done: list[str], not_kept: list[str]) -> li
         if not isinstance(turn, dict):
             raise ValueError(f"{key}[{i}]: expected an object with from and value, got {_kind(turn)}")
         named = {_OTHER_KEYS.get(name, name): one for name, one in turn.items()}
-        role, text = named.get("from"), named.get("value")
+        said_by, text = named.get("from"), named.get("value")
+        role = said_by.lower() if isinstance(said_by, str) and said_by.lower() in _ROLES else said_by
         if role == "system":
             raise ValueError(f"{key}[{i}]: a system turn, which a mixture cannot hold; expected human and gpt in turn")
         if not isinstance(role, str) or role not in _ROLES:
             raise ValueError(f"{key}[{i}]: turn by {role!r}, expected human or gpt (user or assistant)")
         if not isinstance(text, str):
             raise ValueError(f"{key}[{i}]: value: expected text, got {_kind(text)}")
-        if role != _ROLES[role] or "role" in turn:
+        if said_by != _ROLES[role] or "role" in turn:
             done.append("user and assistant read as human and gpt")
         not_kept += [f"conversations[].{name}" for name in named if name not in ("from", "value")]
         turns.append(Said(_ROLES[role], text))

@@ -405,18 +405,14 @@ def _raw_records(
         kind = msgspec.defstruct("Envelope", [("records", list[msgspec.Raw], msgspec.field(name=file.at)), *others])
     try:
         whole: Any = msgspec.json.decode(view, type=kind, dec_hook=lambda key_type, key: key_type(key))
-    except msgspec.ValidationError as error:
-        at, why = fault(error)
-        raise RawDataError(f"{path}: {at or '$'}: {why}; is this the expected file?") from None
     except UNREADABLE as error:
-        if what := container(data):
-            raise RawDataError(f"{path}: {what}") from None
-        with suppress(ValueError):
-            beside: dict[str, msgspec.Raw] = {}
-            if (records := split_records(view, at=file.at, beside=beside)) is not None:
-                return iter(records), beside
-        why = _with_line(fault(error)[1], view)
-        raise RawDataError(f"{path}: not a complete JSON file: {why}; download it again") from None
+        if file.at == "[]" and (line := _only_line(file, view)):
+            return iter([(0, line)]), {}
+        beside: dict[str, msgspec.Raw] = {}
+        is_json = isinstance(error, msgspec.ValidationError)
+        if not is_json and (records := _odd_records(file, view, beside=beside)) is not None:
+            return iter(records), beside
+        raise RawDataError(f"{path}: {container(data) or _why_not_json(error, view)}") from None
     if isinstance(whole, dict):
         return ((str(key), raw) for key, raw in whole.items()), {}
     if isinstance(whole, list):
@@ -424,11 +420,34 @@ def _raw_records(
     return enumerate(whole.records), {names[i]: getattr(whole, f"beside_{i}") for i in range(len(names))}
 
 
-def _with_line(why: str, view: memoryview) -> str:
-    """A reason of msgspec's with line and column beside its byte."""
+def _only_line(file: RawFile, view: memoryview) -> msgspec.Raw | None:
+    """The record of a file of JSON Lines that has one: an object of the file's form in place of a list."""
+    raw = msgspec.Raw(bytes(view).strip())
+    return None if isinstance(_decoder(file)(0, raw), BadRecord) else raw
+
+
+def _odd_records(
+    file: RawFile, view: memoryview, *, beside: dict[str, msgspec.Raw]
+) -> list[tuple[str | int, msgspec.Raw]] | None:
+    """The records of a file that msgspec refuses for what one of them holds; None for another file altogether."""
+    if container(view):
+        return None
+    try:
+        return split_records(view, at=file.at, beside=beside)
+    except ValueError:
+        return None
+
+
+def _why_not_json(error: Exception, view: memoryview) -> str:
+    """Why a file has no records, and what to do about it; a byte that msgspec names gets its line and column."""
+    at, why = fault(error)
+    if isinstance(error, msgspec.ValidationError):
+        return f"{at or '$'}: {why}; is this the expected file?"
     if found := re.search(r"\(byte (\d+)\)", why):
-        return f"{why.replace(found[0], '').rstrip()} at {place_in_text(view, int(found[1]))} {found[0]}"
-    return why
+        why = f"{why.replace(found[0], '').rstrip()} at {place_in_text(view, int(found[1]))} {found[0]}"
+    if "truncated" in why:
+        return f"not a complete JSON file: {why}; download it again"
+    return f"not JSON: {why.removeprefix('JSON is malformed: ')}; fix the file, or download it again"
 
 
 def map_file(path: Path) -> mmap.mmap:

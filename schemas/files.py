@@ -161,5 +161,7 @@ def fault(error: Exception) -> tuple[str, str]:
     """The JSON path, empty where msgspec names none, and the reason of an error that decoding raised."""
     if isinstance(error, RecursionError):
         return "", "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "", f"holds byte 0x{error.object[error.start]:02x}, which is not UTF-8; re-save the file as UTF-8"
     why, _, at = str(error).replace("`", "").partition(" - at ")
     return at, why if why[:2].isupper() else f"{why[:1].lower()}{why[1:]}"

@@ -1,5 +1,6 @@
 """Records in LLaVA's own form as people write it: read where the meaning is plain, else told what was expected."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,17 @@ def test_messages_are_read_as_conversations_and_a_missing_id_is_made(tmp_path: P
     )
 
 
+def test_what_messages_exports_hold_is_read_back(tmp_path: Path) -> None:
+    messages = [{"role": "User", "content": "<image>Hi"}, {"role": "ASSISTANT", "content": "Hello."}]
+    found = read(tmp_path, {"id": "own/1#0", "images": ["a.jpg"], "messages": messages})
+    [one] = found.conversations
+    assert (one.id, one.image, one.pairs[0].question) == ("own/1#0", "a.jpg", "<image>Hi")
+    assert one.history[0] == "images read as image"
+    assert not any("not kept" in what for what in found.funnel[0].noted)
+    with pytest.raises(RawDataError, match="image: 2 images, expected one per record"):
+        read(tmp_path, {"images": ["a.jpg", "b.jpg"], "messages": messages})
+
+
 @pytest.mark.parametrize("image", ["", [], None])
 def test_an_empty_image_is_none(tmp_path: Path, image: Any) -> None:
     found = read(tmp_path, TEXT | {"image": image})
@@ -127,3 +139,11 @@ def test_a_record_whose_meaning_is_not_plain_says_what_was_expected(
         read(tmp_path, RECORD | changes)
     dropped = read(tmp_path, RECORD | changes, TEXT, on_bad_record="drop")
     assert len(dropped.conversations) == 1
+
+
+def test_json_lines_of_one_record_are_read_and_another_object_is_not(tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_text(f"{json.dumps(RECORD)}\n")
+    assert len(build("llava_json", raw=tmp_path, files={"records": "own.json"}).conversations) == 1
+    (tmp_path / "own.json").write_text(json.dumps({"data": [RECORD]}))
+    with pytest.raises(RawDataError, match=r"\$: expected array, got object; is this the expected file\?"):
+        build("llava_json", raw=tmp_path, files={"records": "own.json"})

@@ -102,6 +102,8 @@ def test_numbers_that_json_does_not_have_become_null_outside_of_texts(value: Any
         ('{"a": 1}\n[2]', False),
         ("[1]\n[2]", False),
         ('{"a": 1,\n{"b": 2}', False),
+        ('{"a": NaN}\n{"a": "\\ud800"}', True),
+        ('{"a": b}\n{"a": 2}', True),
     ],
 )
 def test_json_lines_are_told_by_their_first_two(text: str, lines: bool) -> None:
@@ -119,10 +121,21 @@ def test_json_lines_are_told_by_their_first_two(text: str, lines: bool) -> None:
         (b"\x80\x04\x95", "a pickle"),
         (b"\n<!DOCTYPE html>", "a web page"),
         (b"\xef\xbb\xbf<html>", "a web page"),
+        (b"<body>Sign in</body>", "a web page"),
         (b"({'a': 1},)", "Python's own notation"),
+        (b"\xef\xbb\xbfversion https://git-lfs.github.com/spec/v1\r\n", "a Git LFS pointer"),
+        ("[1]".encode("utf-32"), "UTF-32"),
+        ('{"a"'.encode("utf-16-be"), "UTF-16 or UTF-32"),
+        (b"a.json".ljust(257, b"\0") + b"ustar", "a tar archive"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"\x80\x02]q\0", "a pickle"),
+        (b"SQLite format 3\0", "an SQLite database"),
+        (b"\0" * 90, "binary data"),
+        (b"Quota exceeded\n", "begins with 'Quota exceeded'"),
+        (b" \n", "white space only"),
         (b"[1, 2", None),
         (b'["\'"', None),
-        (b"", None),
+        (b'{"a"', None),
     ],
 )
 def test_a_container_is_named_for_what_it_is(content: bytes, what: str | None) -> None:

@@ -43,7 +43,7 @@ def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
     [
         (b"", "empty file, expected JSON; download it again"),
         (b'[{"image_id": 7', "not a complete JSON file: input data was truncated; download it again"),
-        (b"  \n", "not a complete JSON file: input data was truncated"),
+        (b"  \n", "white space only, expected JSON; download it again"),
         (b"<html>404</html>", "a web page, expected JSON; the address may be wrong or need a login, download it again"),
         (b"\x1f\x8b\x08", "gzip-compressed, expected JSON; unpack it with gunzip"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, expected the file itself; run `git lfs"),
@@ -53,14 +53,14 @@ def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
         (b"PAR1", "a Parquet file, expected JSON"),
         (
             b'[{"a": 1},\n {"b": x}\n',
-            r"not a complete JSON file: JSON is malformed: .* at line 2, column 8 \(byte 18\)",
+            r"not JSON: .* at line 2, column 8 \(byte 18\)",
         ),
-        (b"[] []", "not a complete JSON file: JSON is malformed: trailing characters"),
+        (b"[] []", "not JSON: trailing characters .*; fix the file, or download it again"),
         (b'[{"image_id": NaN}]', r"\$\[0\]\.image_id: expected int, got null"),
         (b'[{"question": "\\ud83d, cut off"}]', r"\$\[0\]: holds half of a surrogate pair, expected Unicode text"),
         (b'[{"question": "\\ud83d"}]', r"\$\[0\]: holds half of a surrogate pair, expected Unicode text"),
         (b'[{"question": "\\ud83d\\ude00"}]', r"\$\[0\]: object missing required field image_id"),
-        (b'[{"rationales": ' + DEEP + b"}]", r"\$\[0\]: maximum recursion depth exceeded"),
+        (b'[{"rationales": ' + DEEP + b"}]", r"\$\[0\]: nested too deeply"),
         (b'{"data": []}', r"\$: expected array, got object; is this the expected file\?"),
         (b"null", r"\$: expected array, got null; is this the expected file\?"),
     ],
@@ -84,7 +84,7 @@ def test_a_keyed_file_that_is_a_list_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RawDataError, match="not a complete JSON file: 'utf-8' codec can't decode byte 0xff"):
+    with pytest.raises(RawDataError, match="not JSON: holds byte 0xff, which is not UTF-8; re-save the file as UTF-8"):
         build("gqa", raw=write_raw(tmp_path, "gqa", questions=b'{"\xff": {}}'))
 
 
@@ -203,7 +203,7 @@ def test_invalid_utf8_in_a_record_is_an_error_of_that_record(tmp_path: Path) -> 
     good = b'{"image_id": 7, "question_id": "q0", "question": "A?", "choices": ["a"], "correct_choice_idx": 0}'
     raw = _aokvqa(tmp_path, b"[" + good + b"," + good.replace(b"q0", b"q1").replace(b"A?", b"\xff?") + b"]")
 
-    with pytest.raises(RawDataError, match=r"\$\[1\]: 'utf-8' codec can't decode byte 0xff .*.*; fix the file"):
+    with pytest.raises(RawDataError, match=r"\$\[1\]: holds byte 0xff, which is not UTF-8; re-save.*; fix the file"):
         build("aokvqa", raw=raw)
     assert len(build("aokvqa", raw=raw, on_bad_record="drop").pairs) == 1
 
