@@ -7,7 +7,11 @@ from mix665k.schemas.errors import ImageFileError
 
 MAX_NAME_BYTES = 255
 """A file's name may not be longer on ext4, XFS, APFS and NTFS."""
+MAX_PATH_BYTES = 3_000
+"""Linux opens paths of 4,096 bytes; the images folder takes some of them."""
 NAME_TOO_LONG = f"a name longer than the {MAX_NAME_BYTES} bytes that a file system allows"
+_BASE64 = re.compile(r"(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR)[A-Za-z0-9+/\s]{40,}={0,2}\s*|[A-Za-z0-9+/\s]{1000,}={0,2}\s*")
+"""How PNG, JPEG, GIF and WebP begin in base64, and any text of it: no name has a thousand letters without a dot."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\|[^/\\]*\\[^/]*\.\w+$")
@@ -22,7 +26,7 @@ def name_fault(name: str) -> str | None:
         return None
     if not name or name.isspace():
         return "an empty name; leave `image` out of a record without one"
-    if name.startswith("data:") or (len(name) > 1_000 and "/" not in name[:MAX_NAME_BYTES]):
+    if name.startswith("data:") or _BASE64.fullmatch(name) or (len(name) > 1_000 and "/" not in name[:MAX_NAME_BYTES]):
         return "the picture itself instead of its path; save it as a file and name that"
     if _ADDRESS.match(name):
         return "an address, expected a path below the images folder; download the picture"
@@ -35,6 +39,8 @@ def name_fault(name: str) -> str | None:
         return "a path out of the images folder, expected one below it"
     if any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
         return NAME_TOO_LONG
+    if len(name.encode()) > MAX_PATH_BYTES:
+        return f"a path longer than the {MAX_PATH_BYTES:,} bytes that a system opens"
     return None
 
 
