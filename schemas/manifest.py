@@ -1,5 +1,6 @@
 """The manifest: what a mixture is made of, how, and what was left out; written last."""
 
+import hashlib
 from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import pairwise
@@ -232,11 +233,23 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     selections: Annotated[
         list[Selected], msgspec.Meta(description="how records were selected after the build, in order")
     ] = []
+    checksum: Annotated[str, msgspec.Meta(description="SHA-256 of all else in here")] = ""
+
+
+def checksum(manifest: Manifest) -> str:
+    """The hash of a manifest's content, its own checksum left out."""
+    content = msgspec.json.encode(msgspec.structs.replace(manifest, checksum=""), order="sorted")
+    return hashlib.sha256(content).hexdigest()
+
+
+def stamped(manifest: Manifest) -> Manifest:
+    """The same with its checksum."""
+    return msgspec.structs.replace(manifest, checksum=checksum(manifest))
 
 
 def encoded(manifest: Manifest) -> bytes:
     """The content of `manifest.json`."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(stamped(manifest)), indent=1) + b"\n"
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -132,7 +132,7 @@ def _hash(
         "steps": steps,
         "limit": limit,
         "on_bad_record": on_bad_record,
-        "inputs": [(file.role, file.sha256) for file in inputs],
+        "inputs": [(file.role, file.bytes, file.sha256) for file in inputs],
         # of a text's tokens they are part of the code: what they cut differently is another row
         "libraries": [version(name) for name in ("tokenizers", "transformers")],
         "code": _code_hash(),

@@ -29,6 +29,7 @@ from mix665k.schemas.manifest import (
     SourceEntry,
     derived_marker,
     load_manifest,
+    stamped,
     write_manifest,
 )
 from mix665k.schemas.recipe import Select
@@ -98,7 +99,7 @@ def _build_sources(plan: Plan, *, jobs: int, listener: Listener) -> tuple[Manife
     done = [found[bound.block.label] for bound in plan.sources]
     for one in done:
         _require_count(one.result.entry, options)
-    return _manifest(plan, [one.result.entry for one in done]), done
+    return stamped(_manifest(plan, [one.result.entry for one in done])), done
 
 
 def cost(bound: BoundSource) -> tuple[bool, int]:

@@ -20,6 +20,7 @@ from mix665k.mixtures.storage.integrity import (
     row_faults,
     stray_shards,
     sum_faults,
+    unequal,
 )
 from mix665k.mixtures.storage.parquet import Filling, count_pairs, read_shard
 from mix665k.mixtures.storage.validate import RecordCheck
@@ -35,7 +36,7 @@ from mix665k.mixtures.verify.counts import (
 from mix665k.mixtures.verify.rebuild import PRELOAD
 from mix665k.mixtures.verify.verification import MAX_SHOWN, Check, Lines, Verification, checked
 from mix665k.schemas.errors import MixtureError, os_reason
-from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, SourceEntry, load_manifest, require_folder
+from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, SourceEntry, checksum, load_manifest, require_folder
 from mix665k.schemas.shards import AGAIN
 
 
@@ -152,7 +153,11 @@ def examine(folder: Path, *, sample: int, jobs: int, advance: Advance) -> Examin
     reports = _examine_shards(folder, manifest, sample=sample, jobs=jobs, advance=advance)
     counts = {entry.name: _count(one for one in reports if one.source == entry.name) for entry in manifest.sources}
     checks = [
-        checked("manifest", sum_faults(manifest), seen=f"{len(manifest.sources)} sources, {len(reports)} shards"),
+        checked(
+            "manifest",
+            [*sum_faults(manifest), *_edit_faults(folder, manifest)],
+            seen=f"{len(manifest.sources)} sources, {len(reports)} shards",
+        ),
         checked("files", _file_faults(folder, manifest), seen="nothing missing, nothing else"),
         *_check_shards(reports),
         check_funnel(manifest, counts),
@@ -201,6 +206,15 @@ def _count(reports: Iterable[ShardReport]) -> Count:
     for one in reports:
         rows, pairs = rows + one.rows, pairs + one.pairs
     return Count(rows, pairs)
+
+
+def _edit_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Where a manifest was changed after it was written: without a checksum, as far as the files tell."""
+    if manifest.checksum and manifest.checksum != checksum(manifest):
+        yield f"{MANIFEST}: not what its checksum says, it was changed after it was written; {AGAIN}"
+    for shard in [shard for entry in manifest.sources for shard in entry.shards] if not manifest.checksum else ():
+        if (folder / shard.path).is_file():
+            yield from unequal(f"{shard.path}: bytes", (folder / shard.path).stat().st_size, shard.bytes)
 
 
 def _file_faults(folder: Path, manifest: Manifest) -> Iterator[str]:

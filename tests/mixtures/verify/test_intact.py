@@ -1,5 +1,6 @@
 """Verifying a mixture by itself: no damage goes unseen, and one fault hides no other."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -91,6 +92,40 @@ def test_damage_fails_its_checks_and_no_other(
     assert not found.ok
     with pytest.raises(MixtureError, match=r"copy: \d of 11 checks not passed: "):
         require_passed(found)
+
+
+def _edited(content: Any, path: str, value: Any) -> None:
+    *way, last = path.split("/")
+    for name in way:
+        content = content[int(name) if name.isdigit() else name]
+    content[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("sources/0/shards/0/bytes", 1),
+        ("sources/0/inputs/0/bytes", 1),
+        ("sources/0/inputs/0/sha256", "0" * 64),
+        ("sources/0/inputs/0/path", "other.json"),
+        ("sources/0/params/image_folder", "elsewhere"),
+        ("sources/2/steps/0/drop_by_length/max_pairs", 3),
+        ("sources/2/funnel/1/examples/over 2 pairs", ["9"]),
+        ("sources/1/splits", ["train"]),
+        ("overrides", {"limit": 3}),
+        ("tool", "mix665k 9"),
+    ],
+)
+def test_a_manifest_that_was_edited_does_not_pass(copy: Path, path: str, value: Any) -> None:
+    file = copy / "manifest.json"
+    content = json.loads(file.read_text())
+    _edited(content, path, value)
+    file.write_text(json.dumps(content))
+    assert "was changed after it was written" in "".join(check(verify(copy), "manifest").lines.first)
+
+    del content["checksum"]  # as older versions wrote it: the size of a file tells still
+    file.write_text(json.dumps(content))
+    assert verify(copy).ok == (path != "sources/0/shards/0/bytes")
 
 
 def test_a_flipped_byte_is_seen_wherever_it_is(copy: Path) -> None:
