@@ -310,7 +310,7 @@ def test_json_of_the_form_is_decoded() -> None:
         (b'{"name": 3}', r"\$\.name: expected str, got int"),
         (b'{"name": "a", "sizes": [1, "2"]}', r"\$\.sizes\[1\]: expected int, got str"),
         (b"[" * 200_000, ".+"),
-        (b'{"name": "a", "more": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", ".*recursion.*|.*depth.*"),
+        (b'{"name": "a", "more": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", "nested too deeply"),
     ],
 )
 def test_json_of_another_form_is_one_line_that_says_what_to_do(content: bytes, why: str) -> None:
