@@ -66,9 +66,9 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
     A record of the source has an image below the source's first image folder, or none if the source has none. Where
     several sources share a folder, `prompt_forms` are those of the first question that only its records have; sources
-    with the same folder and form cannot be told apart. `place` is the source's among those of the file,
-    which reports follow; `figures` are other numbers known of it. The images of the
-    source `shared_with` are the same pictures where their names are equal.
+    with the same folder and form are told apart by their `fewest pairs`. `place` is the source's among those of the
+    file, which reports follow; `figures` are other numbers known of it. The images of the source `shared_with` are the
+    same pictures where their names are equal.
     """
 
     file: PublishedFile

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import polars as pl
 
 from mix665k.mixtures.diff.digests import DigestedMixture, Digests, pairs_of
+from mix665k.mixtures.storage.prompt_kinds import by_pairs
 from mix665k.mixtures.storage.published_counts import LOOKALIKES, RECORDS
 
 SAME_RECORD = "the same record"
@@ -17,6 +18,7 @@ FOLDER = "image folder and prompt"
 IMAGE_QUESTIONS = "questions about the image"
 QUESTIONS = "question texts"
 LEFT = "id and image of what is left"
+PAIRS = "number of pairs"
 UNDECIDED = "undecided"
 
 _OR = " or "
@@ -32,7 +34,7 @@ class _Known(NamedTuple):
 
 
 def guess_sources(file: DigestedMixture, other: DigestedMixture | None) -> DigestedMixture:
-    """The file with `source` and `by`, the evidence for it, on every record; without another side only the folder.
+    """The file with `source` and `by`, the evidence for it, on every record; without another side only its own form.
 
     What stays open between sources is called by all of them.
     """
@@ -53,6 +55,11 @@ def guess_sources(file: DigestedMixture, other: DigestedMixture | None) -> Diges
     if other:
         found.append(_by_text(open_, file.digests, other))
         open_ = _rest(open_, found)
+    else:
+        for names in LOOKALIKES.values():
+            alike = open_.filter(pl.col("candidates").list.join(_OR) == _OR.join(names))
+            found.append(_told(alike, by_pairs(names, pl.col("pairs")), PAIRS))
+            open_ = _rest(open_, found)
     found.append(_told(open_, pl.col("candidates").list.join(_OR), UNDECIDED))
     sources = pl.concat(found).sort("row").select("source", "by")
     return file.with_records(file.records.drop("source").hstack(sources))

@@ -83,8 +83,8 @@ def remarks(found: Inspection) -> Iterator[str]:
         listed = ", ".join(f"{name} {count:,}" for name, count in integers.items())
         yield f"ids that are integers, where others are strings: {listed}"
     if found.kind != "mixture":
-        alike = "; ".join(f"{' and '.join(names)} look alike there" for names in LOOKALIKES.values())
-        yield f"sources are told by image folder and prompt; {alike}"
+        alike = "; ".join(f"{' and '.join(names)} by the number of pairs" for names in LOOKALIKES.values())
+        yield f"sources are told by image folder and prompt, {alike}"
     if found.faults:
         yield f"{found.faults:,} records with faults are not counted above"
 

@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 
 from mix665k.builders.registry import SOURCES as _DECLARED
-from mix665k.mixtures.storage.published_counts import IN_MIX665K, LABELS
+from mix665k.mixtures.storage.published_counts import IN_MIX665K, LABELS, LOOKALIKES
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.manifest import Manifest
 from mix665k.schemas.prompts import OCR_LINE, REGION_QUESTIONS, RESPONSE_FORMATS, added_prompt
@@ -39,10 +39,10 @@ def _by_form(folder: str) -> dict[str, str]:
     return found
 
 
-SOURCES = [*dict.fromkeys(LABELS.get(name, name) for name in IN_MIX665K)]
-SOURCES += [name for folder in _SHARED for name in _by_form(folder).values()] + [OTHER_IMAGES]
+SOURCES = list(IN_MIX665K)
+SOURCES += [name for folder in _SHARED for name in _by_form(folder).values() if name not in LOOKALIKES] + [OTHER_IMAGES]
 SOURCES = [*dict.fromkeys(SOURCES)]
-"""The names `told_source` can give, in the order they are shown."""
+"""The names `told_sources` can give, in the order they are shown."""
 
 
 def known_prompts(manifests: Iterable[Manifest]) -> tuple[str, ...]:
@@ -87,9 +87,26 @@ def told_source(image: pl.Expr, form: pl.Expr) -> pl.Expr:
     return named
 
 
+def by_pairs(names: Sequence[str], pairs: pl.Expr) -> pl.Expr:
+    """Which of some lookalikes a record is of whose number of pairs is this."""
+    told: pl.Expr = pl.lit(None, pl.String)
+    for name in sorted(names, key=_fewest_pairs):  # one with fewer than all have is of the first
+        told = pl.when(told.is_null() | (pairs >= _fewest_pairs(name))).then(pl.lit(name)).otherwise(told)
+    return told
+
+
+def _fewest_pairs(name: str) -> float:
+    return IN_MIX665K[name].figures["fewest pairs"].value
+
+
 def told_sources(rows: pa.RecordBatch) -> pl.Series:
-    """The same for each row, whatever source it says."""
-    question = pl.col("conversations").list.first().struct.field("value")
-    frame = pl.DataFrame(rows.select(["image", "conversations"]))
-    told = frame.select(told_source(pl.col("image"), prompt_form(question)).alias("source"))
-    return told.to_series().cast(pl.String)
+    """The same for each row, whatever source it says; lookalikes are told apart by their numbers of pairs."""
+    turns = pl.col("conversations").list
+    frame = pl.DataFrame(rows.select(["image", "conversations"])).select(
+        told_source(pl.col("image"), prompt_form(turns.first().struct.field("value"))).cast(pl.String).alias("source"),
+        pairs=turns.len() // 2,
+    )
+    for label, names in LOOKALIKES.items():
+        one_of_them = by_pairs(names, pl.col("pairs"))
+        frame = frame.with_columns(source=pl.when(pl.col("source") == label).then(one_of_them).otherwise("source"))
+    return frame["source"]

@@ -47,11 +47,10 @@ class Audit(msgspec.Struct):
 
 def audit_source(name: str, records: int) -> Audit | None:
     """A source's records beside the published file's, where it has that source."""
-    together = {label: sum(RECORDS[one] for one in names) for label, names in LOOKALIKES.items()}
-    known = {**RECORDS, **STAGE_1, **together}
+    known = {**RECORDS, **STAGE_1}
     return Audit(known[name], records - known[name]) if name in known else None
 
 
 def has_all(names: set[str]) -> bool:
-    """Whether these are the sources of the published file, all ten and no other; lookalikes may go by their label."""
-    return names in (set(RECORDS), {LABELS.get(name, name) for name in RECORDS})
+    """Whether these are the sources of the published file, all ten and no other."""
+    return names == set(RECORDS)

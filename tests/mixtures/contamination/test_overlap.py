@@ -126,7 +126,7 @@ def test_all_that_is_shared_is_listed(contaminated: Path, tmp_path: Path) -> Non
 def test_a_file_in_llavas_form_is_compared_by_the_sources_it_tells(tmp_path: Path) -> None:
     mixture = written(tmp_path, [record(1, "coco/train2017/000000000042.jpg", f"<image>\nDry?\n{SHORT}", "No")])
     found = look(mixture, questions(tmp_path, (NAME, "dry")))
-    assert counts(found) == {"coco, short answer": (1, 1, 0, 1, 1, 0), "all": (1, 1, 0, 1, 1, 0)}
+    assert counts(found) == {"okvqa": (1, 1, 0, 1, 1, 0), "all": (1, 1, 0, 1, 1, 0)}
     assert only(found).examples[0].records == ["$[0] 1"]
 
 

@@ -92,6 +92,9 @@ def test_a_source_that_the_mixture_has_not_is_told_by_folder_and_prompt(coco: Pa
     assert by_source(comparison)["vg"] == {"only in B": 1}
 
 
-def test_between_two_files_vqav2_and_okvqa_stay_together(tmp_path: Path) -> None:
-    comparison = two_files(tmp_path, [*VQA, *OK], [*VQA, *OK[1:]])
-    assert by_source(comparison) == {"vqav2 or okvqa": {"identical": 3, "only in A": 1}}
+def test_between_two_files_the_number_of_pairs_tells_vqav2_from_okvqa(tmp_path: Path) -> None:
+    texts = (f"<image>\nIs it?\n{SHORT}", "Yes", "Who?", "A", "What?", "B")
+    long = record("4", "coco/train2017/4.jpg", *texts)
+    comparison = two_files(tmp_path, [long, *OK], [long, *OK[1:]])
+    assert by_source(comparison) == {"vqav2": {"identical": 1}, "okvqa": {"identical": 1, "only in A": 1}}
+    assert comparison.a.source_evidence == {"number of pairs": 3}

@@ -133,11 +133,11 @@ def test_a_source_is_told_by_the_surest_evidence(record: Row, other: list[Row], 
     assert guessed([record], other) == [(source, by)]
 
 
-def test_without_another_side_only_folder_and_prompt_tell() -> None:
+def test_without_another_side_folder_prompt_and_number_of_pairs_tell() -> None:
     file = [Row(), coco((10, 20)), Row(image=0, told="sharegpt", folder="")]
     assert guessed(file, None) == [
         ("gqa", "image folder and prompt"),
-        (EITHER, "undecided"),
+        ("okvqa", "number of pairs"),
         ("sharegpt", "image folder and prompt"),
     ]
 

@@ -23,7 +23,7 @@ CAPTION = "Provide a one-sentence caption for the provided image."
     [
         (None, "How are you?", "sharegpt", "none"),
         ("coco/train2017/1.jpg", "What is this?\n<image>", "llava_instruct", "none"),
-        ("coco/train2017/1.jpg", f"<image>\nWho?\n{SHORT}", "coco, short answer", "short answer"),
+        ("coco/train2017/1.jpg", f"<image>\nWho?\n{SHORT}", "okvqa", "short answer"),
         ("coco/train2017/1.jpg", f"<image>\nWho?\nA. a\nB. b\nC. c\nD. d\n{LETTER}", "aokvqa", "option letter"),
         ("coco/train2017/1.jpg", f"<image>\n{DESCRIBE}", "refcoco", "describe region"),
         ("coco/train2017/1.jpg", f"<image>\n{LOCATE}", "refcoco", "locate region"),
@@ -42,12 +42,6 @@ def test_folder_and_prompt_tell_the_source(
 ) -> None:
     [found] = look(written(tmp_path, [record("1", image, question, "b")])).sources
     assert (found.name, found.prompt_forms) == (source, {form: 1})
-
-
-def test_what_cannot_be_told_apart_is_audited_against_the_sum(tmp_path: Path) -> None:
-    [found] = look(written(tmp_path, [record("1", "coco/1.jpg", f"<image>\nWho?\n{SHORT}", "b")])).sources
-    assert found.audit
-    assert found.audit.published == 82_783 + 8_998
 
 
 def test_a_json_file_with_strings_and_integers_as_ids_is_read(tmp_path: Path) -> None:
