@@ -27,6 +27,7 @@ from mix665k.builders.stated import Split, fields_beside, require_as_named, spli
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair, is_blank
 from mix665k.schemas.errors import RawDataError, one_line
 from mix665k.schemas.files import UNREADABLE, fault, os_errors, regular_file
+from mix665k.schemas.image_names import CONTROL
 
 OnBadRecord = Literal["fail", "drop"]
 _REPORT_BYTES = 1 << 20
@@ -142,19 +143,16 @@ class RawFiles:
         """What a source yields, until a record is bad; unless bad ones are dropped, it is read to its end then.
 
         A conversation with a question that shows nothing is a bad record: later an image token or a prompt would be in
-        it and hide that.
+        it and hide that. So is one whose ids are empty, or would end a line of a table or move a cursor.
 
         Raises:
             RawDataError: with the number of bad records and the first five, unless they are dropped.
         """
         for one in found:
-            if type(one) is Conversation:
-                blank = next((pair for pair in one.pairs if is_blank(pair.question.replace(IMAGE_TOKEN, ""))), None)
-                if blank:
-                    self.reject(
-                        self._entered[-1], blank.origin, "a blank question, expected text", pairs=len(one.pairs)
-                    )
-                    continue
+            if type(one) is Conversation and (bad := _fault_of(one)):
+                role = (self._entered or [self._about.files[0].role])[-1]
+                self.reject(role, bad[0], bad[1], pairs=len(one.pairs))
+                continue
             if self._drops or not self.refused:
                 yield one
         self._require_none_refused()
@@ -234,6 +232,20 @@ class RawFiles:
             if entering:
                 self._funnel.enter()
                 self._funnel.drop(reason)
+
+
+def _fault_of(conversation: Conversation) -> tuple[str, str] | None:
+    """The origin and the reason of what is wrong with a conversation that a source made, or None."""
+    for pair in conversation.pairs:
+        if is_blank(pair.question.replace(IMAGE_TOKEN, "")):
+            return pair.origin, "a blank question, expected text"
+        if not pair.origin:
+            return pair.origin, "an empty id, expected text"
+        if not pair.origin.isprintable() and CONTROL.search(pair.origin):
+            return pair.origin, "an id with control characters, expected none"
+    if not conversation.id.isprintable() and CONTROL.search(conversation.id):
+        return conversation.id, "an id with control characters, expected none"
+    return None
 
 
 def read(

@@ -10,9 +10,11 @@ MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 3_000
 """Linux opens paths of 4,096 bytes; the images folder takes some of them."""
 NAME_TOO_LONG = f"a name longer than the {MAX_NAME_BYTES} bytes that a file system allows"
+PATH_TOO_LONG = f"a path longer than the {MAX_PATH_BYTES:,} bytes that a system opens"
 _BASE64 = re.compile(r"(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR)[A-Za-z0-9+/\s]{40,}={0,2}\s*|[A-Za-z0-9+/\s]{1000,}={0,2}\s*")
 """How PNG, JPEG, GIF and WebP begin in base64, and any text of it: no name has a thousand letters without a dot."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that end lines or move cursors, and are in no name or id."""
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\|[^/\\]*\\[^/]*\.\w+$")
 SURE_NAME = r"^[A-Za-z0-9_-][A-Za-z0-9 _.-]{0,99}(?:/[A-Za-z0-9_-][A-Za-z0-9 _.-]{0,99}){0,9}$"
@@ -30,7 +32,7 @@ def name_fault(name: str) -> str | None:
         return "the picture itself instead of its path; save it as a file and name that"
     if _ADDRESS.match(name):
         return "an address, expected a path below the images folder; download the picture"
-    if _CONTROL.search(name):
+    if CONTROL.search(name):
         return "a name with control characters, expected a path below the images folder"
     if name.startswith(("/", "~")) or _WINDOWS.match(name):
         return "no path below the images folder, expected one with `/` between folders"
@@ -40,7 +42,7 @@ def name_fault(name: str) -> str | None:
     if any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
         return NAME_TOO_LONG
     if len(name.encode()) > MAX_PATH_BYTES:
-        return f"a path longer than the {MAX_PATH_BYTES:,} bytes that a system opens"
+        return PATH_TOO_LONG
     return None
 
 

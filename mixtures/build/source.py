@@ -24,7 +24,7 @@ from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.schemas.conversation import Conversation, Pair
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import UNREADABLE, regular_file, sha256_of, write_whole
-from mix665k.schemas.image_names import NAME_TOO_LONG, name_fault
+from mix665k.schemas.image_names import NAME_TOO_LONG, PATH_TOO_LONG, name_fault
 from mix665k.schemas.manifest import NOT_FOUND, STATE, TOO_FEW, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 
 IMAGES = "images"
@@ -157,7 +157,7 @@ def _looks_below(images: Path | None) -> Callable[[Conversation], bool] | None:
 
     def is_there(one: Conversation) -> bool:
         name = str(one.image)
-        if name_fault(name) not in (None, NAME_TOO_LONG):
+        if name_fault(name) not in (None, NAME_TOO_LONG, PATH_TOO_LONG):
             return True  # no path below the folder: `check` refuses it as a bad record with its reason
         try:
             return (images / name).is_file()

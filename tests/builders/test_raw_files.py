@@ -251,6 +251,39 @@ def test_a_key_that_occurs_twice_in_a_keyed_file_is_an_error(tmp_path: Path) -> 
         build("gqa", raw=raw)
 
 
+@pytest.mark.parametrize("identifier", ["q\x1b[31m", "q\nr", "q\0", "q\u2028r", "q\x9b"])
+def test_an_id_that_could_move_a_cursor_is_a_bad_record(tmp_path: Path, identifier: str) -> None:
+    raw = write_raw(tmp_path, "gqa", questions={identifier: {"imageId": "1", "question": "Dry?", "answer": "no"}})
+
+    with pytest.raises(RawDataError, match=r"an id with control characters, expected none \(id 'q\\"):
+        build("gqa", raw=raw)
+    assert not build("gqa", raw=raw, on_bad_record="drop").conversations
+
+
+def test_an_image_id_that_could_move_a_cursor_is_a_bad_record(tmp_path: Path) -> None:
+    raw = write_raw(tmp_path, "gqa", questions={"7": {"imageId": "1\x1b", "question": "Dry?", "answer": "no"}})
+
+    with pytest.raises(RawDataError, match=r"an id with control characters, expected none \(id '1\\x1b'\)"):
+        build("gqa", raw=raw)
+
+
+def test_an_id_in_another_script_or_with_a_mark_is_no_fault(tmp_path: Path) -> None:
+    questions = {key: {"imageId": "1", "question": "Dry?", "answer": "no"} for key in ("я-1", "q\u200f", "q\u00a0r")}
+    assert len(build("gqa", raw=write_raw(tmp_path, "gqa", questions=questions)).conversations) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "message"),
+    [
+        ("gqa", {"": {"imageId": "1", "question": "Dry?", "answer": "no"}}, r"an empty id, expected text \(id ''\)"),
+        ("aokvqa", [GOOD | {"question_id": ""}], r"\$\[0\]\.question_id: expected str of length >= 1"),
+    ],
+)
+def test_an_empty_id_is_a_bad_record(tmp_path: Path, source: str, content: Any, message: str) -> None:
+    with pytest.raises(RawDataError, match=message):
+        build(source, raw=write_raw(tmp_path, source, questions=content))
+
+
 def test_progress_adds_up_to_nearly_the_bytes_of_a_file(tmp_path: Path) -> None:
     raw = _aokvqa(tmp_path, [{**GOOD, "question_id": f"q{i}", "question": "long " * 100} for i in range(9000)])
     heard: list[int] = []

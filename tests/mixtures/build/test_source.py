@@ -178,7 +178,7 @@ def test_a_raw_file_that_is_removed_while_it_is_read_is_named(tmp_path: Path) ->
         require_unchanged({tmp_path: 1, tmp_path / "gone": 2}, {tmp_path: 1})
 
 
-@pytest.mark.parametrize("image", ["x" * 300 + ".jpg", "/".join(["folder"] * 900), "Ж" * 200])
+@pytest.mark.parametrize("image", ["x" * 300 + ".jpg", "folder/" * 900 + "x.jpg", "Ж" * 200])
 def test_an_image_with_a_name_that_no_file_system_takes_is_missing(build: Any, tmp_path: Path, image: str) -> None:
     written(tmp_path, [asked("7", "a"), asked("8", "<image>\nb", image=image)])
     assert not build(images=tmp_path, on_missing_image="drop")
