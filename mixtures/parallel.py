@@ -240,7 +240,7 @@ def _start_errors() -> Iterator[None]:
         try:
             yield
         except (EOFError, OSError) as error:
-            why = os_reason(error) if isinstance(error, OSError) else "what starts them was killed"
+            why = os_reason(error) if isinstance(error, OSError) else "the process that starts them was killed"
             raise MixtureError(
                 f"processes cannot be started: {why}; too little memory, or too few processes or files allowed? "
                 "try --jobs 1"

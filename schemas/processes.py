@@ -10,7 +10,7 @@ _FILES = 1024
 _LEAST_FILES = 64
 _OTHER_FILES = 46
 """What a command holds open beside its processes, and a reserve: a fork server prints a traceback when they run out."""
-_LEAST_MEMORY = 3_000_000_000
+_LEAST_MEMORY = 2_000_000_000
 """Of address space: Arrow, polars and torch reserve much more than they use."""
 _LONGEST_FOLDER = 70
 """A socket's path has 107 characters on Linux, 103 on macOS; multiprocessing adds 32 to the folder's."""

@@ -150,7 +150,7 @@ def test_what_starting_hides_comes_back_after_an_error() -> None:
 @pytest.mark.parametrize(
     ("error", "why"),
     [
-        (EOFError("unexpected EOF"), "what starts them was killed"),
+        (EOFError("unexpected EOF"), "the process that starts them was killed"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), "broken pipe"),
         (OSError(errno.EMFILE, "Too many open files"), "too many open files; raise the limit with `ulimit -n 1024`"),
         (OSError(errno.EAGAIN, "Resource temporarily unavailable"), "resource temporarily unavailable"),

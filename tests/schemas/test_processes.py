@@ -69,7 +69,7 @@ def test_too_few_files_or_too_little_memory_are_one_line(monkeypatch: pytest.Mon
         require_limits()
     Limits(monkeypatch, (1024, 1024), memory=1_200_000_000)
     with pytest.raises(
-        UserError, match=r"^the address space is limited to 1\.2 GB, expected 3 GB.*`ulimit -v unlimited`$"
+        UserError, match=r"^the address space is limited to 1\.2 GB, expected 2 GB.*`ulimit -v unlimited`$"
     ):
         require_limits()
 
