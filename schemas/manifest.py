@@ -233,13 +233,12 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     selections: Annotated[
         list[Selected], msgspec.Meta(description="how records were selected after the build, in order")
     ] = []
-    checksum: Annotated[str, msgspec.Meta(description="SHA-256 of all else in here")] = ""
+    checksum: Annotated[str, msgspec.Meta(description="SHA-256 of what `sources` says")] = ""
 
 
 def checksum(manifest: Manifest) -> str:
-    """The hash of a manifest's content, its own checksum left out."""
-    content = msgspec.json.encode(msgspec.structs.replace(manifest, checksum=""), order="sorted")
-    return hashlib.sha256(content).hexdigest()
+    """The hash of what a manifest says of its sources; names, options and sums can be compared with the recipe."""
+    return hashlib.sha256(msgspec.json.encode(manifest.sources, order="sorted")).hexdigest()
 
 
 def stamped(manifest: Manifest) -> Manifest:

@@ -211,7 +211,7 @@ def _count(reports: Iterable[ShardReport]) -> Count:
 def _edit_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
     """Where a manifest was changed after it was written: without a checksum, as far as the files tell."""
     if manifest.checksum and manifest.checksum != checksum(manifest):
-        yield f"{MANIFEST}: not what its checksum says, it was changed after it was written; {AGAIN}"
+        yield f"{MANIFEST}: sources: not what the checksum says, it was changed after it was written; {AGAIN}"
     for shard in [shard for entry in manifest.sources for shard in entry.shards] if not manifest.checksum else ():
         if (folder / shard.path).is_file():
             yield from unequal(f"{shard.path}: bytes", (folder / shard.path).stat().st_size, shard.bytes)

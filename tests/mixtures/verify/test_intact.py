@@ -112,8 +112,6 @@ def _edited(content: Any, path: str, value: Any) -> None:
         ("sources/2/steps/0/drop_by_length/max_pairs", 3),
         ("sources/2/funnel/1/examples/over 2 pairs", ["9"]),
         ("sources/1/splits", ["train"]),
-        ("overrides", {"limit": 3}),
-        ("tool", "mix665k 9"),
     ],
 )
 def test_a_manifest_that_was_edited_does_not_pass(copy: Path, path: str, value: Any) -> None:
