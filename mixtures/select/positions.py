@@ -86,16 +86,19 @@ def require_there(named: NamedRecords, found: pl.DataFrame, *, counting: Countin
     )
 
 
-def agreements(named: NamedRecords, exact: pl.DataFrame, records: pl.DataFrame) -> list[Agreement]:
+def agreements(named: NamedRecords, known: pl.DataFrame, records: pl.DataFrame) -> list[Agreement]:
     """How well positions agree with content under each way of counting, the best first.
 
-    `exact` has `entry` and `row` of the entries whose record is known by content.
+    `known` has the `entry` of those whose content is among the records. Texts are compared, not rows: of records that
+    are alike none is the wrong one.
     """
-    known = named.entries.select("entry", "position").drop_nulls().join(exact, on="entry")
+    numbered = named.entries.select("entry", "position", "text").drop_nulls().join(known, on="entry", how="semi")
     found = []
     for counting in COUNTINGS:
-        at = known.join(located(known, records, counting), on="entry")
-        found.append(Agreement(counting, agree=int((at["at"] == at["row"]).sum()), of=len(known)))
+        there = numbered.join(located(numbered, records, counting), on="entry")
+        there = there.join(records.select("text", at="row"), on="at", suffix="_there")
+        agree = int((there["text"] == there["text_there"]).sum())
+        found.append(Agreement(counting, agree=agree, of=len(numbered)))
     return sorted(found, key=lambda one: -one.agree)
 
 

@@ -123,7 +123,7 @@ def _match(
         if "position" not in named.entries.columns:
             return matches, None, None
         by_content = matches.entries.filter((pl.col("outcome") == "exact") & pl.col("by").str.starts_with("content"))
-        agreed = agreements(named, by_content.select("entry", "row"), records)
+        agreed = agreements(named, by_content, records)
         if select.base is not None:
             require_agreement(named, agreed, counting_of(named, select))
         return matches, agreement_in_words(named.key, agreed), None
@@ -152,12 +152,11 @@ def _by_published(
         )
     with bar("reading the published file") as advance:
         theirs = records_of(Mixture.open(published), told=True, advance=advance)
+    if named.form == "records":  # what they say of themselves must be what stands there
+        known = named.entries.join(theirs, on="text", how="semi")
+        require_agreement(named, agreements(named, known, theirs), counting_of(named, select))
     found = _located(named, theirs, select)
     content = ["reference_id", "image", "text", "told"]
-    if named.form == "records":  # what they say of themselves must be what stands there
-        said = named.entries.select("entry", "text").join(found, on="entry")
-        exact = said.join(theirs.select("text", row="row"), on="text").unique("entry").select("entry", "row")
-        require_agreement(named, agreements(named, exact, theirs), counting_of(named, select))
     looked_up = found.join(theirs.select(*content, at="row"), on="at", how="left", maintain_order="left")
     entries = named.entries.drop([name for name in content if name in named.entries.columns])
     entries = entries.join(looked_up.drop("at"), on="entry", how="left", maintain_order="left")
