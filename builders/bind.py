@@ -1,6 +1,6 @@
 """Binding the names and parameters of a recipe to sources and steps, before a raw byte is read.
 
-The keyword-only arguments of a function are the schema of its YAML parameters. `seed`, `tokenizer` and `ids_from` may
+The keyword-only arguments of a function are the schema of its YAML parameters. `seed`, `tokenizer` and `draws_from` may
 be left out where the recipe gives them for all.
 """
 
@@ -19,7 +19,7 @@ from mix665k.schemas.errors import RecipeError, did_you_mean
 from mix665k.schemas.recipe import Block, Recipe
 from mix665k.schemas.recipe import Step as StepEntry
 
-SHARED = ("seed", "tokenizer", "ids_from")
+SHARED = ("seed", "tokenizer", "draws_from")
 
 
 class Steps:
@@ -172,10 +172,10 @@ def _bind_value(context: _Context, name: str, *, value: Any, parameter: inspect.
             raise RecipeError(f"{context.where}: parameter {name!r} is not given{hint}")
         return parameter.default
     value = _convert(context, name, value=value, kind=parameter.annotation)
-    if name == "ids_from":
+    if name == "draws_from":
         value = str(context.raw / value)
         if not Path(value).is_file():
-            raise RecipeError(f"{context.where}: ids_from: {value}: no such file")
+            raise RecipeError(f"{context.where}: draws_from: {value}: no such file")
     return value
 
 

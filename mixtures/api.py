@@ -48,7 +48,7 @@ def build(
     commercial_only: bool = False,
     limit: int | None = None,
     tokenizer: str | None = None,
-    ids_from: _Path | None = None,
+    draws_from: _Path | None = None,
     images: _Path | None = None,
     on_missing_image: Literal["fail", "drop"] = "fail",
     on_bad_record: Literal["fail", "drop"] = "fail",
@@ -61,7 +61,7 @@ def build(
     `recipe` is the path of a YAML file, the name of a shipped recipe, or a `Recipe`. The options are those of
     `mix build`: only some `sources`, or all but `exclude_sources` and those whose licence does not clearly allow
     commercial use (`commercial_only`); the first `limit` conversations of each; another `tokenizer`; ids of a file in
-    LLaVA's form in place of draws (`ids_from`); a folder of `images` in which every image must be there. Sources
+    LLaVA's form in place of draws (`draws_from`); a folder of `images` in which every image must be there. Sources
     that are built already are kept. `jobs` processes are used, as many as there are processors by default; with
     `progress` bars are drawn on stderr. It can be called from a notebook, and from a script without a `__main__` guard.
 
@@ -74,7 +74,7 @@ def build(
         sources=tuple(sources),
         limit=limit,
         tokenizer=tokenizer,
-        ids_from=None if ids_from is None else Path(ids_from),
+        draws_from=None if draws_from is None else Path(draws_from),
         images=None if images is None else Path(images),
         on_missing_image=on_missing_image,
         on_bad_record=on_bad_record,
@@ -125,13 +125,13 @@ def verify(
     sources: Collection[str] = (),
     sample: int = 100,
     tokenizer: str | None = None,
-    ids_from: _Path | None = None,
+    draws_from: _Path | None = None,
     jobs: int | None = None,
 ) -> Verification:
     """Check a mixture's folder by itself, against its raw files, against a published file: what `mix verify` shows.
 
     With the folder `raw`, `sources` (or all) are built again and compared, `sample` records of each field by field;
-    `tokenizer` and `ids_from` say where the recipe's are now. `against` is a file in LLaVA's own form. `jobs`
+    `tokenizer` and `draws_from` say where the recipe's are now. `against` is a file in LLaVA's own form. `jobs`
     processes are used, as many as there are processors by default. Whatever is wrong is in the object returned: its
     `ok` says whether everything is right.
 
@@ -148,7 +148,7 @@ def verify(
             sample=sample,
             sources=tuple(sources),
             tokenizer=tokenizer,
-            ids_from=None if ids_from is None else Path(ids_from),
+            draws_from=None if draws_from is None else Path(draws_from),
         )
     found = verify_all(mixture.path, request, jobs=jobs or os.cpu_count() or 1, bar=no_bar)
     if published is not None:

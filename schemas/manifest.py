@@ -104,7 +104,7 @@ class SourceEntry(msgspec.Struct, forbid_unknown_fields=True):
     shards: list[Shard]
     expect: Expect | None = None
     not_found: Annotated[
-        list[str], msgspec.Meta(description="ids of ids_from that did not survive or are not there")
+        list[str], msgspec.Meta(description="ids of draws_from that did not survive or are not there")
     ] = []
     splits: Annotated[
         list[str], msgspec.Meta(description="of its data set, as the raw files or their published names say")

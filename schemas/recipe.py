@@ -89,7 +89,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         None
     )
     tokenizer: Annotated[str, msgspec.Meta(description="hub name or folder")] | None = None
-    ids_from: (
+    draws_from: (
         Annotated[str, msgspec.Meta(description="a file in LLaVA's form; samples take the ids it holds")] | None
     ) = None
     integer_ids: Annotated[

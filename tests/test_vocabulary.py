@@ -92,6 +92,12 @@ def test_an_old_spelling_is_wrong_usage(app: typer.Typer, arguments: list[str]) 
     assert re.search(r"No such option|unexpected extra argument", shown.output)
 
 
+def test_ids_from_is_refused_with_what_does_that_now() -> None:
+    shown = CliRunner().invoke(mix, ["build", "tiny", "--raw", "x", "--out", "y", "--ids-from", "z"])
+    assert shown.exit_code == 2
+    assert "`mix select MIXTURE --by FILE" in " ".join(shown.output.replace("│", " ").split())
+
+
 def test_each_command_of_mix_is_in_a_module_of_its_package_called_command() -> None:
     modules = [getattr(info.callback, "__module__", "") for info in mix.registered_commands]
     assert {name.rpartition(".")[2] for name in modules} == {"command"}

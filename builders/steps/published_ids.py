@@ -33,7 +33,7 @@ class PublishedIds(NamedTuple):
         Raises:
             RawDataError: when the file is not in LLaVA's form.
         """
-        file = RawFile(role="ids_from", path=path.name, form=_Named)
+        file = RawFile(role="draws_from", path=path.name, form=_Named)
         folders: dict[str | None, set[str]] = {}
         for _, identifier, found in read(file, path, lambda _: None):
             if isinstance(found, BadRecord):
@@ -50,7 +50,7 @@ class PublishedIds(NamedTuple):
         folders = {_folder(conversation.image) for conversation in conversations}
         for folder in folders.intersection(SHARED_FOLDERS):
             raise RecipeError(
-                f"ids_from: images under {folder}/ belong to several sources of {self.path}; draw instead"
+                f"draws_from: images under {folder}/ belong to several sources of {self.path}; draw instead"
             )
         return set().union(*(self.folders.get(folder, set()) for folder in folders))
 

@@ -27,15 +27,15 @@ def sample(
     count: Annotated[int, msgspec.Meta(ge=1)] | None = None,
     fraction: Share | None = None,
     at_most: bool = False,
-    ids_from: str | None = None,
+    draws_from: str | None = None,
     surviving: Steps,
 ) -> Iterator[Conversation]:
     """Draw `count` conversations, or a `fraction` of them, and keep their order.
 
     Each has a rank that only the seed and its id decide (where one raw id gives several conversations: also the origin
     of the first pair and the steps before); the lowest ranks are drawn. With `surviving`, these steps run
-    on what is drawn, and more is drawn for what they drop, so that `count` survive. With `ids_from`, a file in LLaVA's
-    own form, the conversations whose image (or id, without an image) it holds are taken instead of a draw. Fewer
+    on what is drawn, and more is drawn for what they drop, so that `count` survive. With `draws_from`, a file in
+    LLaVA's own form, the conversations whose image (or id, without an image) it holds are taken instead of a draw. Fewer
     than `count` are an error, unless it is `at_most`.
     """
     if (count is None) == (fraction is None):
@@ -43,8 +43,8 @@ def sample(
     pool = list(conversations)
     for i, conversation in enumerate(pool):
         conversation.position = i
-    if ids_from is not None and pool:
-        kept = _published(pool, Path(ids_from), funnel=funnel, surviving=surviving)
+    if draws_from is not None and pool:
+        kept = _published(pool, Path(draws_from), funnel=funnel, surviving=surviving)
     else:
         wanted = count if count is not None else round(len(pool) * (fraction or 0))
         ranked = Draw(seed, purpose="sample").order(pool, key=_rank_key)

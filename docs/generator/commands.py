@@ -79,6 +79,8 @@ def _parameters(function: Any) -> Iterator[Parameter]:
     hints = get_type_hints(function, include_extras=True)
     for name, parameter in inspect.signature(function).parameters.items():
         kind, info = _split(hints[name])
+        if info.hidden:
+            continue
         required = parameter.default is inspect.Parameter.empty
         is_option = isinstance(info, OptionInfo)
         told = [info.default, *(info.param_decls or ())]  # in an annotation the first name stands where a default would

@@ -11,10 +11,16 @@ from mix665k.schemas.terminal import open_console, say
 Recipe = Annotated[
     str, typer.Argument(help="A recipe's path, or the name of a shipped one.", autocompletion=recipe_names)
 ]
-IdsFrom = Annotated[
+DrawsFrom = Annotated[
     Path | None,
-    typer.Option(help="File in LLaVA's form to take the ids from, instead of drawing them.", dir_okay=False),
+    typer.Option(
+        help="File in LLaVA's form to take the ids from, instead of drawing them; sources without a draw are built "
+        "whole. For the records that a file names, see `mix select`.",
+        dir_okay=False,
+    ),
 ]
+IdsFrom = Annotated[str | None, typer.Option("--ids-from", hidden=True)]
+"""What `--draws-from` was called when it was taken for a selection of records."""
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what is in the way: another mixture, never other files.")
 ]
@@ -34,6 +40,7 @@ def build(
     tokenizer: Annotated[
         str | None, typer.Option(help="Tokenizer, by Hub name or folder: use it instead of the recipe's.")
     ] = None,
+    draws_from: DrawsFrom = None,
     ids_from: IdsFrom = None,
     images: Annotated[Path | None, typer.Option(help="Folder with the images: check that every image exists.")] = None,
     on_missing_image: Annotated[Literal["fail", "drop"], typer.Option(help="With --images.")] = "fail",
@@ -47,6 +54,12 @@ def build(
     """Build a mixture from raw annotation files."""
     if on_missing_image == "drop" and images is None:
         raise typer.BadParameter("goes with --images", param_hint="--on-missing-image")
+    if ids_from is not None:
+        raise typer.BadParameter(
+            "took the ids of draws only and built every other source whole; build without it and take the records a "
+            "file names by `mix select MIXTURE --by FILE --out DIR`, or pass --draws-from FILE for draws alone",
+            param_hint="--ids-from",
+        )
     import mix665k.builders  # noqa: F401, registers sources and steps
     from mix665k.mixtures.build.plan import Options, make_plan
 
@@ -56,7 +69,7 @@ def build(
         sources=tuple(source or ()),
         limit=limit,
         tokenizer=tokenizer,
-        ids_from=ids_from,
+        draws_from=draws_from,
         images=images,
         on_missing_image=on_missing_image,
         on_bad_record=on_bad_record,
@@ -64,7 +77,7 @@ def build(
         commercial_only=commercial_only,
     )
     plan = make_plan(recipe, options)
-    for line in plan.selection.lines():
+    for line in (*plan.selection.lines(), *plan.draw_lines()):
         say(line)
     if dry_run:
         say(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")

@@ -31,7 +31,7 @@ class Options(NamedTuple):
     sources: tuple[str, ...] = ()
     limit: int | None = None
     tokenizer: str | None = None
-    ids_from: Path | None = None
+    draws_from: Path | None = None
     images: Path | None = None
     on_missing_image: OnMissingImage = "fail"
     on_bad_record: OnBadRecord = "fail"
@@ -45,7 +45,7 @@ class Options(NamedTuple):
             "source": list(self.sources),
             "limit": self.limit,
             "tokenizer": self.tokenizer,
-            "ids_from": self.ids_from and self.ids_from.name,
+            "draws_from": self.draws_from and self.draws_from.name,
             "on_missing_image": self.on_missing_image if self.images and self.on_missing_image == "drop" else None,
             "on_bad_record": self.on_bad_record if self.on_bad_record == "drop" else None,
         }
@@ -64,6 +64,18 @@ class Plan(NamedTuple):
     def overrides(self) -> dict[str, Any]:
         """What the command line changed in the recipe, for the manifest."""
         return self.options.overrides() | self.selection.overrides()
+
+    def draw_lines(self) -> list[str]:
+        """Which sources take their draws from a file, and which are built whole beside them."""
+        if self.options.draws_from is None:
+            return []
+        drawing = [bound.block.label for bound in self.sources if named_by(bound.steps, "draws_from")]
+        whole = [bound.block.label for bound in self.sources if bound.block.label not in drawing]
+        name = self.options.draws_from.name
+        told = [f"draws of {', '.join(drawing) or 'no source'} take the ids of {name}"]
+        if whole:
+            told.append(f"built whole, whatever {name} holds: {', '.join(whole)}; `mix select` takes what a file names")
+        return told
 
 
 def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options) -> Plan:
@@ -121,8 +133,8 @@ def overridden(recipe: Recipe, options: Options) -> Recipe:
         recipe = msgspec.structs.replace(recipe, sources=chosen)
     if options.tokenizer:
         recipe = msgspec.structs.replace(recipe, tokenizer=options.tokenizer)
-    if options.ids_from:
-        recipe = msgspec.structs.replace(recipe, ids_from=str(options.ids_from.resolve()))
+    if options.draws_from:
+        recipe = msgspec.structs.replace(recipe, draws_from=str(options.draws_from.resolve()))
     return recipe
 
 
@@ -175,8 +187,8 @@ def named_by(steps: Sequence[BoundStep], parameter: str) -> list[str]:
 def params_of(step: BoundStep) -> dict[str, dict[str, Any]]:
     """A bound step as it would stand in a recipe, with every parameter; files by name only."""
     params = {**step.params, **{name: [params_of(one) for one in steps] for name, steps in step.inner.items()}}
-    if params.get("ids_from"):
-        params["ids_from"] = Path(params["ids_from"]).name
+    if params.get("draws_from"):
+        params["draws_from"] = Path(params["draws_from"]).name
     return {step.step.name: params}
 
 
@@ -185,6 +197,6 @@ def is_held(entry: SourceEntry, overrides: dict[str, Any]) -> bool:
     if entry.expect is None or not entry.expect.strict:
         return False
     dropping = "drop" in (overrides.get("on_missing_image"), overrides.get("on_bad_record"))
-    takes_ids = any(params.get("ids_from") for step in entry.steps for params in step.values())
+    takes_ids = any(params.get("draws_from") for step in entry.steps for params in step.values())
     derived = any(step.step in DERIVING for step in entry.funnel)
     return not (overrides.get("limit") or derived or dropping or takes_ids)

@@ -46,7 +46,7 @@ def hash_inputs(bound: BoundSource, raw: Path) -> list[InputFile]:
 def _files(bound: BoundSource) -> list[tuple[str, Path]]:
     """The files that a source and its steps read, with their roles."""
     parts = [(role, path) for role, files in bound.files.items() for path in files]
-    return [*parts, *(("ids_from", Path(name)) for name in named_by(bound.steps, "ids_from"))]
+    return [*parts, *(("draws_from", Path(name)) for name in named_by(bound.steps, "draws_from"))]
 
 
 def input_states(bound: BoundSource) -> dict[Path, tuple[int, int, int]]:

@@ -207,7 +207,7 @@ def _require_enough(bound: BoundSource, funnel: list[FunnelStep], options: Optio
         MixtureError: with what was left out.
     """
     label = bound.block.label
-    chosen = options.limit is not None or any(step.params.get("ids_from") for step in bound.steps)
+    chosen = options.limit is not None or any(step.params.get("draws_from") for step in bound.steps)
     for step in funnel:
         if TOO_FEW in step.noted and not chosen:
             raise MixtureError(

@@ -46,7 +46,7 @@ def _changed(options: dict[str, Any]) -> Iterator[str]:
     """Options of the build that changed what its recipe says."""
     told = {
         "tokenizer": "Lengths were counted with the tokenizer {}, not the recipe's.",
-        "ids_from": "What the recipe draws was taken from the ids of {} instead.",
+        "draws_from": "What the recipe draws was taken from the ids of {} instead.",
         "on_missing_image": "Records whose image was missing were dropped.",
         "on_bad_record": "Raw records with faults were dropped.",
     }

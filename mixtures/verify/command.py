@@ -23,7 +23,7 @@ Sample = Annotated[int, typer.Option(min=0, help="With --raw: records of each so
 Tokenizer = Annotated[
     str | None, typer.Option(help="With --raw: tokenizer, by Hub name or folder: where the recipe's is now.")
 ]
-IdsFrom = Annotated[
+DrawsFrom = Annotated[
     Path | None,
     typer.Option(
         help="With --raw: file in LLaVA's form to take the ids from: where the build's is now.", dir_okay=False
@@ -39,7 +39,7 @@ def verify(
     source: Source = None,
     sample: Sample = 100,
     tokenizer: Tokenizer = None,
-    ids_from: IdsFrom = None,
+    draws_from: DrawsFrom = None,
     jobs: Jobs = ALL_CORES,
     output: OutputFormat = "table",
 ) -> None:
@@ -52,12 +52,12 @@ def verify(
     from mix665k.mixtures.verify.raw import RawRequest, verify_all
     from mix665k.mixtures.verify.verification import require_passed
 
-    if raw is None and (source or tokenizer or ids_from):
-        raise typer.BadParameter("goes with --raw", param_hint="--source, --tokenizer, --ids-from")
+    if raw is None and (source or tokenizer or draws_from):
+        raise typer.BadParameter("goes with --raw", param_hint="--source, --tokenizer, --draws-from")
     request = None
     if raw is not None:
         request = RawRequest(
-            raw=raw, sample=sample, sources=tuple(source or ()), tokenizer=tokenizer, ids_from=ids_from
+            raw=raw, sample=sample, sources=tuple(source or ()), tokenizer=tokenizer, draws_from=draws_from
         )
     found = verify_all(mixture, request, jobs=jobs, bar=bar_on_stderr)
     equal = _print_verification(found, mixture, against=against, output=output)

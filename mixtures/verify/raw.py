@@ -36,7 +36,7 @@ class RawRequest(NamedTuple):
     sample: int
     sources: tuple[str, ...] = ()
     tokenizer: str | None = None
-    ids_from: Path | None = None
+    draws_from: Path | None = None
 
 
 class _Compared(NamedTuple):
@@ -154,13 +154,13 @@ def _cost(entry: SourceEntry) -> tuple[bool, int]:
 def _options(manifest: Manifest, request: RawRequest) -> Options:
     """The options of the build, as far as they change what is built, with what lies elsewhere now."""
     asked = manifest.overrides
-    named = request.raw / asked["ids_from"] if "ids_from" in asked else None
+    named = request.raw / asked["draws_from"] if "draws_from" in asked else None
     return Options(
         request.raw,
         request.raw,
         limit=asked.get("limit"),
         tokenizer=request.tokenizer or asked.get("tokenizer"),
-        ids_from=request.ids_from or named,
+        draws_from=request.draws_from or named,
         on_bad_record=asked.get("on_bad_record", "fail"),
     )
 

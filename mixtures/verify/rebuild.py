@@ -102,7 +102,7 @@ def _those_of(request: RebuildRequest, batches: Iterable[pa.RecordBatch]) -> Ite
 
 def _path_of(file: InputFile, options: Options) -> Path:
     """Where an input of a mixture should be now."""
-    given = options.ids_from if file.role == "ids_from" else None
+    given = options.draws_from if file.role == "draws_from" else None
     return given or options.raw / file.path
 
 

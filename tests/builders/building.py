@@ -41,13 +41,13 @@ def build(
     params: dict[str, Any] | None = None,
     steps: Sequence[Step] = (),
     files: Mapping[str, str | list[str]] | None = None,
-    ids_from: str | None = None,
+    draws_from: str | None = None,
     on_bad_record: OnBadRecord = "fail",
     limit: int | None = None,
 ) -> Result:
     """One source of a recipe (seed 7, tokenizer `tiny`) through its steps; its funnel adds up."""
     block = Block(source, files=dict(files or {}), params=params or {}, steps=list(steps))
-    return run_block(block, raw=raw, ids_from=ids_from, on_bad_record=on_bad_record, limit=limit)
+    return run_block(block, raw=raw, draws_from=draws_from, on_bad_record=on_bad_record, limit=limit)
 
 
 def run_block(
@@ -55,12 +55,12 @@ def run_block(
     *,
     raw: Path,
     seed: int = 7,
-    ids_from: str | None = None,
+    draws_from: str | None = None,
     on_bad_record: OnBadRecord = "fail",
     limit: int | None = None,
 ) -> Result:
     """The same for a source as it stands in a recipe."""
-    run = _run(block, raw=raw, seed=seed, ids_from=ids_from, on_bad_record=on_bad_record, limit=limit)
+    run = _run(block, raw=raw, seed=seed, draws_from=draws_from, on_bad_record=on_bad_record, limit=limit)
     conversations = list(run.conversations)
     funnel = run.funnel()
     require_sum(funnel, conversations)
@@ -85,11 +85,11 @@ def _run(
     *,
     raw: Path,
     seed: int = 7,
-    ids_from: str | None = None,
+    draws_from: str | None = None,
     on_bad_record: OnBadRecord = "fail",
     limit: int | None = None,
 ) -> Run:
-    [bound] = bind(Recipe("test", [block], seed=seed, tokenizer="tiny", ids_from=ids_from), raw=raw)
+    [bound] = bind(Recipe("test", [block], seed=seed, tokenizer="tiny", draws_from=draws_from), raw=raw)
     return Run(bound, on_bad_record=on_bad_record, progress=lambda _: None, limit=limit)
 
 

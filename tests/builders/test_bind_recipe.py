@@ -132,8 +132,8 @@ def test_a_source_that_does_not_fit_is_an_error(block: Block, message: str) -> N
         ({"truncate": {"tokenizer": "tiny", "at": "turn"}}, r"truncate: at: got 'turn', expected inside \| pair"),
         ({"drop_by_pattern": {"pattern": "(a"}}, r"drop_by_pattern: pattern: '\(a' is not a regular expression: .*"),
         (
-            {"sample": {"seed": 1, "count": 2, "ids_from": "none.json"}},
-            r"sample: ids_from: /nowhere/none.json: no such file",
+            {"sample": {"seed": 1, "count": 2, "draws_from": "none.json"}},
+            r"sample: draws_from: /nowhere/none.json: no such file",
         ),
     ],
 )
@@ -150,11 +150,11 @@ def test_two_sources_of_one_name_are_an_error() -> None:
     _bind(Block("gqa"), Block("gqa", name="gqa_again"))
 
 
-def test_a_recipes_ids_from_that_is_not_there_is_an_error_of_the_step_that_takes_it() -> None:
+def test_a_recipes_draws_from_that_is_not_there_is_an_error_of_the_step_that_takes_it() -> None:
     block = Block("ocrvqa", steps=[{"sample": {"count": 2, "seed": 1}}])
 
-    with pytest.raises(RecipeError, match=r"ocrvqa: sample: ids_from: /nowhere/mix\.json: no such file"):
-        _bind(block, ids_from="mix.json")
+    with pytest.raises(RecipeError, match=r"ocrvqa: sample: draws_from: /nowhere/mix\.json: no such file"):
+        _bind(block, draws_from="mix.json")
 
 
 def test_refcoco_takes_the_data_sets_whose_files_are_given() -> None:

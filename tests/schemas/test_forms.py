@@ -18,7 +18,7 @@ def _recipe(**fields: Any) -> Recipe:
 def test_the_smallest_recipe_has_these_defaults() -> None:
     recipe = _recipe()
 
-    assert (recipe.seed, recipe.tokenizer, recipe.ids_from, recipe.integer_ids) == (None, None, None, [])
+    assert (recipe.seed, recipe.tokenizer, recipe.draws_from, recipe.integer_ids) == (None, None, None, [])
     assert recipe.sources == [Block("gqa")]
     assert recipe.sources[0].label == "gqa"
     assert Block("gqa", name="mine").label == "mine"

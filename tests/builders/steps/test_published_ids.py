@@ -56,7 +56,7 @@ def test_a_source_of_two_folders_has_the_ids_of_both(published: PublishedIds) ->
 def test_a_folder_that_sources_share_names_no_source(published: PublishedIds) -> None:
     talks = [talk("9", PAIR, image="gqa/images/9.jpg"), talk("c", PAIR, image="coco/train2017/c.jpg")]
 
-    with pytest.raises(RecipeError, match=r"^ids_from: images under coco/ belong to several sources of .*mix\.json"):
+    with pytest.raises(RecipeError, match=r"^draws_from: images under coco/ belong to several sources of .*mix\.json"):
         published.of_source(talks)
 
 

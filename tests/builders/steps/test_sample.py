@@ -112,12 +112,12 @@ def _reference(folder: Path, records: list[dict[str, Any]]) -> str:
     return str(path)
 
 
-def test_ids_from_takes_what_the_file_names_and_lists_what_is_not_there(tmp_path: Path) -> None:
+def test_draws_from_takes_what_the_file_names_and_lists_what_is_not_there(tmp_path: Path) -> None:
     names = ["761183", "9999999", "158234"]
     records: list[dict[str, Any]] = [{"id": name, "image": f"ocr_vqa/images/{name}.jpg"} for name in names]
     records += [{"id": 42, "image": "gqa/images/42.jpg"}, {"id": "wgMill_0", "model": ""}]
 
-    result = build("ocrvqa", steps=[{"sample": {"count": 80000}}], ids_from=_reference(tmp_path, records))
+    result = build("ocrvqa", steps=[{"sample": {"count": 80000}}], draws_from=_reference(tmp_path, records))
 
     assert [c.id for c in result.conversations] == ["761183"]
     assert result.funnel[1].conversations == flow(2, 1, **{"not_in_mix.json": -1})
@@ -125,7 +125,7 @@ def test_ids_from_takes_what_the_file_names_and_lists_what_is_not_there(tmp_path
     assert result.funnel[1].examples["not found"] == ["ocr_vqa/images/158234.jpg", "ocr_vqa/images/9999999.jpg"]
 
 
-def test_ids_from_takes_text_only_conversations_by_id_and_lists_those_that_do_not_survive(tmp_path: Path) -> None:
+def test_draws_from_takes_text_only_conversations_by_id_and_lists_those_that_do_not_survive(tmp_path: Path) -> None:
     records: list[dict[str, Any]] = [
         {"id": "mIll01a_7"},
         {"id": "kItE22b_0", "image": None},
@@ -133,7 +133,7 @@ def test_ids_from_takes_text_only_conversations_by_id_and_lists_those_that_do_no
         {"id": "x", "image": "a/x.jpg"},
     ]
     inner = [{"drop_by_pattern": {"pattern": "link"}}]
-    steps: list[Any] = [{"sample": {"fraction": 0.1, "surviving": inner, "ids_from": _reference(tmp_path, records)}}]
+    steps: list[Any] = [{"sample": {"fraction": 0.1, "surviving": inner, "draws_from": _reference(tmp_path, records)}}]
 
     result = build("sharegpt", steps=steps)
 
@@ -141,20 +141,20 @@ def test_ids_from_takes_text_only_conversations_by_id_and_lists_those_that_do_no
     assert result.funnel[1].examples["not found"] == ["gone_0", "kItE22b_0"]
 
 
-def test_ids_from_lists_all_that_is_not_found(tmp_path: Path) -> None:
+def test_draws_from_lists_all_that_is_not_found(tmp_path: Path) -> None:
     records = [{"id": i, "image": f"ocr_vqa/images/{i}.jpg"} for i in range(50)]
 
-    result = build("ocrvqa", steps=[{"sample": {"count": 1}}], ids_from=_reference(tmp_path, records))
+    result = build("ocrvqa", steps=[{"sample": {"count": 1}}], draws_from=_reference(tmp_path, records))
 
     assert result.conversations == []
     assert len(result.funnel[1].examples["not found"]) == 50
 
 
-def test_ids_from_cannot_guess_sources_apart_that_share_a_folder(tmp_path: Path) -> None:
+def test_draws_from_cannot_guess_sources_apart_that_share_a_folder(tmp_path: Path) -> None:
     records = [{"id": "1", "image": "coco/train2017/000000000581.jpg"}]
 
-    with pytest.raises(RecipeError, match=r"ids_from: images under coco/ belong to several sources of .*; draw"):
-        build("vqav2", steps=[{"sample": {"count": 1}}], ids_from=_reference(tmp_path, records))
+    with pytest.raises(RecipeError, match=r"draws_from: images under coco/ belong to several sources of .*; draw"):
+        build("vqav2", steps=[{"sample": {"count": 1}}], draws_from=_reference(tmp_path, records))
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,9 @@ def test_ids_from_cannot_guess_sources_apart_that_share_a_folder(tmp_path: Path)
         ('[{"id": "x", "image": 5}]', r"\$\[0\]\.image: expected str \| null, got int \(id 'x'\), expected LLaVA's"),
     ],
 )
-def test_ids_from_a_file_of_another_form_is_an_error(tmp_path: Path, content: str, message: str) -> None:
+def test_draws_from_a_file_of_another_form_is_an_error(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "mix.json"
     path.write_text(content, encoding="utf-8")
 
     with pytest.raises(RawDataError, match=message):
-        build("ocrvqa", steps=[{"sample": {"count": 1}}], ids_from=str(path))
+        build("ocrvqa", steps=[{"sample": {"count": 1}}], draws_from=str(path))

@@ -17,7 +17,7 @@ sources:
   - {source: textcaps, params: {caption: drawn}}
   - {source: sharegpt, steps: [sample: {fraction: 0.7, surviving: [truncate: {max_tokens: 60}]}]}
   - {source: refcoco, steps: [split: {max_pairs: 3}]}
-  - {source: ocrvqa, steps: [sample: {count: 5, ids_from: wanted.json}]}
+  - {source: ocrvqa, steps: [sample: {count: 5, draws_from: wanted.json}]}
 """
 WANTED = '[{"id": 1, "image": "ocr_vqa/images/nowhere.jpg"}]'
 Rows = list[tuple[str, ...]]

@@ -132,5 +132,5 @@ def test_a_tokenizer_that_no_source_needs_is_not_looked_for(made_up_raw: Path, t
 
 
 def test_ids_that_are_not_there_are_an_error(made_up_raw: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"sample: ids_from: .*none.json: no such file"):
-        make_plan("tiny", Options(made_up_raw, tmp_path, ids_from=tmp_path / "none.json"))
+    with pytest.raises(RecipeError, match=r"sample: draws_from: .*none.json: no such file"):
+        make_plan("tiny", Options(made_up_raw, tmp_path, draws_from=tmp_path / "none.json"))

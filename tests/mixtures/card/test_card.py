@@ -125,7 +125,7 @@ def test_what_is_not_whole_is_said(small: Path) -> None:
         "source": ["gqa", "mine"],
         "commercial_only": ["sharegpt"],
         "tokenizer": "tiny",
-        "ids_from": "mix.json",
+        "draws_from": "mix.json",
         "on_bad_record": "drop",
         "later": 1,
     }

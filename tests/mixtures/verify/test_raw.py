@@ -122,11 +122,11 @@ def test_images_that_were_missing_are_missing_again(made_up_raw: Path, tmp_path:
 def test_ids_of_a_file_are_taken_again_wherever_it_is(made_up_raw: Path, tmp_path: Path) -> None:
     text = '[{"id": "gone", "image": "ocr_vqa/images/gone.jpg"}, {"id": 5, "image": "gqa/images/5.jpg"}]'
     named = written(tmp_path, text, "named.json")
-    run(written(tmp_path, RECIPE), Options(made_up_raw, tmp_path / "out", sources=("ocrvqa",), ids_from=named))
-    assert outcomes(checks(tmp_path / "out", made_up_raw, ids_from=named)) == ["ok"] * 5
+    run(written(tmp_path, RECIPE), Options(made_up_raw, tmp_path / "out", sources=("ocrvqa",), draws_from=named))
+    assert outcomes(checks(tmp_path / "out", made_up_raw, draws_from=named)) == ["ok"] * 5
     lost = checks(tmp_path / "out", made_up_raw)
     assert outcomes(lost) == ["ok", "ok", "not checked", "not checked", "not checked"]
-    assert "ids_from: " in lost["sources rebuilt"].lines.first[0]
+    assert "draws_from: " in lost["sources rebuilt"].lines.first[0]
 
 
 def answer(rows: list[dict[str, Any]]) -> None:
