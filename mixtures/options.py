@@ -22,6 +22,13 @@ def source_names(incomplete: str) -> list[str]:
     return sorted(name for name in SOURCES if name.startswith(incomplete))
 
 
+def subset_names(incomplete: str) -> list[str]:
+    """Published subsets that begin so, for the shell's completion."""
+    from mix665k.mixtures.storage.subsets import subset_names as known
+
+    return [name for name in known() if name.startswith(incomplete)]
+
+
 ALL_CORES = os.cpu_count() or 1
 Jobs = Annotated[
     int, typer.Option("--jobs", "-j", min=1, show_default="all cores", help="How many at once: processes.")

@@ -54,7 +54,7 @@ OnUnresolved = Literal["fail", "drop"]
 class Select(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
     """Which records of the built sources a file selects; the options of `mix select`."""
 
-    by: Annotated[str, msgspec.Meta(description="a file that names records, below --raw")]
+    by: Annotated[str, msgspec.Meta(description="a file that names records, below --raw, or a published subset")]
     form: (
         Annotated[SelectionForm, msgspec.Meta(description="what the file is, where its content does not tell")] | None
     ) = msgspec.field(default=None, name="as")

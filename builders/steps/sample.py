@@ -35,8 +35,8 @@ def sample(
     Each has a rank that only the seed and its id decide (where one raw id gives several conversations: also the origin
     of the first pair and the steps before); the lowest ranks are drawn. With `surviving`, these steps run
     on what is drawn, and more is drawn for what they drop, so that `count` survive. With `draws_from`, a file in
-    LLaVA's own form, the conversations whose image (or id, without an image) it holds are taken instead of a draw. Fewer
-    than `count` are an error, unless it is `at_most`.
+    LLaVA's own form, the conversations whose image (or id, without an image) it holds are taken instead of a draw.
+    Fewer than `count` are an error, unless it is `at_most`.
     """
     if (count is None) == (fraction is None):
         raise RecipeError("give either count or fraction")

@@ -109,7 +109,7 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
     if recipe.select:
         from mix665k.mixtures.select.run import files_of, require_usable  # brings polars, of which most plans need none
 
-        require_usable(files_of(recipe.select, options.raw), recipe.select)
+        require_usable(*files_of(recipe.select, options.raw))
     return Plan(recipe=recipe, text=text, sources=sources, options=options, selection=selection)
 
 

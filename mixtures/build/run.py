@@ -78,7 +78,8 @@ def _build_selected(plan: Plan, select: Select, *, jobs: int, listener: Listener
     mixture = Mixture.open(whole.options.out)
     if options.sources or options.limit or plan.selection.names:
         select = msgspec.structs.replace(select, on_missing="drop")  # not all was built that the file names
-    found = find(mixture, files_of(select, options.raw), select, bar=no_bar)
+    files, select = files_of(select, options.raw)
+    found = find(mixture, files, select, bar=no_bar)
     require_resolved(found.report, select)
     about = with_selection(manifest, found)
     manifest = write_rest(mixture, leaving(mixture, found), out, about=about, advance=no_progress)

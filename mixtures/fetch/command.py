@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mix665k.mixtures.options import ExcludeSource, OutputFormat, Source
+from mix665k.mixtures.options import ExcludeSource, OutputFormat, Source, subset_names
 
 Raw = Annotated[
     Path | None, typer.Option(help="Folder with the raw files: download them, for `mix build --raw`.", file_okay=False)
@@ -15,6 +15,14 @@ Images = Annotated[
     typer.Option(help="Folder with the images: download them, for `train --images`.", file_okay=False),
 ]
 Mixture = Annotated[Path | None, typer.Option(help="A mixture's folder: ask only for the covers that it names.")]
+Subset = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Published subset of the mixture, for `mix select --by NAME`: icons-133k, ards-200k or presel-15; may be "
+        "repeated. Without --source nothing else is fetched.",
+        autocompletion=subset_names,
+    ),
+]
 Mirror = Annotated[
     str | None, typer.Option(help="Take everything from here: BASE/<folder>/<file name>, as --dry-run lists them.")
 ]
@@ -33,6 +41,7 @@ def fetch(
     images: Images = None,
     source: Source = None,
     exclude_source: ExcludeSource = None,
+    subset: Subset = None,
     mixture: Mixture = None,
     mirror: Mirror = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="How many at once: downloads.")] = 4,
@@ -55,6 +64,8 @@ def fetch(
         raise typer.BadParameter("name a folder for raw files or for images", param_hint="--raw, --images")
     if mirror is not None and not mirror.startswith(("http://", "https://")):
         raise typer.BadParameter("expected an address that begins with http:// or https://", param_hint="--mirror")
+    if subset and raw is None:
+        raise typer.BadParameter("goes with --raw", param_hint="--subset")
     from mix665k.mixtures.fetch.run import FetchRequest
     from mix665k.mixtures.fetch.show import fetch_and_show
     from mix665k.mixtures.fetch.web import Patience
@@ -62,6 +73,7 @@ def fetch(
     request = FetchRequest(
         sources=tuple(source or ()),
         exclude=tuple(exclude_source or ()),
+        subsets=tuple(subset or ()),
         raw=raw,
         images=images,
         mixture=mixture,

@@ -9,6 +9,7 @@ import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.parts import published_parts
 from mix665k.builders.registry import SOURCES, Download, ImageFolder, RawFile, Source
 from mix665k.mixtures.fetch.fetched import FetchedRecord
+from mix665k.mixtures.storage.subsets import SUBSETS, load_subset
 from mix665k.schemas.errors import FetchError, RecipeError, did_you_mean
 from mix665k.schemas.files import sha256_of
 
@@ -102,6 +103,25 @@ def raw_jobs(sources: Iterable[Source], raw: Path) -> list[Job]:
             about_bytes=sum({file.path: file.num_bytes or 0 for file in given.values()}.values()),
         )
         for (folder, download), given in files.items()
+    ]
+
+
+def subset_jobs(names: Iterable[str], raw: Path) -> list[Job]:
+    """The downloads that bring published subsets.
+
+    Raises:
+        RecipeError: for one that is not known.
+    """
+    subsets = [load_subset(name) for name in dict.fromkeys(names)]
+    return [
+        Job(
+            root=raw,
+            folder=SUBSETS,
+            download=subset.download,
+            files={"": subset.path},
+            about_bytes=subset.num_bytes or 0,
+        )
+        for subset in subsets
     ]
 
 

@@ -27,7 +27,7 @@ from mix665k.mixtures.fetch.download import (
     result_of,
     run_download,
 )
-from mix665k.mixtures.fetch.downloads import Job, chosen, image_jobs, raw_jobs, status_of
+from mix665k.mixtures.fetch.downloads import Job, chosen, image_jobs, raw_jobs, status_of, subset_jobs
 from mix665k.mixtures.fetch.fetched import FetchedRecord
 from mix665k.mixtures.fetch.web import Patience, RateLimit, open_client
 from mix665k.mixtures.fetch.workers import in_threads
@@ -40,10 +40,11 @@ _LOCK = ".fetch.lock"
 
 
 class FetchRequest(NamedTuple):
-    """What to fetch and how: these sources or all, without those that are excluded."""
+    """What to fetch and how: these sources or all, without those that are excluded; with `subsets` none by default."""
 
     sources: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
     raw: Path | None = None
     images: Path | None = None
     mixture: Path | None = None
@@ -73,7 +74,7 @@ def fetch(request: FetchRequest, listener: FetchListener) -> FetchReport:
     Raises:
         UserError: when nothing can be begun, or another run is at work in one of the folders.
     """
-    sources, named = chosen(request.sources, exclude=request.exclude), _named_images(request)
+    sources, named = _sources(request), _named_images(request)
     jobs, covers = _jobs(request, sources), _addressed(request, sources)
     report = FetchReport([])
     with ExitStack() as stack:
@@ -98,7 +99,7 @@ def preview(request: FetchRequest) -> FetchReport:
         UserError: when a name or the mixture is wrong.
     """
     found = FetchReport([])
-    sources, named = chosen(request.sources, exclude=request.exclude), _named_images(request)
+    sources, named = _sources(request), _named_images(request)
     for job in _jobs(request, sources):
         entry = FetchedRecord(job.root).get(job.name)
         size = entry.num_bytes if entry else job.download.num_bytes
@@ -140,8 +141,14 @@ def _context(request: FetchRequest, listener: FetchListener, stack: ExitStack) -
     )
 
 
+def _sources(request: FetchRequest) -> list[Source]:
+    if request.subsets and not request.sources:
+        return []
+    return chosen(request.sources, exclude=request.exclude)
+
+
 def _jobs(request: FetchRequest, sources: Sequence[Source]) -> list[Job]:
-    raw = raw_jobs(sources, request.raw) if request.raw else []
+    raw = raw_jobs(sources, request.raw) + subset_jobs(request.subsets, request.raw) if request.raw else []
     return raw + (image_jobs(sources, request.images) if request.images else [])
 
 

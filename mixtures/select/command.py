@@ -5,19 +5,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mix665k.mixtures.options import MixtureFolder, OutputFormat
+from mix665k.mixtures.options import MixtureFolder, OutputFormat, subset_names
 from mix665k.schemas.terminal import open_console, say, say_json
 
 if TYPE_CHECKING:
     from mix665k.mixtures.select.report import SelectionReport
 
 By = Annotated[
-    Path,
+    str,
     typer.Option(
         help="File that names the records: full records in LLaVA's form, a list of ids, positions or hashes, or a "
-        "table (Parquet, CSV, JSON lines) of any of these with scores; gzip or not.",
-        dir_okay=False,
+        "table (Parquet, CSV, JSON lines) of any of these with scores; gzip or not. Or a published subset by its name.",
+        metavar="FILE",
+        autocompletion=subset_names,
     ),
+]
+Raw = Annotated[
+    Path | None, typer.Option(help="Folder with the raw files: where `mix fetch --subset` has put a published subset.")
 ]
 Out = Annotated[Path | None, typer.Option(help="Where to write: a folder. Not needed with --dry-run.", file_okay=False)]
 As = Annotated[
@@ -57,6 +61,7 @@ def select(
     mixture: MixtureFolder,
     *,
     by: By,
+    raw: Raw = None,
     out: Out = None,
     form: As = None,
     base: Base = None,
@@ -80,14 +85,14 @@ def select(
     from mix665k.mixtures.mixture import Mixture
     from mix665k.mixtures.select.derived import require_room
     from mix665k.mixtures.select.report import require_resolved
-    from mix665k.mixtures.select.run import Files, find, write_selection
+    from mix665k.mixtures.select.run import files_of, find, write_selection
     from mix665k.mixtures.terminal import bar_on_stderr
     from mix665k.schemas.manifest import SELECTION
     from mix665k.schemas.recipe import Select
 
     asked = msgspec.convert(
         {
-            "by": str(by),
+            "by": by,
             "as": form,
             "base": base,
             "rows": rows,
@@ -105,7 +110,9 @@ def select(
     manifest = chosen.require_manifest()
     if out is not None:
         require_room(mixture, manifest, out, step=SELECTION, option="--out")
-    found = find(chosen, Files(by, published), asked, bar=bar_on_stderr)
+    by_name = by in subset_names("") and not Path(by).exists()
+    files, asked = files_of(asked, raw if by_name else None)
+    found = find(chosen, files._replace(published=published), asked, bar=bar_on_stderr)
     report = found.report
     try:
         require_resolved(report, asked)

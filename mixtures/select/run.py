@@ -26,6 +26,7 @@ from mix665k.mixtures.select.report import (
     total_of,
     unresolved,
 )
+from mix665k.mixtures.storage.subsets import resolved
 from mix665k.mixtures.terminal import Bar
 from mix665k.schemas.errors import MixtureError, RawDataError
 from mix665k.schemas.files import os_errors, sha256_of
@@ -43,9 +44,15 @@ class Files(NamedTuple):
     published: Path | None = None
 
 
-def files_of(select: Select, raw: Path) -> Files:
-    """The files that a recipe names, below the raw folder."""
-    return Files(raw / select.by, raw / select.published if select.published else None)
+def files_of(select: Select, raw: Path | None) -> tuple[Files, Select]:
+    """The files that a selection names, below the raw folder if there is one, and its options.
+
+    Raises:
+        RawDataError: for a published subset that has not been fetched.
+    """
+    select = resolved(select, raw)
+    published = Path(select.published) if select.published else None
+    return Files(Path(select.by), raw / published if raw and published else published), select
 
 
 class Selection(NamedTuple):
