@@ -11,6 +11,7 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 SECTIONS = (
     "Building the mixture",
     "Comparing with a published file",
+    "Selecting a subset",
     "Checking images",
     "What an epoch's order costs",
     "The paper's 25 %",

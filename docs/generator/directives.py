@@ -11,7 +11,7 @@ from docs.generator.errors import error_table
 from docs.generator.forms import form_table, raw_schema_list
 from docs.generator.memory import memory_table
 from docs.generator.other_models import matrix, other_models_table
-from docs.generator.recipes import recipe_text, source_parameters, step_reference
+from docs.generator.recipes import recipe_text, source_parameters, step_reference, subset_table
 from docs.generator.recordings import prepare, recorded, run
 from docs.generator.source_pages import fingerprint_table, image_table, raw_file_list, source_table
 from docs.generator.stages import stage_table
@@ -34,6 +34,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "recipe": recipe_text,
     "source_parameters": lambda _: source_parameters(),
     "steps": lambda _: step_reference(),
+    "subsets": lambda _: subset_table(),
     "source_table": lambda _: source_table(),
     "raw_files": lambda _: raw_file_list(),
     "images": lambda _: image_table(),

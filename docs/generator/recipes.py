@@ -8,12 +8,24 @@ from mix665k.builders.bind import parameters
 from mix665k.builders.registry import SOURCES, STEPS, Source, Step
 from mix665k.mixtures.catalogue import kind_of
 from mix665k.mixtures.storage.recipes import FOLDER
+from mix665k.mixtures.storage.subsets import load_subset, subset_names
 
 
 def recipe_text(name: str) -> str:
     """A shipped recipe, verbatim."""
     path = FOLDER / f"{name}.yaml"
     return block("yaml", path.read_text(encoding="utf-8"), title=f"mixtures/recipes/{path.name}")
+
+
+def subset_table() -> str:
+    """The published subsets that `mix fetch` knows, and what is known of each."""
+    rows = []
+    for name in subset_names():
+        one = load_subset(name)
+        records = f"{one.records:,}" if one.records else "?"
+        place = f"[{one.hub}, {one.revision}]({one.download.place})" if one.hub else f"[Google Drive]({one.by_hand})"
+        rows.append([f"`{name}`", one.title, records, place, one.names, one.licence, one.checked])
+    return table(["name", "what", "records", "where", "names records by", "licence", "checked"], rows)
 
 
 def step_reference() -> str:
