@@ -36,6 +36,7 @@ class Shared(msgspec.Struct, gc=False):
 
     id: str
     conversations: list[Said]
+    system: str | None = None
 
 
 ABOUT = About(
@@ -143,6 +144,10 @@ def sharegpt(
         ids.add(shared.id)
         firsts.add(first)
         done = (f"{len(turns) - len(kept)} turns cut at the ends",) if len(kept) < len(turns) else ()
+        if done:
+            raw.note("turns cut at the ends", shared.id)
+        if shared.system or any(turn.role == "system" for turn in turns):
+            raw.note("system text is not kept", shared.id)
         pairs = _pairs(shared.id, kept)
         yield Conversation(id=shared.id, image=None, pairs=pairs, several=duplicates == "keep", history=done)
 

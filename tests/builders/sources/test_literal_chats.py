@@ -49,9 +49,12 @@ def test_sharegpt_knows_the_speakers_by_all_their_names(tmp_path: Path, human: s
 
 def test_sharegpt_cuts_turns_at_the_ends_and_numbers_pairs_after_the_cut(tmp_path: Path) -> None:
     turns = (("system", "be kind"), ("gpt", "welcome"), *HI, ("human", "more"), ("gpt", "sure"), ("human", "bye"))
-    made = only(build("sharegpt", raw=write_raw(tmp_path, "sharegpt", conversations=[chat(*turns)])))
+    conversations = [chat(*turns), chat(("human", "yo"), ("gpt", "hey"), identifier="b_0") | {"system": "Be kind."}]
+    result = build("sharegpt", raw=write_raw(tmp_path, "sharegpt", conversations=conversations))
+    made = result.conversations[0]
     assert [(pair.question, pair.origin) for pair in made.pairs] == [("hi", "abc_0/0"), ("more", "abc_0/1")]
     assert made.history == ("3 turns cut at the ends",)
+    assert result.funnel[0].noted == {"turns cut at the ends": 1, "system text is not kept": 2}
 
 
 @pytest.mark.parametrize(
