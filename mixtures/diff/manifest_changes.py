@@ -19,6 +19,7 @@ def manifest_changes(a: Manifest, b: Manifest) -> list[Change]:
         *_values("", {"tool": a.tool, "recipe": a.name}, {"tool": b.tool, "recipe": b.name}),
         *_recipe_lines(a.recipe, b.recipe),
         *_values("option", a.overrides, b.overrides),
+        *_values("", {"selected by": _selections(a)}, {"selected by": _selections(b)}),
         *_values("", {"integer ids": a.integer_ids}, {"integer ids": b.integer_ids}),
     ]
     others = {entry.name: entry for entry in b.sources}
@@ -26,6 +27,11 @@ def manifest_changes(a: Manifest, b: Manifest) -> list[Change]:
         if entry.name in others:
             changes += _source_changes(entry, others[entry.name])
     return changes
+
+
+def _selections(manifest: Manifest) -> str:
+    """The files that selected its records, in order."""
+    return ", ".join(f"{one.file} {one.sha256[:16]}" for one in manifest.selections) or _NONE
 
 
 def _source_changes(a: SourceEntry, b: SourceEntry) -> Iterator[Change]:

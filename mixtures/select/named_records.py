@@ -20,7 +20,7 @@ from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.select.content import records_of
 from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.errors import RawDataError, UserError, did_you_mean
-from mix665k.schemas.files import UNREADABLE, fault, os_errors
+from mix665k.schemas.files import UNREADABLE, fault, os_errors, regular_file
 from mix665k.schemas.recipe import Select, SelectionForm
 
 ZERO_BASED = ("global_id", "unique_idx")
@@ -138,6 +138,10 @@ def _full_records(plain: Path, path: Path, select: Select, *, advance: Advance) 
     numbers = _fields(plain, [*names, *([select.score] if select.score else [])])
     entries = entries.with_columns(where=where).join(numbers, on="place", how="left", maintain_order="left")
     key = next((name for name in names if entries[name].null_count() < len(entries)), "")
+    if (select.key or select.base is not None) and not key:
+        raise RawDataError(
+            f"{path}: no record has a position, expected {' or '.join(names)}; name its field, or leave the base out"
+        )
     if key:
         entries = entries.with_columns(position=_whole_numbers(entries[key], path, entries["where"]))
     if select.score:
@@ -160,6 +164,8 @@ def _fields(plain: Path, names: Sequence[str]) -> pl.DataFrame:
 
 def _listed(plain: Path, path: Path, form: SelectionForm, *, select: Select) -> NamedRecords:
     """A list of ids, positions or hashes: lines of text, a JSON list, or JSON values on lines."""
+    if select.key:
+        raise RawDataError(f"{path}: a list, whose lines have no field {select.key!r}; leave the key out")
     header, values = _values(plain, path)
     if header and select.form is None and select.base is None:
         form = header.form
@@ -315,7 +321,7 @@ def _name(path: Path) -> str:
 
 
 def _opened(path: Path) -> Any:
-    with path.open("rb") as file:
+    with regular_file(path).open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return gzip.open(path) if packed else path.open("rb")
 

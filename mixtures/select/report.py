@@ -13,6 +13,7 @@ from mix665k.schemas.recipe import Select
 
 UNKNOWN = "unknown source"
 SEVERAL = "several sources"
+_GO_WITHOUT = "pass --on-missing drop to go without them"
 MAX_SHOWN = 5
 """Candidates, and entries, that a message or table shows; `--format json` has all."""
 
@@ -165,9 +166,10 @@ def require_resolved(found: SelectionReport, select: Select) -> None:
         )
     if found.missing and select.on_missing == "fail":
         first = found.missing[0]
+        numbers = found.form == "ids" and not found.total.exact and all(one.says.isdigit() for one in found.missing)
         raise MixtureError(
             f"{found.file}: {len(found.missing):,} of {asked:,} entries are not in the mixture, the first is "
-            f"{first.where} {first.says}; pass --on-missing drop to go without them"
+            f"{first.where} {first.says}; {'are they positions? pass --base 0 or --base 1' if numbers else _GO_WITHOUT}"
         )
     if not found.total.selected:
         raise MixtureError(f"{found.file}: selects no record of {found.mixture}, expected one or more")

@@ -97,6 +97,7 @@ def find(mixture: Mixture, files: Files, select: Select, *, bar: Bar) -> Selecti
     exact = matches.entries.filter(pl.col("outcome") == "exact").select("entry", "row")
     chosen = highest(exact, named, records, ranking=ranking) if ranking else exact["row"]
     sources = count_sources(matches, named, records, chosen=chosen, names=mixture.sources)
+    assert sum(one.asked for one in sources) == len(named.entries), sources
     report = SelectionReport(
         mixture=str(mixture.path),
         made_from=mixture.require_manifest().row_hash,

@@ -1,6 +1,7 @@
 """Selecting: the records that a file names, all of them and no other."""
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,19 @@ def test_the_command_says_what_the_file_is_and_what_became_of_it(small: Path, tm
         ('{"id": "0012", "score": 1}\n', {"min": 2}, r"selects no record of"),
         ('{"id": "0012", "score": 1}\n', {"score": "scores"}, r"no column 'scores'; did you mean 'score'\?"),
         ("0012\n", {"published": Path("/nowhere.json")}, r"/nowhere\.json: no such file"),
+        (
+            "12\n13\n",
+            {},
+            r"2 of 2 entries are not .* line 1 12; are they positions\? pass --base 0 or --base 1",
+        ),
+        ("12\n", {"key": "id"}, r"a list, whose lines have no field 'id'"),
+        (json.dumps(RECORDS["mine"]), {"base": 0}, r"no record has a position, expected global_id or unique_idx;"),
+        (json.dumps(RECORDS["mine"]), {"key": "row"}, r"no record has a position, expected row; name its field"),
+        ("PAR1" + "x" * 60, {}, r"by\.txt: not a table: "),
+        ("id,score\n1,2,3\n", {"as": "table"}, r"by\.txt: not a table: "),
+        ("id,score\n", {"as": "table"}, r"by\.txt: names no record"),
+        ('{"id": 1', {"as": "table"}, r"input data was truncated; is this the expected file\?"),
+        ("\xff\xfeid", {}, r"by\.txt: byte 0: not UTF-8"),
         ("\x1f\x8bab", {}, r"by\.txt: not a complete gzip file"),
     ],
 )
