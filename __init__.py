@@ -7,13 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mix665k.mixtures.api import build, inspect, verify
+    from mix665k.mixtures.api import build, inspect, select, verify
     from mix665k.mixtures.inspect.findings import Inspection
     from mix665k.mixtures.mixture import Mixture
     from mix665k.mixtures.verify.verification import Verification
     from mix665k.schemas.conversation import Record
     from mix665k.schemas.errors import UserError
-    from mix665k.schemas.recipe import Block, Expect, Recipe
+    from mix665k.schemas.recipe import Block, Expect, Recipe, Select
 
 __all__ = [
     "Block",
@@ -22,10 +22,12 @@ __all__ = [
     "Mixture",
     "Recipe",
     "Record",
+    "Select",
     "UserError",
     "Verification",
     "build",
     "inspect",
+    "select",
     "verify",
 ]
 
@@ -38,10 +40,12 @@ _HOMES = {
     "Mixture": "mixtures.mixture",
     "Recipe": "schemas.recipe",
     "Record": "schemas.conversation",
+    "Select": "schemas.recipe",
     "UserError": "schemas.errors",
     "Verification": "mixtures.verify.verification",
     "build": "mixtures.api",
     "inspect": "mixtures.api",
+    "select": "mixtures.api",
     "verify": "mixtures.api",
 }
 

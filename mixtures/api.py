@@ -18,10 +18,14 @@ from mix665k.mixtures.inspect.findings import Inspection
 from mix665k.mixtures.inspect.run import inspect as inspect_mixture
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.parallel import Done
+from mix665k.mixtures.select.derived import require_room
+from mix665k.mixtures.select.report import require_resolved
+from mix665k.mixtures.select.run import files_of, find, write_selection
 from mix665k.mixtures.terminal import no_bar, no_progress
 from mix665k.mixtures.verify.raw import RawRequest, verify_all
 from mix665k.mixtures.verify.verification import Verification
-from mix665k.schemas.recipe import Recipe
+from mix665k.schemas.manifest import SELECTION
+from mix665k.schemas.recipe import Recipe, Select
 from mix665k.schemas.terminal import open_console
 from mix665k.schemas.tokens import TOKENS_PER_IMAGE
 
@@ -115,6 +119,25 @@ def inspect(
         tokens_per_image=tokens_per_image,
         advance=no_progress,
     )
+
+
+def select(mixture: Mixture, by: _Path | Select, *, out: _Path) -> Mixture:
+    """Write the mixture of the records that a file names into the folder `out`: what `mix select` does.
+
+    `by` is the file, or a `Select` that says how to read it, with paths as they are.
+
+    Raises:
+        RawDataError: for a file that cannot be read as what it is.
+        MixtureError: for entries that are missing or may be several records, unless the `Select` drops them; for a
+            JSON file in place of a mixture's folder.
+    """
+    asked = by if isinstance(by, Select) else Select(by=os.fspath(by))
+    require_room(mixture.path, mixture.require_manifest(), Path(out), step=SELECTION, option="out")
+    files, asked = files_of(asked, None)
+    found = find(mixture, files, asked, bar=no_bar)
+    require_resolved(found.report, asked)
+    write_selection(mixture, found, Path(out), bar=no_bar)
+    return Mixture.open(out)
 
 
 def verify(

@@ -223,6 +223,17 @@ def test_a_verification_tells_raw_files_and_a_published_file(small: Path, tmp_pa
     assert other.against.total.only_in_a == 1
 
 
+def test_a_subset_is_selected_by_a_file_with_options_or_without(small: Path, tmp_path: Path) -> None:
+    mixture, by = mix665k.Mixture.open(small), tmp_path / "ids.txt"
+    by.write_text("0012\n7\n")
+    assert [one.id for one in mix665k.select(mixture, by, out=tmp_path / "a").records()] == ["gqa/0012#0", "mine/7#0"]
+    by.write_text("4\n9\n")
+    asked = mix665k.Select(by=str(by), base=0)
+    with pytest.raises(mix665k.UserError, match="line 2: position 9, expected 0 to 4"):
+        mix665k.select(mixture, asked, out=tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_json_file_cannot_be_verified(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a file, expected the folder of a mixture"):
         verify(Mixture.open(written(tmp_path, ALL)))

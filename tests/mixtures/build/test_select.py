@@ -75,6 +75,7 @@ def test_a_build_of_some_sources_goes_without_what_the_file_names_of_others(
     ("select", "message"),
     [
         ({"by": "none.json"}, r"none\.json: no such file"),
+        ({"by": "icons-133k"}, r"`mix fetch --subset icons-133k --raw .*` gets it"),
         ({"by": "okvqa"}, r"is a folder, expected a file that names records"),
         ({"by": "aokvqa/aokvqa_v1p0_train.json", "top": "a fifth"}, "--top a fifth: expected a share"),
         ({"file": "a.json"}, r"unknown field file"),
