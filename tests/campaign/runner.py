@@ -156,8 +156,9 @@ def _work(pipe: Any, module: str, seed: int, work: Path) -> None:
     kind.prepare()
     before = _memory("VmRSS")
     if kind.limited:
-        # twice the limit as address space: what takes more than once is seen below, what asks for more is refused
-        most = _memory("VmSize") + 2 * MAX_BYTES
+        # thrice the limit as address space: what takes more than once is seen below, what asks for more is refused;
+        # commands do not start with less than 3 GB
+        most = _memory("VmSize") + 3 * MAX_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
     pipe.send(None)
     done = 0
