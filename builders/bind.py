@@ -5,8 +5,9 @@ be left out where the recipe gives them for all.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, get_type_hints
 
 import msgspec
@@ -62,8 +63,10 @@ class BoundSource(NamedTuple):
     steps: list[BoundStep]
 
 
-def bind(recipe: Recipe, *, raw: Path) -> list[BoundSource]:
+def bind(recipe: Recipe, *, raw: Path, places: Mapping[str, str] = MappingProxyType({})) -> list[BoundSource]:
     """The sources of a recipe, resolved; nothing is read.
+
+    `places` says where a source, by its label, or `for_all` was written, for those that are not in the recipe's file.
 
     Raises:
         RecipeError: for a name, parameter or type that does not fit, with the nearest that would.
@@ -72,9 +75,15 @@ def bind(recipe: Recipe, *, raw: Path) -> list[BoundSource]:
     for label in labels:
         if labels.count(label) > 1:
             raise RecipeError(f"recipe {recipe.name}: two sources are called {label!r}; give one a `name`")
-    return [
-        _bind_source(_Context(recipe, raw, f"recipe {recipe.name}: {block.label}"), block) for block in recipe.sources
-    ]
+    recipes_own = f"recipe {recipe.name}"
+    found = []
+    for block in recipe.sources:
+        context = _Context(recipe, raw, f"{places.get(block.label, recipes_own)}: {block.label}")
+        bound = _bind_source(context, block)
+        context = context._replace(where=f"{places.get('for_all', recipes_own)}: for_all: {block.label}")
+        bound.steps.extend(_bind_step(context, entry) for entry in recipe.for_all)
+        found.append(bound)
+    return found
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

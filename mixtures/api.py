@@ -50,6 +50,8 @@ def build(
     sources: Collection[str] = (),
     exclude_sources: Collection[str] = (),
     commercial_only: bool = False,
+    settings: Collection[str] = (),
+    fraction: float | None = None,
     limit: int | None = None,
     tokenizer: str | None = None,
     draws_from: _Path | None = None,
@@ -64,7 +66,8 @@ def build(
 
     `recipe` is the path of a YAML file, the name of a shipped recipe, or a `Recipe`. The options are those of
     `mix build`: only some `sources`, or all but `exclude_sources` and those whose licence does not clearly allow
-    commercial use (`commercial_only`); the first `limit` conversations of each; another `tokenizer`; ids of a file in
+    commercial use (`commercial_only`); values in place of the recipe's (`settings`, such as `["seed=7"]`); a `fraction`
+    of each source; the first `limit` conversations of each; another `tokenizer`; ids of a file in
     LLaVA's form in place of draws (`draws_from`); a folder of `images` in which every image must be there. Sources
     that are built already are kept. `jobs` processes are used, as many as there are processors by default; with
     `progress` bars are drawn on stderr. It can be called from a notebook, and from a script without a `__main__` guard.
@@ -84,6 +87,8 @@ def build(
         on_bad_record=on_bad_record,
         exclude_source=tuple(exclude_sources),
         commercial_only=commercial_only,
+        settings=tuple(settings),
+        fraction=fraction,
     )
     plan = make_plan(recipe, options)
     shown = build_progress(plan, console=open_console(stderr=True)) if progress else nullcontext(_Unwatched())

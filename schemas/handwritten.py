@@ -1,7 +1,7 @@
 """Files that people write by hand, recipes and stages: YAML, read strictly, and explained by line and column."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -77,9 +77,36 @@ def convert_yaml(text: str, form: type[T], *, kind: type[UserError], where: obje
         return msgspec.convert(content, form)
     except msgspec.ValidationError as error:
         at, why = fault(error)
+        at = _with_key(content, form, at)
         unknown = why.rpartition(" ")[2] if "unknown field" in why else None
         meant = did_you_mean(unknown, _fields_at(form, at)) if unknown else ""
         raise kind(f"{where}{place_of(text, at, field=unknown)}: {at or '$'}: {why}{meant}") from None
+
+
+def _with_key(content: Any, form: Any, at: str) -> str:
+    """The path of a fault with the key for the `[...]` that msgspec writes for the values of a mapping."""
+    before, dots, after = at.partition("[...]")
+    keys = [name or int(index) for name, index in _PART.findall(before)]
+    mapping = content
+    for key in keys if dots else ():
+        mapping = mapping[key]
+    for key, value in mapping.items() if dots else ():
+        alone = _put(content, keys, {key: value})
+        try:
+            msgspec.convert(alone, form)
+        except msgspec.ValidationError as error:
+            if fault(error)[0] == at:
+                return _with_key(alone, form, f"{before}.{key}{after}")
+    return at
+
+
+def _put(content: Any, keys: Sequence[str | int], value: Any) -> Any:
+    """The content with another value at a path."""
+    if not keys:
+        return value
+    copy = content.copy()
+    copy[keys[0]] = _put(content[keys[0]], keys[1:], value)
+    return copy
 
 
 def place_of(text: str, at: str, *, field: str | None = None) -> str:
@@ -166,6 +193,8 @@ def _fields_at(form: Any, at: str) -> list[str]:
                 below += [field.type for field in one.fields if field.encode_name == name]
             elif isinstance(one, inspect.ListType) and index:
                 below.append(one.item_type)
+            elif isinstance(one, inspect.DictType):
+                below.append(one.value_type)
         kinds = below
     return [field.encode_name for one in _flat(kinds) if isinstance(one, inspect.StructType) for field in one.fields]
 

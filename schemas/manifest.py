@@ -217,13 +217,22 @@ class Selected(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_de
     published: Annotated[str, msgspec.Meta(description="sha256 of the file whose rows positions count")] | None = None
 
 
+class Extended(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A recipe that the mixture's extends."""
+
+    recipe: Annotated[str, msgspec.Meta(description="name of a shipped recipe, or of the file")]
+    sha256: Sha256
+
+
 class Manifest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What `mix build` wrote."""
 
     format: int
     tool: Annotated[str, msgspec.Meta(description="name and version of the builder")]
     name: str
-    recipe: Annotated[str, msgspec.Meta(description="the recipe, verbatim")]
+    recipe: Annotated[
+        str, msgspec.Meta(description="the recipe, verbatim; with what it extends and --set where there is such")
+    ]
     overrides: Annotated[dict[str, Any], msgspec.Meta(description="options that changed the recipe")]
     integer_ids: list[str]
     conversations: Count
@@ -232,6 +241,9 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     sources: list[SourceEntry]
     selections: Annotated[
         list[Selected], msgspec.Meta(description="how records were selected after the build, in order")
+    ] = []
+    extends: Annotated[
+        list[Extended], msgspec.Meta(description="the recipes that its recipe extends, the nearest first")
     ] = []
     checksum: Annotated[str, msgspec.Meta(description="SHA-256 of what `sources` says")] = ""
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^\w+$")]
 Path = Annotated[str, msgspec.Meta(min_length=1)]
@@ -96,3 +97,47 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         list[Name], msgspec.Meta(description="sources whose numeric ids are exported as integers")
     ] = []
     select: Annotated[Select, msgspec.Meta(description="keep only what a file selects")] | None = None
+    for_all: Annotated[list[Step], msgspec.Meta(description="steps of every source, after its own")] = []
+
+
+class SourceChange(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What an extending recipe changes of the source with this label, or a source that it adds under it."""
+
+    source: (
+        Annotated[Name, msgspec.Meta(description="adds this source, or puts it in place of what has the label")] | None
+    ) = None
+    files: Annotated[
+        dict[str, Path | Annotated[list[Path], msgspec.Meta(min_length=1)]],
+        msgspec.Meta(description="role: as in a recipe; other roles stay"),
+    ] = {}
+    params: Annotated[
+        dict[str, Any], msgspec.Meta(description="parameter: value; others stay, `null` takes one back to its default")
+    ] = {}
+    steps: Annotated[list[Step], msgspec.Meta(description="in place of all its steps")] | UnsetType = UNSET
+    expect: (
+        Annotated[
+            Expect | None,
+            msgspec.Meta(description="as in a recipe; the base's is strict no longer if what it is of changes"),
+        ]
+        | UnsetType
+    ) = UNSET
+    allow_empty: bool | UnsetType = UNSET
+
+
+class Extension(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A recipe that says only what differs from another one; what it leaves out is the other's."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    extends: Annotated[
+        str, msgspec.Meta(min_length=1, description="a shipped recipe's name, or a path from this file's folder")
+    ]
+    description: str = ""
+    sources: Annotated[dict[Name, SourceChange], msgspec.Meta(description="label: what changes, or a new source")] = {}
+    remove: Annotated[list[Name], msgspec.Meta(description="labels of sources to leave out")] = []
+    order: Annotated[list[Name], msgspec.Meta(description="labels of the sources that come first; others follow")] = []
+    for_all: Annotated[list[Step], msgspec.Meta(description="steps of every source, after those of the base")] = []
+    seed: int | UnsetType | None = UNSET
+    tokenizer: str | UnsetType | None = UNSET
+    draws_from: str | UnsetType | None = UNSET
+    integer_ids: list[Name] | UnsetType = UNSET
+    select: Select | UnsetType | None = UNSET

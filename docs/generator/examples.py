@@ -77,7 +77,8 @@ def _block(name: str, raw: Sequence[RawRecords]) -> Block:
     """A source as a shipped recipe has it, or bare, over the raw files of its example."""
     block = Block(name)
     for path in sorted(FOLDER.glob("llava-v1.5-*.yaml")):
-        for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for entry in [] if "extends" in recipe else recipe["sources"]:
             if entry["source"] == name:
                 block = msgspec.convert(entry, Block)
     return msgspec.structs.replace(block, files={one.file.role: one.file.path for one in raw}, expect=None)

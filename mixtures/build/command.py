@@ -21,6 +21,14 @@ DrawsFrom = Annotated[
 ]
 IdsFrom = Annotated[str | None, typer.Option("--ids-from", hidden=True)]
 """What `--draws-from` was called when it was taken for a selection of records."""
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a value, such as sources.vg.steps.sample.count=1000 or seed=7; repeat."),
+]
+Fraction = Annotated[
+    float | None,
+    typer.Option(help="Build so large a part of each source, such as 0.1; always the same records."),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what is in the way: another mixture, never other files.")
 ]
@@ -34,6 +42,8 @@ def build(
     source: Source = None,
     exclude_source: ExcludeSource = None,
     commercial_only: CommercialOnly = False,
+    sets: Sets = None,
+    fraction: Fraction = None,
     limit: Annotated[
         int | None, typer.Option(help="Take the first N conversations of each source, before its steps.")
     ] = None,
@@ -75,11 +85,17 @@ def build(
         on_bad_record=on_bad_record,
         exclude_source=tuple(exclude_source or ()),
         commercial_only=commercial_only,
+        settings=tuple(sets or ()),
+        fraction=fraction,
     )
     plan = make_plan(recipe, options)
     for line in (*plan.selection.lines(), *plan.draw_lines()):
         say(line)
     if dry_run:
+        for one in plan.extends:
+            say(f"extends {one.recipe}, sha256 {one.sha256[:16]}")
+        for line in plan.changes:
+            say(f"  {line}")
         say(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
         return
     from mix665k.mixtures.build.display import build_progress, show_result

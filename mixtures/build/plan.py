@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-import yaml
 
 from mix665k.builders.bind import BoundSource, BoundStep, bind
 from mix665k.builders.parts import beside, parts_fault
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
-from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, read_recipe
+from mix665k.mixtures.build.settings import with_settings
+from mix665k.mixtures.storage.extending import Resolved, changes, resolve, written_out
+from mix665k.mixtures.storage.recipes import find_recipe, load_recipe
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
-from mix665k.schemas.manifest import DERIVING, ROWS_PER_SHARD, SourceEntry
-from mix665k.schemas.recipe import Recipe
+from mix665k.schemas.manifest import DERIVING, ROWS_PER_SHARD, Extended, SourceEntry
+from mix665k.schemas.recipe import Block, Recipe
+from mix665k.schemas.recipe import Step as StepEntry
 from mix665k.schemas.tokenizer import tokenizer_files
 
 _MAX_BESIDE = 3
@@ -37,6 +39,8 @@ class Options(NamedTuple):
     on_bad_record: OnBadRecord = "fail"
     exclude_source: tuple[str, ...] = ()
     commercial_only: bool = False
+    settings: tuple[str, ...] = ()
+    fraction: float | None = None
     rows_per_shard: int = ROWS_PER_SHARD
 
     def overrides(self) -> dict[str, Any]:
@@ -44,6 +48,8 @@ class Options(NamedTuple):
         changes: dict[str, Any] = {
             "source": list(self.sources),
             "limit": self.limit,
+            "set": list(self.settings),
+            "fraction": self.fraction,
             "tokenizer": self.tokenizer,
             "draws_from": self.draws_from and self.draws_from.name,
             "on_missing_image": self.on_missing_image if self.images and self.on_missing_image == "drop" else None,
@@ -60,6 +66,9 @@ class Plan(NamedTuple):
     sources: list[BoundSource]
     options: Options
     selection: Selection = Selection()
+    extends: tuple[Extended, ...] = ()
+    changes: tuple[str, ...] = ()
+    """What the recipe and --set change in what it extends, or --set in the recipe, a line each."""
 
     def overrides(self) -> dict[str, Any]:
         """What the command line changed in the recipe, for the manifest."""
@@ -86,19 +95,14 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
         RawDataError: for raw files that are missing.
         TokenizerError: for a tokenizer that is nowhere.
     """
-    if isinstance(recipe_or_name, Recipe):
-        text = yaml.safe_dump(msgspec.to_builtins(recipe_or_name), sort_keys=False, allow_unicode=True)
-        recipe = load_recipe(text, where=f"recipe {recipe_or_name.name}")
-    else:
-        path = find_recipe(os.fspath(recipe_or_name))
-        text = read_recipe(path)
-        recipe = load_recipe(text, where=str(path))
+    resolved = _resolved(recipe_or_name, options)
+    recipe = resolved.recipe
     _check_labels(recipe, "integer_ids", recipe.integer_ids)
     _check_labels(recipe, "--source", options.sources)
     recipe = overridden(recipe, options)
     if options.limit is not None and options.limit < 1:
         raise MixtureError(f"--limit {options.limit}: expected 1 or more")
-    sources = bind(recipe, raw=options.raw)
+    sources = bind(recipe, raw=options.raw, places=resolved.places)
     selection = _selection(recipe, sources, options)
     sources = [bound for bound in sources if bound.block.label not in selection.names]
     if options.images and not options.images.is_dir():
@@ -110,12 +114,33 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
         from mix665k.mixtures.select.run import files_of, require_usable  # brings polars, of which most plans need none
 
         require_usable(*files_of(recipe.select, options.raw))
-    return Plan(recipe=recipe, text=text, sources=sources, options=options, selection=selection)
+    return Plan(
+        recipe=recipe,
+        text=resolved.text,
+        sources=sources,
+        options=options,
+        selection=selection,
+        extends=resolved.extends,
+        changes=tuple(changes(resolved.base, resolved.recipe)) if resolved.base else (),
+    )
+
+
+def _resolved(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options) -> Resolved:
+    """A recipe with what it extends and with --set."""
+    if isinstance(recipe_or_name, Recipe):
+        text = written_out(recipe_or_name)
+        found = Resolved(load_recipe(text, where=f"recipe {recipe_or_name.name}"), text)
+    else:
+        found = resolve(find_recipe(os.fspath(recipe_or_name)))
+    if not options.settings:
+        return found
+    recipe = with_settings(found.recipe, options.settings)
+    return found._replace(recipe=recipe, text=written_out(recipe), base=found.base or found.recipe)
 
 
 def _selection(recipe: Recipe, sources: list[BoundSource], options: Options) -> Selection:
     """What the options leave out; how many records a source has, only the recipe's expectation tells."""
-    whole = {bound.block.label: bound.block.expect for bound in sources if options.limit is None}
+    whole = {bound.block.label: bound.block.expect for bound in sources if not (options.limit or options.fraction)}
     offered = {
         bound.block.label: Offered(
             bound.source.name, expect.count if (expect := whole.get(bound.block.label)) else None
@@ -135,7 +160,44 @@ def overridden(recipe: Recipe, options: Options) -> Recipe:
         recipe = msgspec.structs.replace(recipe, tokenizer=options.tokenizer)
     if options.draws_from:
         recipe = msgspec.structs.replace(recipe, draws_from=str(options.draws_from.resolve()))
-    return recipe
+    return recipe if options.fraction is None else _part_of(recipe, options.fraction)
+
+
+def _part_of(recipe: Recipe, fraction: float) -> Recipe:
+    """The recipe with every source's last draw made smaller, or with a draw after its steps where it has none.
+
+    A draw takes the lowest ranks, so the smaller mixture is a part of the larger one.
+
+    Raises:
+        RecipeError: for a fraction that is none, and where ids of a file take the place of draws.
+    """
+    if not 0 < fraction <= 1:
+        raise RecipeError(f"--fraction {fraction:g}: expected more than 0 and at most 1")
+    if recipe.draws_from:
+        raise RecipeError(f"--fraction {fraction:g}: draws take the ids of {Path(recipe.draws_from).name}; give one")
+    blocks = [
+        msgspec.structs.replace(block, steps=_smaller(block, [*block.steps, *recipe.for_all], fraction))
+        for block in recipe.sources
+    ]
+    return msgspec.structs.replace(recipe, sources=blocks, for_all=[])
+
+
+def _smaller(block: Block, steps: list[StepEntry], fraction: float) -> list[StepEntry]:
+    """Steps with a smaller last `sample`."""
+    draws = [i for i, step in enumerate(steps) if isinstance(step, dict) and isinstance(step.get("sample"), dict)]
+    if not draws:
+        return [*steps, {"sample": {"fraction": fraction}}]
+    step = steps[draws[-1]]
+    assert isinstance(step, dict), step
+    given: Any = step["sample"]
+    if given.get("draws_from"):
+        raise RecipeError(f"--fraction {fraction:g}: {block.label} takes the ids of {given['draws_from']}; give one")
+    scaled = dict(given)
+    if isinstance(scaled.get("count"), int):
+        scaled["count"] = max(1, round(scaled["count"] * fraction))
+    if isinstance(scaled.get("fraction"), int | float):
+        scaled["fraction"] *= fraction
+    return [*steps[: draws[-1]], {"sample": scaled}, *steps[draws[-1] + 1 :]]
 
 
 def _check_labels(recipe: Recipe, where: str, names: Collection[str]) -> None:
@@ -199,4 +261,4 @@ def is_held(entry: SourceEntry, overrides: dict[str, Any]) -> bool:
     dropping = "drop" in (overrides.get("on_missing_image"), overrides.get("on_bad_record"))
     takes_ids = any(params.get("draws_from") for step in entry.steps for params in step.values())
     derived = any(step.step in DERIVING for step in entry.funnel)
-    return not (overrides.get("limit") or derived or dropping or takes_ids)
+    return not (overrides.get("limit") or overrides.get("fraction") or derived or dropping or takes_ids)

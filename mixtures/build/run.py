@@ -76,7 +76,7 @@ def _build_selected(plan: Plan, select: Select, *, jobs: int, listener: Listener
     manifest, done = _build_sources(whole, jobs=jobs, listener=listener)
     write_manifest(whole.options.out, manifest)
     mixture = Mixture.open(whole.options.out)
-    if options.sources or options.limit or plan.selection.names:
+    if options.sources or options.limit or options.fraction or plan.selection.names:
         select = msgspec.structs.replace(select, on_missing="drop")  # not all was built that the file names
     files, select = files_of(select, options.raw)
     found = find(mixture, files, select, bar=no_bar)
@@ -201,4 +201,5 @@ def _manifest(plan: Plan, entries: list[SourceEntry]) -> Manifest:
         pairs=sum(entry.pairs for entry in entries),
         row_hash=hash_of_all(entries),
         sources=entries,
+        extends=list(plan.extends),
     )

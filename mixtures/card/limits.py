@@ -15,6 +15,8 @@ def partial(manifest: Manifest) -> list[str]:
     found = []
     if limit := options.get("limit"):
         found.append(f"Only the first {limit:,} conversations of each source entered its steps (`--limit`).")
+    if fraction := options.get("fraction"):
+        found.append(f"Of each source only a part of {fraction:g} was drawn (`--fraction`).")
     if only := options.get("source"):
         found.append(f"Of the recipe's sources only {_names(only)} were built (`--source`).")
     for key, option in _LEFT_OUT.items():
@@ -56,7 +58,9 @@ def _changed(options: dict[str, Any]) -> Iterator[str]:
         elif key == CONTAMINATION:
             names = [one["name"] for run in value for one in run["against"]]
             yield f"Records that overlap with evaluation sets were dropped: {_names(list(dict.fromkeys(names)))}."
-        elif key not in {"limit", "source", *_LEFT_OUT}:
+        elif key == "set":
+            yield f"Values of the recipe were replaced: {_names(value)}."
+        elif key not in {"limit", "fraction", "source", *_LEFT_OUT}:
             yield f"Built with `{key}`: `{value}`."
 
 

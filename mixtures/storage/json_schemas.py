@@ -15,7 +15,7 @@ from mix665k import schemas
 from mix665k.builders.registry import SOURCES, RawFile
 from mix665k.schemas.conversation import Record
 from mix665k.schemas.manifest import Manifest
-from mix665k.schemas.recipe import Recipe
+from mix665k.schemas.recipe import Extension, Recipe
 
 FOLDER = Path(schemas.__file__).parent
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -23,7 +23,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def contracts() -> dict[str, dict[str, Any]]:
     """File name below `schemas/`: JSON Schema."""
-    own = {"conversation": Record, "recipe": Recipe, "manifest": Manifest}
+    own = {"conversation": Record, "recipe": Recipe, "extension": Extension, "manifest": Manifest}
     found = {f"{name}.schema.json": _schema(form, name) for name, form in own.items()}
     for source in SOURCES.values():
         for file in source.about.files:

@@ -159,6 +159,7 @@ def _options(manifest: Manifest, request: RawRequest) -> Options:
         request.raw,
         request.raw,
         limit=asked.get("limit"),
+        fraction=asked.get("fraction"),
         tokenizer=request.tokenizer or asked.get("tokenizer"),
         draws_from=request.draws_from or named,
         on_bad_record=asked.get("on_bad_record", "fail"),
