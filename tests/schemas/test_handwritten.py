@@ -158,7 +158,10 @@ class Outer(msgspec.Struct, forbid_unknown_fields=True):
         ),
         ("manny: []", "r, line 1, column 1: $: object contains unknown field manny; did you mean 'many'?"),
         ("one: {depth: x}", "r, line 1, column 14: $.one.depth: expected int, got str"),
-        ("named: {a: {dept: 1}}", "r, line 1, column 8: $.named[...]: object contains unknown field dept"),
+        (
+            "named: {a: {dept: 1}}",
+            "r, line 1, column 13: $.named.a: object contains unknown field dept; did you mean 'depth'?",
+        ),
     ],
 )
 def test_the_field_that_was_meant_is_named_wherever_it_is(text: str, line: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.storage import json_schemas
+from mix665k.mixtures.storage.extending import resolve
 from mix665k.mixtures.storage.json_schemas import contracts, conversation_schema
 from mix665k.mixtures.storage.published_counts import (
     ALL_RECORDS,
@@ -81,8 +82,7 @@ def test_all_schemas_are_written_with_the_columns_of_a_row(tmp_path: Path, monke
 def test_every_shipped_recipe_can_be_found_and_loaded() -> None:
     assert {"llava-v1.5-mix665k", "llava-v1.5-pretrain558k", "tiny"} <= set(shipped())
     for name in shipped():
-        path = find_recipe(name)
-        assert load_recipe(path.read_text(encoding="utf-8"), where=name).sources, name
+        assert resolve(find_recipe(name)).recipe.name == name
 
 
 def test_the_recipe_of_the_published_file_has_its_order_and_ends_where_it_does() -> None:
