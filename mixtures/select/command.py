@@ -109,7 +109,7 @@ def select(
     chosen = Mixture.open(mixture)
     manifest = chosen.require_manifest()
     if out is not None:
-        require_room(mixture, manifest, out, step=SELECTION, option="--out")
+        require_room(chosen.path, manifest, out, step=SELECTION, option="--out")
     by_name = by in subset_names("") and not Path(by).exists()
     files, asked = files_of(asked, raw if by_name else None)
     found = find(chosen, files._replace(published=published), asked, bar=bar_on_stderr)

@@ -9,7 +9,6 @@ import polars as pl
 import pyarrow as pa
 
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.storage.llava_json import Faults
 from mix665k.mixtures.storage.parquet import offsets_of
 from mix665k.mixtures.storage.prompt_kinds import told_sources
 from mix665k.mixtures.terminal import Advance
@@ -46,9 +45,7 @@ def record_hashes(rows: pa.RecordBatch) -> list[str]:
     ]
 
 
-def records_of(
-    mixture: Mixture, *, told: bool = False, hashes: bool = False, faults: Faults | None = None, advance: Advance
-) -> pl.DataFrame:
+def records_of(mixture: Mixture, *, told: bool = False, hashes: bool = False, advance: Advance) -> pl.DataFrame:
     """A row for each record of a mixture or of a file in LLaVA's own form, in order.
 
     row           its place: in the whole mixture, or in the file's list
@@ -60,20 +57,15 @@ def records_of(
     hash          with `hashes`: of `record_hashes`
 
     Raises:
-        MixtureError: when the mixture is damaged, or a record of a file has faults and `faults` does not take them.
+        MixtureError: when the mixture is damaged, or records of a file have faults.
     """
-    parts = [
-        pl.DataFrame(columns) for columns in _columns(mixture, told=told, hashes=hashes, faults=faults, advance=advance)
-    ]
+    parts = [pl.DataFrame(columns) for columns in _columns(mixture, told=told, hashes=hashes, advance=advance)]
     return pl.concat(parts, rechunk=True).with_columns(pl.col("source").cast(pl.Categorical))
 
 
-def _columns(
-    mixture: Mixture, *, told: bool, hashes: bool, faults: Faults | None, advance: Advance
-) -> Iterator[Columns]:
+def _columns(mixture: Mixture, *, told: bool, hashes: bool, advance: Advance) -> Iterator[Columns]:
     yield _empty(told=told, hashes=hashes)
-    checked = mixture.manifest is None
-    for batch in mixture.batches(advance=advance, checked=checked, faults=faults if checked else None):
+    for batch in mixture.batches(advance=advance, checked=mixture.manifest is None):
         rows = batch.rows
         texts = np.frombuffer(b"".join(text_digests(rows)), "<u8")[::2]
         found: Columns = {"row": pl.Series(list(batch.places), dtype=pl.Int64)}
