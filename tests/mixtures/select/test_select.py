@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,16 @@ def test_an_id_of_several_records_is_refused_with_what_it_may_be(
     assert ids(tmp_path / "out") == ["vg/VG_100K/7#0"]
     [several] = [one for one in found.sources if one.name == "several sources"]
     assert (several.asked, several.ambiguous) == (2, 2)
+
+
+def test_an_id_of_two_records_is_one_too_many(full: Path, published: Records, tmp_path: Path) -> None:
+    times = Counter(str(one["id"]) for one in published)
+    twice = next(name for name, count in times.items() if count == 2)
+    found = select(
+        full, written(tmp_path / "ids.txt", f"{twice}\n5\n2300005\n"), on_ambiguous="drop", on_missing="drop"
+    )
+    assert (found.total.ambiguous, found.total.missing, found.total.exact) == (1, 1, 1)
+    assert len(found.ambiguous[0].candidates) == 2
 
 
 def test_an_id_with_its_image_or_source_is_one_record(full: Path, tmp_path: Path) -> None:
