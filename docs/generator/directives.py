@@ -6,6 +6,7 @@ A page asks for one by a comment on a line of its own, such as `<!-- run: mix st
 import re
 from collections.abc import Callable
 
+from docs.generator.campaign import campaign
 from docs.generator.commands import command_page
 from docs.generator.errors import error_table
 from docs.generator.forms import form_table, raw_schema_list
@@ -41,6 +42,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "stages": stage_table,
     "result": result,
     "fingerprint": lambda _: fingerprint_table(),
+    "campaign": campaign,
     "towers": lambda _: tower_table(),
 }
 
