@@ -193,7 +193,7 @@ def _values(plain: Path, path: Path) -> tuple[Header | None, list[tuple[str, str
     lines = [(f"line {i}", line.strip()) for i, line in enumerate(text.split("\n"), start=1)]
     found = _HEADER.fullmatch(lines[0][1])
     header = Header(**found.groupdict()) if found else None  # type: ignore[arg-type]
-    lines = [(where, line) for where, line in lines if line and not line.startswith("#")]
+    lines = [(where, line) for where, line in lines if line and not line.startswith("# ")]
     if lines and lines[0][1].startswith('"'):
         return header, [(where, _required(_decoded(line, Any, path), path, where)) for where, line in lines]
     return header, lines
