@@ -23,7 +23,9 @@ CONTAMINATION = "contamination"
 """The funnel step of records that `mix contamination` dropped, and the override that says so."""
 SELECTION = "selection"
 """The funnel step of records that `mix select` did not select."""
-DERIVING = {CONTAMINATION: "mix contamination --drop-to", SELECTION: "mix select"}
+HELD_OUT = "held_out"
+"""The folder, in a mixture's, of the mixture that its recipe holds out of it; and the funnel step of both."""
+DERIVING = {CONTAMINATION: "mix contamination --drop-to", SELECTION: "mix select", HELD_OUT: "mix build"}
 """The commands that write a mixture of another one's records, by their funnel step."""
 ROWS_PER_SHARD = 65_536
 """Beside the manifest, not the Parquet writer, as a plan names it and is made without importing pyarrow."""
@@ -217,6 +219,23 @@ class Selected(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_de
     published: Annotated[str, msgspec.Meta(description="sha256 of the file whose rows positions count")] | None = None
 
 
+class HeldOut(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """What a recipe holds out: a mixture of its own in the folder `held_out`."""
+
+    row_hash: Annotated[str, msgspec.Meta(description="of the mixture that is held out")]
+    seed: int
+    drawn: Annotated[int, msgspec.Meta(ge=0, description="images, and ids of records without one, that are held out")]
+    of: Annotated[int, msgspec.Meta(ge=0, description="images, and ids of records without one, in all")]
+    records: Count
+    image_data: (
+        Annotated[
+            str,
+            msgspec.Meta(description="sha256 of the raw file that says which images two collections have"),
+        ]
+        | None
+    ) = None
+
+
 class Extended(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A recipe that the mixture's extends."""
 
@@ -245,6 +264,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     extends: Annotated[
         list[Extended], msgspec.Meta(description="the recipes that its recipe extends, the nearest first")
     ] = []
+    held_out: Annotated[HeldOut, msgspec.Meta(description="what the recipe holds out of it")] | None = None
     checksum: Annotated[str, msgspec.Meta(description="SHA-256 of what `sources` says")] = ""
 
 

@@ -80,6 +80,21 @@ class Select(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, fro
     )
 
 
+class HoldOut(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
+    """Which images no record is trained on that shows them; records without an image are held out by their id."""
+
+    fraction: (
+        Annotated[float, msgspec.Meta(gt=0, lt=1, description="about so large a part: each image by its own rank")]
+        | None
+    ) = None
+    count: Annotated[int, msgspec.Meta(ge=1, description="so many images and texts, of the lowest ranks")] | None = None
+    seed: Annotated[int, msgspec.Meta(description="of this draw; the recipe's by default")] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.fraction is None) == (self.count is None):
+            raise ValueError("expected either `fraction` or `count`")
+
+
 class Recipe(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A mixture, written down."""
 
@@ -98,6 +113,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     ] = []
     select: Annotated[Select, msgspec.Meta(description="keep only what a file selects")] | None = None
     for_all: Annotated[list[Step], msgspec.Meta(description="steps of every source, after its own")] = []
+    hold_out: Annotated[HoldOut, msgspec.Meta(description="a validation split of images, written beside")] | None = None
 
 
 class SourceChange(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -141,3 +157,4 @@ class Extension(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, 
     draws_from: str | UnsetType | None = UNSET
     integer_ids: list[Name] | UnsetType = UNSET
     select: Select | UnsetType | None = UNSET
+    hold_out: HoldOut | UnsetType | None = UNSET

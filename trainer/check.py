@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from mix665k.schemas.manifest import HELD_OUT
 from mix665k.schemas.terminal import open_console
 from mix665k.trainer.batching.epoch import plan_epoch
 from mix665k.trainer.batching.types import Integers, Layout, Plan, load_of, measure, tokens_at
@@ -65,6 +66,7 @@ def check(job: Job, *, ranks: int, console: Console, has_weights: bool = True) -
     if job.eval_mixture is not None:
         held_out = eval_rows(job, encoder)
     rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]
+    rows += _eval_rows(job, mixture)
     rows += _plan_rows(plan, tokens, job=job, layout=layout)
     rows += [("memory of a rank", f"about {memory.total / 1e9:,.1f} GB ({parts})")]
     faults = _image_faults(images, job, console)
@@ -83,6 +85,15 @@ def _data_rows(mixture: Mixture, found: Lengths, job: Job) -> Rows:
         ("cut by max_tokens", f"{cut:,} records, {int(found.answers_cut.sum()):,} answers"),
         ("without a label", f"{int((found.supervised == 0).sum()):,} records"),
     ]
+
+
+def _eval_rows(job: Job, mixture: Mixture) -> Rows:
+    """Of which mixture loss is measured, where that is another one or could be."""
+    if job.eval_mixture is not None:
+        return [("held out in", f"{job.eval_mixture}, loss by source every {job.stage.eval_steps:,} steps")]
+    if mixture.manifest.held_out is not None and not job.stage.eval_fraction:
+        return [("held out in", f"nothing: what the recipe holds out is not in {mixture.folder / HELD_OUT}")]
+    return []
 
 
 def _control_rows(mixture: Mixture, encoder: Encoder) -> Rows:

@@ -38,7 +38,11 @@ Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Override a value, such as lr=1e-3 or lora.r=64; repeat.")
 ]
 EvalMixture = Annotated[
-    Path | None, typer.Option(help="Another mixture's folder: measure its loss every `eval_steps`, by source.")
+    Path | None,
+    typer.Option(
+        help="Another mixture's folder: measure its loss every `eval_steps`, by source; by default that of what the "
+        "mixture's recipe holds out."
+    ),
 ]
 Nproc = Annotated[int, typer.Option(min=1, help="Ranks to start on this machine.")]
 Resume = Annotated[str, typer.Option(help="auto: from the newest complete checkpoint; no; or a checkpoint's path.")]
@@ -322,9 +326,11 @@ def _job(
     on_bad_image: Literal["fail", "blank", "drop"] = "fail",
 ) -> "Job":
     """A job whose paths do not depend on the working folder."""
-    from mix665k.trainer.run.job import Job
+    from mix665k.trainer.run.job import Job, held_out_of
 
     mixture, images, out = (path.resolve() for path in (mixture, images, out))
+    if eval_mixture is None and not stage.eval_fraction:
+        eval_mixture = held_out_of(mixture)
     return Job(
         stage=stage,
         mixture=str(mixture),

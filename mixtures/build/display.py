@@ -9,11 +9,13 @@ from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.build.plan import Plan
 from mix665k.mixtures.build.source import Built
+from mix665k.mixtures.image_keys import SHARED_IMAGES
 from mix665k.mixtures.parallel import Done
 from mix665k.mixtures.terminal import left_out_table, noted_table
-from mix665k.schemas.manifest import Manifest, SourceEntry, left_out
+from mix665k.schemas.manifest import HELD_OUT, Manifest, SourceEntry, left_out
 from mix665k.schemas.terminal import printable, text_column
 
 
@@ -74,11 +76,27 @@ def show_result(console: Console, manifest: Manifest, done: list[Done]) -> None:
             highlight=False,
             markup=False,
         )
+    if held := manifest.held_out:
+        console.print(
+            f"held out {held.drawn:,} of {held.of:,} images with {held.records:,} records, in {HELD_OUT}/"
+            f"{_unknown(manifest)}",
+            highlight=False,
+            markup=False,
+        )
     lost = left_out_table({one.label: left_out(one.result.entry) for one in done})
     noted = noted_table({one.label: one.result.entry.funnel for one in done})
     for table in (lost, noted):
         if table.row_count:
             console.print(table)
+
+
+def _unknown(manifest: Manifest) -> str:
+    """What was not known when images were held out: which of them two collections have."""
+    shown = {SOURCES[entry.source].about.image_collection for entry in manifest.sources}
+    if manifest.held_out is None or manifest.held_out.image_data or SHARED_IMAGES.collection not in shown:
+        return ""
+    titles = f"{SHARED_IMAGES.collection.title} and {SHARED_IMAGES.declared.collection.title}"
+    return f"; an image of both {titles} counts as two without {SHARED_IMAGES.file.path}"
 
 
 def _built_table(manifest: Manifest, done: list[Done]) -> Table:

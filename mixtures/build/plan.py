@@ -110,6 +110,8 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
     _check_files(sources, options.raw)
     for tokenizer in named_by([step for bound in sources for step in bound.steps], "tokenizer"):
         tokenizer_files(tokenizer)
+    if recipe.hold_out and recipe.hold_out.seed is None and recipe.seed is None:
+        raise RecipeError(f"recipe {recipe.name}: hold_out: no seed is given; set it here or for the whole recipe")
     if recipe.select:
         from mix665k.mixtures.select.run import files_of, require_usable  # brings polars, of which most plans need none
 

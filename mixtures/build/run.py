@@ -1,5 +1,6 @@
 """Building a mixture: sources first, the manifest last."""
 
+import shutil
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -7,12 +8,13 @@ from pathlib import Path
 import msgspec
 
 from mix665k.builders.bind import BoundSource
+from mix665k.mixtures.build.hold_out import image_data_of, require_room, write_held_out
 from mix665k.mixtures.build.plan import Options, Plan, is_held, named_by
 from mix665k.mixtures.build.source import build_source
 from mix665k.mixtures.card.card import CARD, write_card
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.parallel import Done, Listener, Task, run_tasks
-from mix665k.mixtures.select.derived import write_rest
+from mix665k.mixtures.select.derived import Leaving, write_derived, write_rest
 from mix665k.mixtures.select.report import require_resolved
 from mix665k.mixtures.select.run import files_of, find, leaving, with_selection
 from mix665k.mixtures.storage.folder import clear_work, locked, shards_in, sweep
@@ -23,6 +25,7 @@ from mix665k.schemas.files import os_errors, write_whole
 from mix665k.schemas.manifest import (
     DERIVING,
     FORMAT,
+    HELD_OUT,
     MANIFEST,
     STATE,
     Manifest,
@@ -34,8 +37,9 @@ from mix665k.schemas.manifest import (
 )
 from mix665k.schemas.recipe import Select
 
-_UNSELECTED = "unselected"
-"""The folder, among the unfinished work, of a mixture from which its recipe selects."""
+_WHOLE = "whole"
+"""The folder, among the unfinished work, of all that a recipe's sources give, from which it selects or holds out."""
+_SELECTED = "selected"
 
 
 def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tuple[Manifest, list[Done]]:
@@ -51,8 +55,8 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tupl
         _require_room(plan, overwrite=overwrite)
         with locked(out, keep=_kept(plan)):
             _prepare(plan, overwrite=overwrite)
-            if plan.recipe.select:
-                return _build_selected(plan, plan.recipe.select, jobs=jobs, listener=listener)
+            if plan.recipe.select or plan.recipe.hold_out:
+                return _build_parts(plan, jobs=jobs, listener=listener)
             manifest, done = _build_sources(plan, jobs=jobs, listener=listener)
             sweep(out, manifest)
             write_card(out / CARD, manifest)
@@ -62,29 +66,45 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tupl
 
 def _kept(plan: Plan) -> tuple[str, ...]:
     """The unfinished work that another try resumes."""
-    return (_UNSELECTED,) if plan.recipe.select else ()
+    return (_WHOLE,) if plan.recipe.select or plan.recipe.hold_out else ()
 
 
-def _build_selected(plan: Plan, select: Select, *, jobs: int, listener: Listener) -> tuple[Manifest, list[Done]]:
-    """The same for a recipe that selects: all its sources in a folder inside, from which the records are taken.
+def _build_parts(plan: Plan, *, jobs: int, listener: Listener) -> tuple[Manifest, list[Done]]:
+    """The same for a recipe that selects or holds out: all its sources in a folder inside, then parts of that.
 
-    That folder stays where the selection fails, so that another try does not build again.
+    That folder stays where a part fails, so that another try does not build again.
     """
-    out, options = plan.options.out, plan.options
-    whole = plan._replace(options=options._replace(out=out / STATE / _UNSELECTED))
+    out, recipe = plan.options.out, plan.recipe
+    whole = plan._replace(options=plan.options._replace(out=out / STATE / _WHOLE))
     _prepare(whole, overwrite=True)
     manifest, done = _build_sources(whole, jobs=jobs, listener=listener)
     write_manifest(whole.options.out, manifest)
     mixture = Mixture.open(whole.options.out)
+    if recipe.select:
+        about, gone = _selected(plan, recipe.select, mixture)
+        if not recipe.hold_out:
+            manifest = write_rest(mixture, gone, out, about=about, advance=no_progress)
+        else:
+            write_derived(mixture, gone, out / STATE / _SELECTED, about=about, advance=no_progress)
+            mixture = Mixture.open(out / STATE / _SELECTED)
+    if recipe.hold_out:
+        image_data = image_data_of(plan.sources, plan.options.raw)
+        about = mixture.require_manifest()
+        about, gone = write_held_out(mixture, recipe, out, image_data=image_data, about=about)
+        manifest = write_rest(mixture, gone, out, about=about, advance=no_progress)
+    kept = zip(done, manifest.sources, strict=True)
+    return manifest, [one._replace(result=one.result._replace(entry=entry)) for one, entry in kept]
+
+
+def _selected(plan: Plan, select: Select, mixture: Mixture) -> tuple[Manifest, Leaving]:
+    """The manifest of what a recipe selects, and the records that it does not."""
+    options = plan.options
     if options.sources or options.limit or options.fraction or plan.selection.names:
         select = msgspec.structs.replace(select, on_missing="drop")  # not all was built that the file names
     files, select = files_of(select, options.raw)
     found = find(mixture, files, select, bar=no_bar)
     require_resolved(found.report, select)
-    about = with_selection(manifest, found)
-    manifest = write_rest(mixture, leaving(mixture, found), out, about=about, advance=no_progress)
-    kept = zip(done, manifest.sources, strict=True)
-    return manifest, [one._replace(result=one.result._replace(entry=entry)) for one, entry in kept]
+    return with_selection(mixture.require_manifest(), found), leaving(mixture, found)
 
 
 def _build_sources(plan: Plan, *, jobs: int, listener: Listener) -> tuple[Manifest, list[Done]]:
@@ -126,6 +146,8 @@ def _require_room(plan: Plan, *, overwrite: bool) -> None:
     out = plan.options.out
     if not out.exists() or not any(out.iterdir()):
         return
+    if plan.recipe.hold_out:
+        require_room(out)
     marker = out / STATE / "recipe"
     if overwrite:
         _require_nothing_foreign(out)
@@ -167,6 +189,8 @@ def _prepare(plan: Plan, *, overwrite: bool) -> None:
     (out / MANIFEST).unlink(missing_ok=True)
     for step in DERIVING:
         derived_marker(out, step).unlink(missing_ok=True)
+    if derived_marker(out / HELD_OUT, HELD_OUT).is_file():
+        shutil.rmtree(out / HELD_OUT)  # of an earlier build; it is written again before this one's manifest
     marker = out / STATE / "recipe"
     if overwrite and not (marker.is_file() and marker.read_text() == plan.recipe.name):
         for path in shards_in(out):

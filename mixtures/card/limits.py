@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mix665k.mixtures.card.front_matter import about_of, with_rows
-from mix665k.schemas.manifest import CONTAMINATION, Manifest
+from mix665k.schemas.manifest import CONTAMINATION, HELD_OUT, Manifest
 
 _LEFT_OUT = {"exclude_source": "--exclude-source", "commercial_only": "--commercial-only"}
 
@@ -22,6 +22,13 @@ def partial(manifest: Manifest) -> list[str]:
     for key, option in _LEFT_OUT.items():
         if names := options.get(key):
             found.append(f"Left out of the recipe's sources: {_names(names)} (`{option}`).")
+    if held := manifest.held_out:
+        found.append(
+            f"{held.drawn:,} of {held.of:,} images (or texts without one) are held out with their {held.records:,} "
+            f"records, row hash `{held.row_hash[:16]}`: no image of them is in here."
+        )
+    elif any(step.step == HELD_OUT for entry in manifest.sources for step in entry.funnel):
+        found.append("This is what the recipe holds out, for validation: it trains on none of these images.")
     for one in manifest.selections:
         found.append(
             f"Of a larger mixture (row hash `{one.made_from[:16]}`) only the {one.selected:,} records were kept that "

@@ -11,7 +11,7 @@ import polars as pl
 from mix665k.mixtures.contamination.content import PRELOAD, Content, Sought, contents_of, image_files
 from mix665k.mixtures.contamination.evaluation import EvaluationSet, named
 from mix665k.mixtures.contamination.findings import ImageFiles
-from mix665k.mixtures.contamination.image_keys import Aliases, image_key
+from mix665k.mixtures.image_keys import Aliases, image_key
 from mix665k.mixtures.parallel import map_in_processes
 from mix665k.mixtures.terminal import Bar
 from mix665k.schemas.errors import MixtureError

@@ -13,9 +13,9 @@ from mix665k.builders.evaluation import EvaluationLayout, Item
 from mix665k.builders.image_collections import ImageCollection
 from mix665k.builders.raw import BadRecord, json_path, read
 from mix665k.builders.registry import RawFile
-from mix665k.mixtures.contamination.image_keys import COLLECTIONS, OWN, image_key, is_bare_number
 from mix665k.mixtures.contamination.layouts import LAYOUTS, LISTED, DetectedLayout, Listed, detect_layout
 from mix665k.mixtures.contamination.questions import bare, normalised
+from mix665k.mixtures.image_keys import COLLECTIONS, OWN, image_key, is_bare_number
 from mix665k.mixtures.storage.parquet import uncollected
 from mix665k.schemas.errors import MixtureError, RawDataError, did_you_mean
 from mix665k.schemas.files import sha256_of

@@ -8,8 +8,8 @@ import polars as pl
 import pyarrow as pa
 
 from mix665k.mixtures.contamination.evaluation import EvaluationSet
-from mix665k.mixtures.contamination.image_keys import Aliases, image_key
 from mix665k.mixtures.contamination.questions import asked
+from mix665k.mixtures.image_keys import Aliases, image_key
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.storage.parquet import SCHEMA, from_dicts
 from mix665k.mixtures.terminal import Advance

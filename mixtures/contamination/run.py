@@ -11,10 +11,10 @@ from mix665k.mixtures.contamination.dropping import Drop, reasons, write_clean
 from mix665k.mixtures.contamination.equal_images import LINKS, Compared, Folder, compare_image_files, folders
 from mix665k.mixtures.contamination.evaluation import EvaluationSet, SetToRead, named, read_set, sets_to_read
 from mix665k.mixtures.contamination.findings import UNITS, Contamination, Kind
-from mix665k.mixtures.contamination.image_keys import SHARED_IMAGES, Aliases
 from mix665k.mixtures.contamination.overlap import find, rows_of, wanted
 from mix665k.mixtures.contamination.splits import DECLARED, held_out, read_splits
 from mix665k.mixtures.contamination.summary import all_hits, summarise, touched
+from mix665k.mixtures.image_keys import SHARED_IMAGES, Aliases
 from mix665k.mixtures.images.naming import named_images
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.select.derived import require_room

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mix665k.mixtures.contamination.findings import Contamination, Hit, Kind, SetOverlap, Shared, Split
-from mix665k.mixtures.contamination.image_keys import SHARED_IMAGES
+from mix665k.mixtures.image_keys import SHARED_IMAGES
 from mix665k.mixtures.terminal import narrow_table
 from mix665k.schemas.terminal import printable
 

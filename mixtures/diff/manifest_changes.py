@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from mix665k.mixtures.diff.comparison import Change
-from mix665k.schemas.manifest import Manifest, SourceEntry
+from mix665k.mixtures.storage.recipes import load_recipe
+from mix665k.schemas.errors import RecipeError
+from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry
 
 _NONE = "none"
 
@@ -17,9 +19,10 @@ def manifest_changes(a: Manifest, b: Manifest) -> list[Change]:
     changes = [
         *_values("", {"row hash": a.row_hash[:16]}, {"row hash": b.row_hash[:16]}),
         *_values("", {"tool": a.tool, "recipe": a.name}, {"tool": b.tool, "recipe": b.name}),
-        *_recipe_lines(a.recipe, b.recipe),
+        *_recipe_changes(a, b),
         *_values("option", a.overrides, b.overrides),
         *_values("", {"selected by": _selections(a)}, {"selected by": _selections(b)}),
+        *_values("", {"held out": _held_out(a)}, {"held out": _held_out(b)}),
         *_values("", {"integer ids": a.integer_ids}, {"integer ids": b.integer_ids}),
     ]
     others = {entry.name: entry for entry in b.sources}
@@ -52,6 +55,25 @@ def _inputs(entry: SourceEntry) -> dict[str, str]:
         )
         for i, file in enumerate(entry.inputs)
     }
+
+
+def _held_out(manifest: Manifest) -> str:
+    held = manifest.held_out
+    return f"{held.records:,} records, row hash {held.row_hash[:16]}" if held else _NONE
+
+
+def _recipe_changes(a: Manifest, b: Manifest) -> Iterator[Change]:
+    """The first line that differs, or, where one recipe was written out, the fields besides its sources."""
+    if not any(one.extends or "set" in one.overrides for one in (a, b)):
+        yield from _recipe_lines(a.recipe, b.recipe)
+        return
+    try:
+        ours, theirs = (msgspec.to_builtins(load_recipe(one.recipe, where=MANIFEST)) for one in (a, b))
+    except RecipeError:
+        yield from _recipe_lines(a.recipe, b.recipe)
+        return
+    fields = [name for name in {**ours, **theirs} if name not in ("name", "description", "sources", "integer_ids")]
+    yield from _values("recipe", {name: ours.get(name) for name in fields}, {name: theirs.get(name) for name in fields})
 
 
 def _recipe_lines(a: str, b: str) -> Iterator[Change]:

@@ -33,10 +33,20 @@ from mix665k.mixtures.verify.counts import (
     check_positions,
     check_recipe,
 )
+from mix665k.mixtures.verify.held_out import check_held_out
 from mix665k.mixtures.verify.rebuild import PRELOAD
 from mix665k.mixtures.verify.verification import MAX_SHOWN, Check, Lines, Verification, checked
 from mix665k.schemas.errors import MixtureError, os_reason
-from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, SourceEntry, checksum, load_manifest, require_folder
+from mix665k.schemas.manifest import (
+    HELD_OUT,
+    MANIFEST,
+    Manifest,
+    Shard,
+    SourceEntry,
+    checksum,
+    load_manifest,
+    require_folder,
+)
 from mix665k.schemas.shards import AGAIN
 
 
@@ -160,6 +170,7 @@ def examine(folder: Path, *, sample: int, jobs: int, advance: Advance) -> Examin
         ),
         checked("files", _file_faults(folder, manifest), seen="nothing missing, nothing else"),
         *_check_shards(reports),
+        *([check_held_out(folder, manifest)] if manifest.held_out else []),
         check_funnel(manifest, counts),
         check_recipe(manifest, counts),
         check_positions(manifest, counts),
@@ -224,7 +235,7 @@ def _file_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
         if not (folder / path).is_file():
             yield f"{path}: no such file"
     yield from stray_shards(folder, manifest)
-    known = named | {CARD, MANIFEST, "data"} | BESIDE
+    known = named | {CARD, MANIFEST, "data"} | BESIDE | ({HELD_OUT} if manifest.held_out else set())
     beside = [path for path in folder.iterdir() if not path.name.startswith(".")]
     inside = (folder / "data").iterdir() if (folder / "data").is_dir() else ()
     for path in sorted([*beside, *inside]):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mix665k.schemas.errors import ModelError, StageError, TrainingError
+from mix665k.schemas.manifest import HeldOut, load_manifest, write_manifest
 from mix665k.schemas.terminal import LiteralConsole
 from mix665k.trainer.check import check
 from mix665k.trainer.data.encode import IGNORED
@@ -157,3 +158,14 @@ def test_special_tokens_in_texts_are_counted_by_name(few: Inputs, tmp_path: Path
     _, table, _ = audit(job(given))
 
     assert table["special tokens in texts"] == "'<s>' in 1 records, '</s>' in 2 records"
+
+
+def test_what_the_recipe_holds_out_is_named_and_said_to_be_missing_where_it_is(few: Inputs) -> None:
+    held = write_mixture(few.mixture / "held_out", [record("b/9", "Why?", "So.")])
+    about = HeldOut(row_hash=load_manifest(held).row_hash, seed=1, drawn=1, of=4, records=1)
+    write_manifest(few.mixture, msgspec.structs.replace(load_manifest(few.mixture), held_out=about))
+    _, rows, _ = audit(msgspec.structs.replace(job(few, "on_unlabelled=drop"), eval_mixture=str(held)))
+    assert rows["train / held out"] == "20 / 1 records"
+    assert rows["held out in"] == f"{held}, loss by source every 500 steps"
+    _, rows, _ = audit(job(few))
+    assert rows["held out in"] == f"nothing: what the recipe holds out is not in {held}"

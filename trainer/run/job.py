@@ -7,6 +7,7 @@ import msgspec
 
 from mix665k.schemas.errors import NEWER, TrainingError, os_reason
 from mix665k.schemas.files import decode_json, write_whole
+from mix665k.schemas.manifest import HELD_OUT, MANIFEST, load_manifest
 from mix665k.schemas.stage import Stage
 from mix665k.schemas.template import Template
 
@@ -37,7 +38,10 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     that one of LLaVA's own checkpoints names.
     """
     eval_mixture: str | None = None
-    """A mixture whose loss is measured, instead of that of rows held out of `mixture`."""
+    """A mixture whose loss is measured: one that was asked for, or what the recipe of `mixture` holds out of it.
+
+    None where rows of `mixture` are held out by the stage's `eval_fraction`, or nothing is measured.
+    """
     resume: str = "auto"
     """`auto`, `no` or the path of a checkpoint."""
     report_to: Reporter = "tensorboard"
@@ -62,6 +66,26 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     def start(self) -> Path:
         """The model that the run starts from."""
         return self.folder / START
+
+
+def held_out_of(mixture: Path) -> Path | None:
+    """The mixture that a mixture's recipe holds out of it, where it is beside; None where there is none.
+
+    Raises:
+        TrainingError: when what is there is another one.
+    """
+    folder = mixture / HELD_OUT
+    if not (folder / MANIFEST).is_file() or not (mixture / MANIFEST).is_file():
+        return None
+    held, found = load_manifest(mixture).held_out, load_manifest(folder)
+    if held is None:
+        return None
+    if held.row_hash != found.row_hash:
+        raise TrainingError(
+            f"{folder}: row hash {found.row_hash[:16]}, expected {held.row_hash[:16]}, what {mixture} holds out; "
+            "build the mixture again, or pass --eval-mixture"
+        )
+    return folder
 
 
 def write_job(job: Job) -> Path:

@@ -41,7 +41,7 @@ def test_a_recipe_selects_what_the_command_selects(whole: Path, made_up_raw: Pat
     assert [entry.conversations for entry in manifest.sources] == [2, 10]
     [selected] = load_manifest(tmp_path / "out").selections
     assert (selected.file, selected.exact) == ("ids.txt", manifest.conversations)
-    assert not (tmp_path / "out" / ".build" / "unselected").exists()
+    assert not (tmp_path / "out" / ".build" / "whole").exists()
     assert verify_all(tmp_path / "out", RawRequest(made_up_raw, sample=5), jobs=1, bar=no_bar).ok
     again, _ = run(recipe(tmp_path, by=str(by)), Options(made_up_raw, tmp_path / "out"))
     assert again == manifest

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mix665k.mixtures.contamination.equal_images import Folder, compare_image_files, folders
 from mix665k.mixtures.contamination.evaluation import ITEM, EvaluationSet
-from mix665k.mixtures.contamination.image_keys import COLLECTIONS, Aliases
+from mix665k.mixtures.image_keys import COLLECTIONS, Aliases
 from mix665k.schemas.errors import MixtureError
 from tests.mixtures.contamination.contaminated import bar
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mix665k.mixtures.contamination.image_keys import Aliases, image_key
 from mix665k.mixtures.contamination.questions import asked, bare, normalised
+from mix665k.mixtures.image_keys import Aliases, image_key
 from mix665k.schemas.errors import RawDataError
 from tests.mixtures.contamination.contaminated import DESCRIBE, LETTER, LOCATE
 from tests.mixtures.small import SHORT

@@ -8,9 +8,9 @@ from mix665k.mixtures.contamination.dropping import reasons
 from mix665k.mixtures.contamination.equal_images import LINKS
 from mix665k.mixtures.contamination.evaluation import ITEM, EvaluationSet
 from mix665k.mixtures.contamination.findings import Kind
-from mix665k.mixtures.contamination.image_keys import Aliases
 from mix665k.mixtures.contamination.overlap import Hits, Wanted, wanted
 from mix665k.mixtures.contamination.summary import Touched, all_hits, summarise, touched
+from mix665k.mixtures.image_keys import Aliases
 
 NO_ALIASES = Aliases(None)
 

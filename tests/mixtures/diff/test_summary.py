@@ -11,7 +11,7 @@ from mix665k.mixtures.diff.differences import find_differences
 from mix665k.mixtures.diff.examples import Found
 from mix665k.mixtures.diff.manifest_changes import manifest_changes
 from mix665k.mixtures.diff.summary import first_ones, summarise, total, with_outcomes
-from mix665k.schemas.manifest import Manifest, load_manifest
+from mix665k.schemas.manifest import Extended, Manifest, load_manifest
 from tests.mixtures.diff.digested import Row, side
 
 ROWS = {"a": pl.UInt32, "b": pl.UInt32}
@@ -190,6 +190,19 @@ def test_only_the_first_line_of_a_recipe_that_differs_is_shown(manifests: tuple[
     assert manifest_changes(a, b) == [Change("recipe, line 2", "seed: 1", "seed: 3")]
     b.recipe = "name: x\n"
     assert manifest_changes(a, b) == [Change("recipe, line 2", "seed: 1", "none")]
+
+
+def test_of_a_recipe_that_was_written_out_the_fields_that_differ_are_shown(
+    manifests: tuple[Manifest, Manifest],
+) -> None:
+    a, b = manifests
+    a.recipe = "name: x\nseed: 1  # of the draws\nsources: [{source: gqa}]\n"
+    b.recipe = "name: x\nsources:\n- {source: vg}\nfor_all: [merge_by_image]\nseed: 3\n"
+    b.extends = [Extended(recipe="x.yaml", sha256="0" * 64)]
+    assert manifest_changes(a, b) == [
+        Change("seed", "1", "3", "recipe"),
+        Change("for_all", "none", '["merge_by_image"]', "recipe"),
+    ]
 
 
 def test_a_source_that_one_side_has_not_is_no_change_of_a_source(manifests: tuple[Manifest, Manifest]) -> None:

@@ -92,9 +92,9 @@ SHARED_IMAGES = _shared_images()
 class Aliases:
     """One key for an image that two collections have; without a table every key is its own."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *others: Path) -> None:
         self.path = path
-        found = _read_aliases(path) if path else []
+        found = [alias for one in (path, *others) if one for alias in _read_aliases(one)]
         self._keys = pl.DataFrame(found, schema={"key": pl.String, "same": pl.String}, orient="row")
 
     def __call__(self, keys: pl.Series) -> pl.Series:

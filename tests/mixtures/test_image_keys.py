@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mix665k.mixtures.contamination.image_keys import COLLECTIONS, OWN, Aliases, image_key, is_bare_number
+from mix665k.mixtures.image_keys import COLLECTIONS, OWN, Aliases, image_key, is_bare_number
 from mix665k.mixtures.storage.parquet import read_shard
 from mix665k.schemas.manifest import load_manifest
 

@@ -1,0 +1,31 @@
+"""The check of what a recipe holds out: it lies beside, and has no image in common with what is trained on."""
+
+from pathlib import Path
+
+from mix665k.mixtures.build.hold_out import keys_of
+from mix665k.mixtures.image_keys import Aliases
+from mix665k.mixtures.mixture import Mixture
+from mix665k.mixtures.storage.integrity import unequal
+from mix665k.mixtures.verify.verification import MAX_SHOWN, Check, checked
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.manifest import HELD_OUT, Manifest
+
+_NAME = "held out"
+
+
+def check_held_out(folder: Path, manifest: Manifest) -> Check:
+    """Compare a mixture with the one that is held out of it; that one's own rows are verified by themselves."""
+    asked, beside = manifest.held_out, folder / HELD_OUT
+    if asked is None:
+        return Check(_NAME, "not applicable", "the recipe holds nothing out")
+    if not beside.exists():
+        return Check(_NAME, "not applicable", "what was held out is not beside it")
+    try:
+        held = Mixture.open(beside)
+        keys = keys_of(held, Aliases(None)).unique()
+        common = keys.filter(keys.is_in(keys_of(Mixture.open(folder), Aliases(None)).implode())).sort()
+    except MixtureError as error:
+        return Check(_NAME, "not checked", str(error))
+    lines = [*unequal(f"{HELD_OUT}: row hash", held.require_manifest().row_hash, asked.row_hash)]
+    lines += [f"{key}: held out and trained on" for key in common[:MAX_SHOWN]]
+    return checked(_NAME, lines, seen=f"{len(held):,} records, no image or id in common")
