@@ -87,3 +87,10 @@ def test_what_cannot_be_selected_by_is_an_error_of_the_plan(
 ) -> None:
     with pytest.raises(UserError, match=message):
         make_plan(str(recipe(tmp_path, **select)), Options(made_up_raw, tmp_path / "out"))
+
+
+def test_a_recipe_that_extends_another_may_select(made_up_raw: Path, tmp_path: Path) -> None:
+    recipe(tmp_path, by="mine/none.json")
+    text = "{name: icons, extends: selecting.yaml, select: {by: icons-133k, on_missing: drop}}"
+    with pytest.raises(UserError, match=r"`mix fetch --subset icons-133k --raw .*` gets it"):
+        make_plan(str(written(tmp_path, text, "icons.yaml")), Options(made_up_raw, tmp_path / "out"))
