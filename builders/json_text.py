@@ -96,8 +96,8 @@ def split_records(
 
     Where the records are a field of the file's object, its other fields are added to `beside`.
 
-    None for a text that ends before its records do, or goes on after them. A record may hold what msgspec refuses in
-    the file: NaN, half a surrogate pair, lists in lists in lists.
+    None for a text that ends before its records do, or goes on after them, and where what is around the records is no
+    JSON. A record may hold what msgspec refuses in the file: NaN, half a surrogate pair, lists in lists in lists.
 
     Raises:
         ValueError: for a key that is not text.
@@ -107,6 +107,7 @@ def split_records(
     field = None if level == 1 else f'"{at}"'.encode()
     records: list[tuple[str | int, msgspec.Raw]] = []
     start, end, key_stop = -1, 0, 0
+    first, last = 0, 0  # where the list of records begins and ends, if it is a field
     key: bytes | None = None
     for token, begin, stop, depth in _tokens(data):
         if depth == 0:
@@ -114,18 +115,29 @@ def split_records(
         if token in _OPENING:
             if depth == level and (field is None or (token == b"[" and key == field)):
                 start = stop
+                first = first or stop
         elif token in _CLOSING:
             if depth == level and start >= 0:
                 if piece := bytes(data[start:begin]).strip().removeprefix(b":").strip():
                     records.append((_name(key) if at == "{}" and key else len(records), msgspec.Raw(piece)))
-                start = stop if token == b"," else -1
+                start, last = (stop if token == b"," else -1), begin
             if beside is not None and depth == 1 and key and key != field:
                 beside[_name(key)] = msgspec.Raw(bytes(data[key_stop:begin]).strip().removeprefix(b":").strip())
             key = None if depth == 1 else key
             end = stop if depth == 1 and token != b"," else end
         elif depth == 1 and key is None:
             key, key_stop, start = token, stop, stop if at == "{}" else start
-    return records if end and not bytes(data[end:]).strip() else None
+    if not end or bytes(data[end:]).strip() or (field and not _is_json(bytes(data[:first]) + bytes(data[last:]))):
+        return None
+    return records
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _tokens(data: memoryview) -> Iterator[tuple[bytes, int, int, int]]:

@@ -76,6 +76,21 @@ def test_what_is_no_list_gives_nothing(text: str) -> None:
     assert split_records(memoryview(text.encode()), at="[]") is None
 
 
+@pytest.mark.parametrize(
+    ("around", "is_read"),
+    [
+        ('{"info": {"year": 2014}, "questions": [1, x], "license": NaN}', True),
+        ('{"info": {"year" 2014}, "questions": [1, x], "license": {}}', False),
+        ('{"info": {"year": 2014}, "questions": [1, x], "license": {}, oops}', False),
+        ('{"info": {"year": 2014} "questions": [1, x]}', False),
+        ('{"info": {}, "questions": [1, x] x}', False),
+    ],
+)
+def test_a_file_whose_header_is_damaged_gives_nothing(around: str, is_read: bool) -> None:
+    found = split_records(memoryview(around.encode()), at="questions")
+    assert (found is not None) is is_read
+
+
 def test_a_key_that_is_not_text_is_an_error() -> None:
     with pytest.raises(ValueError, match="utf-8"):
         split_records(memoryview(b'{"\xff": 1}'), at="{}")

@@ -20,7 +20,8 @@ RECIPES = ROOT / "mixtures" / "recipes"
 
 def _block(source: str) -> Block:
     """The source as a shipped recipe has it, or bare."""
-    for path in sorted(RECIPES.glob("llava-v1.5-*.yaml")):
+    for name in ("llava-v1.5-mix665k", "llava-v1.5-pretrain558k"):
+        path = RECIPES / f"{name}.yaml"
         for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]:
             if entry["source"] == source:
                 return msgspec.convert(entry, Block)
