@@ -127,9 +127,8 @@ def split_records(
             end = stop if depth == 1 and token != b"," else end
         elif depth == 1 and key is None:
             key, key_stop, start = token, stop, stop if at == "{}" else start
-    if not end or bytes(data[end:]).strip() or (field and not _is_json(bytes(data[:first]) + bytes(data[last:]))):
-        return None
-    return records
+    is_whole = end > 0 and not bytes(data[end:]).strip()
+    return records if is_whole and (field is None or _is_json(bytes(data[:first]) + bytes(data[last:]))) else None
 
 
 def _is_json(text: bytes) -> bool:
