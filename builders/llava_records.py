@@ -55,6 +55,9 @@ def adapt(value: Any, place: str | int) -> AdaptedRecord:
     if not isinstance(value, dict):
         raise ValueError(f"expected an object with id, image and conversations, got {_kind(value)}")
     done: list[str] = []
+    if "reference_id" in value and "origins" in value:  # a row of a mixture
+        value = {name: one for name, one in value.items() if name != "reference_id"} | {"id": value["reference_id"]}
+        done.append("reference_id read as id")
     if "image" not in value and isinstance(value.get("images"), list):  # as `mix export --format messages` writes it
         value = {"image" if name == "images" else name: one for name, one in value.items()}
         done.append("images read as image")
@@ -137,6 +140,7 @@ def llava_file(path: str, *, hub: str | None = None, num_bytes: int | None = Non
         path=path,
         form=LlavaRecord,
         adapt=adapt,
+        table_columns=("conversations", "messages"),
         download=Download(name=path.rpartition("/")[2], hub=hub),
         num_bytes=num_bytes,
         pairs=lambda record: len(record.conversations) // 2,

@@ -1,13 +1,16 @@
 """Raw files that come in parts: which files a path of a recipe means, and in which order they are read.
 
 A path names a file, a folder or a glob; a list of paths is read in its own order. The files of a folder or glob are
-read in natural order: `part_2` before `part_10`.
+read in natural order: `part_2` before `part_10`. Of a mixture, or of a folder that `datasets` has saved, those are read
+that it lists itself. A data set of the Hub is the folder below `hub/` that it was downloaded into.
 """
 
 import re
 from collections.abc import Collection, Iterator, Sequence
 from glob import glob, has_magic
 from pathlib import Path, PurePath
+
+from mix665k.builders.stored_folders import HUB, hub_parts, kinds_of, splits_in, stored_parts
 
 Parts = tuple[Path, ...]
 """The files of one role in reading order: one, unless the raw file came in parts. One that is missing is among them."""
@@ -30,7 +33,11 @@ def parts_of(raw: Path, named: str | Sequence[str]) -> Parts:
     """
     if not isinstance(named, str):
         return tuple(part for one in named for part in parts_of(raw, one))
+    if named.startswith(HUB):
+        return hub_parts(raw, named)
     path = raw / named
+    if path.is_dir() and (stored := stored_parts(path) or (path,) * bool(splits_in(path))):
+        return stored
     if path.is_dir():
         found = [one for one in path.iterdir() if one.name[0] != "." and one.suffix.lower() not in _NOT_DATA]
     elif path.exists() or not has_magic(named):
@@ -48,6 +55,9 @@ def parts_fault(named: str | Sequence[str], parts: Parts) -> str | None:
     for path in parts:
         if path.is_dir():
             return f"{path}: {_folder_fault(path, parts)}"
+    if isinstance(named, str) and named.startswith(HUB) and (kinds := kinds_of(parts)):
+        return f"{named}: holds files of several splits or forms: {', '.join(kinds)}; name those to read, by a glob"
+    for path in parts:
         if parts.count(path) > 1:
             return f"{path}: named twice, expected once"
     if isinstance(named, str) and (absent := missing_numbers([path.name for path in parts])):
@@ -69,6 +79,8 @@ def beside(path: Path, known: Collection[Path]) -> list[str]:
 
 
 def _folder_fault(path: Path, parts: Parts) -> str:
+    if splits := splits_in(path):
+        return f"holds the splits {', '.join(splits)}, expected one; name {path.name}/{splits[0]}"
     if len(parts) == 1 and not any(path.iterdir()):
         return "an empty folder, expected the parts of a raw file in it"
     return "a folder among the parts of a raw file, expected files only; name them by a glob or a list"

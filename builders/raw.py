@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from mix665k.builders.containers import container_of, forms_of, table_records, unpacked
 from mix665k.builders.funnel import Dropped, Regrouped, StepFunnel
 from mix665k.builders.json_text import (
     BOM,
@@ -123,6 +124,8 @@ class RawFiles:
         form, or repeats an id, as one pair, and is dropped.
         """
         self._entered.append(role)
+        for part, form in forms_of(self._about.file(role), self.paths[role]):
+            self.note(f"read as {form}", part.name)
         return self._sound(role, entering=True)
 
     def index(self, role: str) -> dict[str, Any]:
@@ -346,8 +349,7 @@ def _decoder(file: RawFile, *, num_before: int = 0) -> Callable[[str | int, Any]
 def read_again(file: RawFile, path: Path, places: Collection[int]) -> dict[int, Any]:
     """Some records of a JSON list, by their places in it; all of them were read before."""
     decode = _decoder(file)
-    records, _ = _raw_records(file, path, map_file(path))
-    return {int(place): decode(place, raw) for place, raw in records if place in places}
+    return {int(place): decode(place, raw) for place, raw in _split(file, path) if place in places}
 
 
 def json_path(file: RawFile, place: str | int) -> str:
@@ -378,13 +380,24 @@ def _identify(file: RawFile, place: str | int, raw: Any) -> str:
 
 
 def _split(
-    file: RawFile, path: Path, progress: Callable[[int], None], *, hear: Callable[[Split], None]
+    file: RawFile,
+    path: Path,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    hear: Callable[[Split], None] = lambda _: None,
 ) -> Iterator[tuple[str | int, msgspec.Raw]]:
-    """The undecoded records of a JSON file, with their keys or numbers."""
+    """The undecoded records of a file that is no pickle, with their keys or numbers."""
     # msgspec gives the undecoded records of a list or object in one pass. Each is then decoded on its own, so that an
     # error knows the path and the id. The file is mapped and the part that has been read is given back to the system:
     # two large sources built side by side stay under 4 GB.
-    data = map_file(path)
+    data, share = map_file(path), 1.0
+    container = container_of(data[:8]) if file.table_columns else None
+    if container == "gzip":
+        data = unpacked(path)
+        share = path.stat().st_size / len(data)
+    elif container:
+        yield from table_records(path, container, columns=file.table_columns, progress=progress)
+        return
     records, beside = _raw_records(file, path, data)
     if split := split_of(file, path, beside):
         hear(split)
@@ -393,10 +406,10 @@ def _split(
         yield place, raw
         pending += len(raw)
         if pending > _REPORT_BYTES:
-            progress(pending)
+            progress(int(share * pending))
             passed, pending = passed + pending, 0
             data.madvise(mmap.MADV_DONTNEED, 0, min(passed, len(data)))
-    progress(pending)
+    progress(int(share * pending))
 
 
 def _raw_records(

@@ -75,7 +75,8 @@ class RawFile(msgspec.Struct, frozen=True, kw_only=True):
     together or not at all. `adapt` reads a record that is not of the form but whose meaning is plain, given as plain
     JSON with its place; what it gives has `not_kept`, the names of the fields that it leaves out. `other_version` says
     of a record that is not of the form, as plain JSON, which other version of the data set it is a sign of; the file is
-    refused then, not the record.
+    refused then, not the record. A file with `table_columns` may also come packed by gzip, as Parquet or as Arrow; a
+    table has one of these columns.
 
     `states` says what it is, `split` is the publisher's name for its part of the data set, as its own name has it, and
     `split_field` says the same in the file: beside the records, or in each of them if it is a field of `form`.
@@ -96,6 +97,7 @@ class RawFile(msgspec.Struct, frozen=True, kw_only=True):
     pairs: Callable[[Any], int] | None = None
     adapt: Callable[[Any, str | int], Any] | None = None
     other_version: Callable[[Any], str | None] | None = None
+    table_columns: tuple[str, ...] = ()
     states: tuple[Stated, ...] = ()
     split: str = ""
     split_field: str = ""

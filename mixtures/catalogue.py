@@ -3,6 +3,7 @@ parameters.
 """
 
 import inspect
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from rich.text import Text
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.bind import SHARED, Steps, bind, describe, parameters
+from mix665k.builders.containers import forms_of
 from mix665k.builders.parts import Parts, beside, parts_fault, published_parts
 from mix665k.builders.pipeline import Run
 from mix665k.builders.raw import BadRecord, read
@@ -50,17 +52,23 @@ def inspect_file(file: RawFile, parts: Parts) -> Finding | None:
         return Finding(why.removeprefix(f"{parts[0]}: "), usable=False)
     records = 0
     bad: list[str] = []
+    done: Counter[str] = Counter()
     for path in parts:
         part = f"{path.name}: " if len(parts) > 1 else ""
         try:
             for _, identifier, found in read(file, path, lambda _: None):
                 records += 1
+                done.update(getattr(found, "done", ()))
                 if isinstance(found, BadRecord):
                     bad.append(f"{part}{found.where}: {found.why} (id {identifier!r})")
         except RawDataError as error:
             return Finding(f"{part}{str(error).removeprefix(f'{path}: ')}", usable=False)
     count = f"{len(parts)} parts, {parts[0].name} to {parts[-1].name}, " if len(parts) > 1 else ""
     size = f"{count}{sum(path.stat().st_size for path in parts) / 1e6:,.1f} MB, {records:,} records"
+    for form in dict.fromkeys(form for _, form in forms_of(file, parts)):
+        size += f", read as {form}"
+    for what, times in done.items():
+        size += f"; {what} {times:,} times"
     if bad:
         return Finding(f"{size}, {len(bad):,} bad records", usable=False, bad=tuple(bad))
     return Finding(size, usable=True) if records else Finding("holds no records", usable=False)

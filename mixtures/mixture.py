@@ -1,7 +1,6 @@
 """A mixture to read, whatever it is stored as: the one place that decides, and the one loop over its rows."""
 
 import os
-import re
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -16,17 +15,13 @@ from mix665k.mixtures.storage.prompt_kinds import SOURCES, told_sources
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.mixtures.terminal import Advance, no_progress
 from mix665k.schemas.conversation import Record, Turn
-from mix665k.schemas.errors import HubError, MixtureError, did_you_mean
+from mix665k.schemas.errors import MixtureError, did_you_mean
 from mix665k.schemas.files import os_errors, regular_file
-from mix665k.schemas.hub import download
+from mix665k.schemas.hub import download, hub_address
 from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
 from mix665k.schemas.shards import AGAIN
 
 EXPECTED = "expected a mixture or a JSON file in LLaVA's own form"
-_ON_HUB = re.compile(
-    r"hf:/{1,2}datasets/(?P<dataset>[^/@]+/[^/@]+)(?:@(?P<revision>refs/\w+/[^/]+|[^/]+))?(?:/(?P<file>.+))?/?"
-)
-"""An address as `huggingface_hub` writes it; a path object keeps one of its two slashes."""
 _ON_HUB_FILES = (MANIFEST, "data/*.parquet", "README.md", "recipe.yaml")
 """What to download of a published mixture: not the images that may be beside it."""
 
@@ -245,7 +240,4 @@ def _downloaded(address: str) -> Path:
     Raises:
         HubError: when it is none, or the Hub cannot be reached or refuses.
     """
-    found = _ON_HUB.fullmatch(address)
-    if found is None:
-        raise HubError(f"{address}: expected hf://datasets/OWNER/NAME or hf://datasets/OWNER/NAME@REVISION")
-    return download(address, **found.groupdict(), patterns=_ON_HUB_FILES)
+    return download(address, **hub_address(address)._asdict(), patterns=_ON_HUB_FILES)

@@ -4,6 +4,7 @@ The token is the environment's or the hub's own login, and is never shown.
 """
 
 import logging
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 MAIN = "main"
+_ADDRESS = re.compile(
+    r"hf:/{1,2}datasets/(?P<dataset>[^/@]+/[^/@]+)(?:@(?P<revision>refs/\w+/[^/]+|[^/]+))?(?:/(?P<file>.+))?/?"
+)
+"""An address as `huggingface_hub` writes it; a path object keeps one of its two slashes."""
 _LOGIN = "run `hf auth login`, or set HF_TOKEN to a token that may write"
 _AGAIN = "run it again, what is uploaded is not sent twice"
 
@@ -238,6 +243,26 @@ def _line(error: BaseException) -> str:
     return f"{text[:1].lower()}{text[1:300]}".rstrip(".")
 
 
+class HubAddress(NamedTuple):
+    """A data set of the Hub, perhaps at a branch, tag or commit, and a file of it, perhaps as a glob."""
+
+    dataset: str
+    revision: str | None = None
+    file: str | None = None
+
+
+def hub_address(address: str) -> HubAddress:
+    """What an address such as `hf://datasets/OWNER/NAME@REVISION/FILE` names.
+
+    Raises:
+        HubError: when it is none.
+    """
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        raise HubError(f"{address}: expected hf://datasets/OWNER/NAME or hf://datasets/OWNER/NAME@REVISION")
+    return HubAddress(**found.groupdict())
+
+
 def download(where: str, *, dataset: str, revision: str | None, file: str | None, patterns: Sequence[str]) -> Path:
     """The local copy of one file of a data set, or of all whose paths match, in the library's cache.
 
@@ -245,13 +270,36 @@ def download(where: str, *, dataset: str, revision: str | None, file: str | None
         HubError: when the Hub cannot be reached or refuses; `where` is what the user asked for.
     """
     from huggingface_hub import hf_hub_download, snapshot_download
+
+    with _download_errors(where):
+        if file is not None:
+            return Path(hf_hub_download(dataset, file, repo_type="dataset", revision=revision))
+        return Path(snapshot_download(dataset, repo_type="dataset", revision=revision, allow_patterns=list(patterns)))
+
+
+def download_into(folder: Path, where: str, *, address: HubAddress, patterns: Sequence[str]) -> None:
+    """Download the files of a data set whose paths match into a folder of one's own, which is made if need be.
+
+    Raises:
+        HubError: when the Hub cannot be reached or refuses; `where` is what the user asked for.
+    """
+    from huggingface_hub import snapshot_download
+
+    dataset, revision, _ = address
+    with _download_errors(where):
+        snapshot_download(
+            dataset, repo_type="dataset", revision=revision, allow_patterns=list(patterns), local_dir=folder
+        )
+
+
+@contextmanager
+def _download_errors(where: str) -> Iterator[None]:
+    """Turn what the Hub, the network or the library refuses of a download into one line."""
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     network: Any = HfHubHTTPError.__bases__[0]  # HTTPError of httpx or of httpx2, whichever the library uses
     try:
-        if file is not None:
-            return Path(hf_hub_download(dataset, file, repo_type="dataset", revision=revision))
-        return Path(snapshot_download(dataset, repo_type="dataset", revision=revision, allow_patterns=list(patterns)))
+        yield
     except GatedRepoError:
         raise HubError(f"{where}: gated; ask for access on its page and log in with `hf auth login`") from None
     except RepositoryNotFoundError:

@@ -10,6 +10,7 @@ import msgspec
 from mix665k.builders.bind import BoundSource, BoundStep, bind
 from mix665k.builders.parts import beside, parts_fault
 from mix665k.builders.raw import OnBadRecord
+from mix665k.builders.stored_folders import HUB, bring
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
 from mix665k.mixtures.build.settings import with_settings
 from mix665k.mixtures.storage.extending import Resolved, changes, resolve, written_out
@@ -94,6 +95,7 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
         RecipeError: for a name, parameter or type that does not fit.
         RawDataError: for raw files that are missing.
         TokenizerError: for a tokenizer that is nowhere.
+        HubError: when a data set of the Hub that the recipe reads is not below `raw` yet and cannot be downloaded.
     """
     resolved = _resolved(recipe_or_name, options)
     recipe = resolved.recipe
@@ -102,6 +104,8 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
     recipe = overridden(recipe, options)
     if options.limit is not None and options.limit < 1:
         raise MixtureError(f"--limit {options.limit}: expected 1 or more")
+    for named in named_on_hub(recipe) if options.raw.is_dir() else ():
+        bring(options.raw, named)
     sources = bind(recipe, raw=options.raw, places=resolved.places)
     selection = _selection(recipe, sources, options)
     sources = [bound for bound in sources if bound.block.label not in selection.names]
@@ -138,6 +142,12 @@ def _resolved(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
         return found
     recipe = with_settings(found.recipe, options.settings)
     return found._replace(recipe=recipe, text=written_out(recipe), base=found.base or found.recipe)
+
+
+def named_on_hub(recipe: Recipe) -> list[str]:
+    """The addresses of the Hub among a recipe's raw files."""
+    lists = [[named] if isinstance(named, str) else named for block in recipe.sources for named in block.files.values()]
+    return [one for names in lists for one in names if one.startswith(HUB)]
 
 
 def _selection(recipe: Recipe, sources: list[BoundSource], options: Options) -> Selection:
