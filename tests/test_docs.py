@@ -18,7 +18,7 @@ from docs.generator.errors import error_table
 from docs.generator.examples import examples
 from docs.generator.forms import form_table
 from docs.generator.hooks import loaded_from_elsewhere
-from docs.generator.recipes import source_parameters, step_reference
+from docs.generator.recipes import ABLATIONS, source_parameters, step_reference
 from docs.generator.record import COMMANDS
 from docs.generator.recordings import RECORDED, typed
 from docs.generator.screenshots import PAGES as PICTURES
@@ -28,11 +28,12 @@ from docs.generator.stages import SHIPPED
 from docs.generator.tables import readable_json
 from mix665k.builders.bind import parameters
 from mix665k.builders.registry import SOURCES, STEPS
+from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.storage.recipes import shipped
 from mix665k.schemas import errors
 from mix665k.schemas.conversation import Record
 from mix665k.schemas.manifest import Manifest
-from mix665k.schemas.recipe import Recipe
+from mix665k.schemas.recipe import HoldOut, Recipe
 from mix665k.trainer.run.stage_fields import field_meanings, fields
 from mix665k.trainer.run.stage_files import FOLDER as STAGES
 
@@ -145,6 +146,16 @@ def test_every_shipped_recipe_and_stage_is_shown() -> None:
     stages = {path.stem for path in STAGES.glob("*.yaml")}
     assert {text for name, text in ASKED if name == "stages"} == stages | {"values"}
     assert set(SHIPPED) == stages
+
+
+def test_every_recipe_of_the_page_on_ablations_is_shown_built_and_compared(made_up_raw: Path, tmp_path: Path) -> None:
+    names = {text for name, text in ASKED if name == "ablation"}
+    assert names == {path.stem for path in ABLATIONS.glob("*.yaml")}
+    for name in names:
+        plan = make_plan(ABLATIONS / f"{name}.yaml", Options(made_up_raw, tmp_path))
+        assert (plan.recipe.name, plan.recipe.hold_out) == (name, HoldOut(fraction=0.1, seed=0))
+        assert ("prepare", f"mix build {name}.yaml --raw raw --out {name}") in ASKED
+        assert name == "base" or any(text.startswith(f"[exit 1] mix diff base {name} ") for _, text in ASKED), name
 
 
 def test_every_field_of_a_stage_has_a_meaning_and_none_has_two() -> None:

@@ -12,7 +12,7 @@ from docs.generator.errors import error_table
 from docs.generator.forms import form_table, raw_schema_list
 from docs.generator.memory import memory_table
 from docs.generator.other_models import matrix, other_models_table
-from docs.generator.recipes import recipe_text, source_parameters, step_reference, subset_table
+from docs.generator.recipes import own_recipe, recipe_text, source_parameters, step_reference, subset_table
 from docs.generator.recordings import prepare, recorded, run
 from docs.generator.source_pages import fingerprint_table, image_table, raw_file_list, source_table
 from docs.generator.stages import stage_table
@@ -33,6 +33,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "matrix": lambda _: matrix(),
     "other_models": lambda _: other_models_table(),
     "recipe": recipe_text,
+    "ablation": own_recipe,
     "source_parameters": lambda _: source_parameters(),
     "steps": lambda _: step_reference(),
     "subsets": lambda _: subset_table(),

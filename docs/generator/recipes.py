@@ -1,6 +1,7 @@
 """The recipe reference: sources and steps with their parameters, and the shipped recipes."""
 
 import inspect
+from pathlib import Path
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from docs.generator.tables import block, table
@@ -9,6 +10,9 @@ from mix665k.builders.registry import SOURCES, STEPS, Source, Step
 from mix665k.mixtures.catalogue import kind_of
 from mix665k.mixtures.storage.recipes import FOLDER
 from mix665k.mixtures.storage.subsets import load_subset, subset_names
+
+ABLATIONS = Path(__file__).parent.parent / "recipes" / "ablations"
+"""Recipes that are built while the site is."""
 
 
 def recipe_text(name: str) -> str:
@@ -26,6 +30,12 @@ def subset_table() -> str:
         place = f"[{one.hub}, {one.revision}]({one.download.place})" if one.hub else f"[Google Drive]({one.by_hand})"
         rows.append([f"`{name}`", one.title, records, place, one.names, one.licence, one.checked])
     return table(["name", "what", "records", "where", "names records by", "licence", "checked"], rows)
+
+
+def own_recipe(name: str) -> str:
+    """A recipe of the page on ablations, verbatim; the page builds it."""
+    path = ABLATIONS / f"{name}.yaml"
+    return block("yaml", path.read_text(encoding="utf-8"), title=path.name)
 
 
 def step_reference() -> str:
