@@ -21,6 +21,8 @@ from mix665k.schemas.recipe import Block, Recipe
 from mix665k.schemas.recipe import Step as StepEntry
 
 SHARED = ("seed", "tokenizer", "draws_from")
+FILES = ("draws_from", "listed_in")
+"""Parameters of steps that name a file below the raw folder; it is hashed like a raw file."""
 
 
 class Steps:
@@ -181,10 +183,10 @@ def _bind_value(context: _Context, name: str, *, value: Any, parameter: inspect.
             raise RecipeError(f"{context.where}: parameter {name!r} is not given{hint}")
         return parameter.default
     value = _convert(context, name, value=value, kind=parameter.annotation)
-    if name == "draws_from":
+    if name in FILES:
         value = str(context.raw / value)
         if not Path(value).is_file():
-            raise RecipeError(f"{context.where}: draws_from: {value}: no such file")
+            raise RecipeError(f"{context.where}: {name}: {value}: no such file")
     return value
 
 

@@ -23,7 +23,7 @@ def drop_by_length(
     """Drop conversations with fewer or more pairs, or characters in questions and answers, than said."""
     for conversation in conversations:
         pairs = len(conversation.pairs)
-        chars = sum(len(pair.question) + len(pair.answer) for pair in conversation.pairs)
+        chars = num_chars(conversation)
         if pairs < min_pairs:
             funnel.drop(f"under {min_pairs} pairs", conversation.id, pairs=pairs)
         elif max_pairs is not None and pairs > max_pairs:
@@ -34,6 +34,11 @@ def drop_by_length(
             funnel.drop(f"over {max_chars} characters", conversation.id, pairs=pairs)
         else:
             yield conversation
+
+
+def num_chars(conversation: Conversation) -> int:
+    """The characters of its questions and answers."""
+    return sum(len(pair.question) + len(pair.answer) for pair in conversation.pairs)
 
 
 @step()

@@ -1,8 +1,8 @@
 """Some of the conversations: drawn by rank, or those that a published file names."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -10,12 +10,14 @@ from mix665k.builders.bind import Steps
 from mix665k.builders.draw import Draw
 from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.registry import step
+from mix665k.builders.steps.drop import num_chars
 from mix665k.builders.steps.published_ids import PublishedIds, published_id
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RecipeError
 from mix665k.schemas.manifest import NOT_FOUND, TOO_FEW
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Prefer = Literal["drawn", "first", "shortest", "longest"]
 
 
 @step()
@@ -27,14 +29,16 @@ def sample(
     count: Annotated[int, msgspec.Meta(ge=1)] | None = None,
     fraction: Share | None = None,
     at_most: bool = False,
+    prefer: Prefer = "drawn",
     draws_from: str | None = None,
     surviving: Steps,
 ) -> Iterator[Conversation]:
     """Draw `count` conversations, or a `fraction` of them, and keep their order.
 
     Each has a rank that only the seed and its id decide (where one raw id gives several conversations: also the origin
-    of the first pair and the steps before); the lowest ranks are drawn. With `surviving`, these steps run
-    on what is drawn, and more is drawn for what they drop, so that `count` survive. With `draws_from`, a file in
+    of the first pair and the steps before); the lowest ranks are drawn. `prefer` takes the `first` of the raw file
+    instead, or those with the fewest or most characters, of which equal ones go by rank. With `surviving`, these steps
+    run on what is drawn, and more is drawn for what they drop, so that `count` survive. With `draws_from`, a file in
     LLaVA's own form, the conversations whose image (or id, without an image) it holds are taken instead of a draw.
     Fewer than `count` are an error, unless it is `at_most`.
     """
@@ -48,10 +52,19 @@ def sample(
     else:
         wanted = count if count is not None else round(len(pool) * (fraction or 0))
         ranked = Draw(seed, purpose="sample").order(pool, key=_rank_key)
+        ranked.sort(key=_PREFERENCES[prefer])
         kept = _drawn(ranked, wanted, funnel=funnel, surviving=surviving)
         if len(kept) < wanted and pool and not at_most:
             funnel.note(TOO_FEW, f"{len(kept):,} of {wanted:,}")
     yield from sorted(kept, key=lambda conversation: conversation.position)
+
+
+_PREFERENCES: dict[Prefer, Callable[[Conversation], int]] = {
+    "drawn": lambda _: 0,
+    "first": lambda conversation: conversation.position,
+    "shortest": lambda conversation: num_chars(conversation),
+    "longest": lambda conversation: -num_chars(conversation),
+}
 
 
 def _drawn(ranked: list[Conversation], wanted: int, *, funnel: StepFunnel, surviving: Steps) -> list[Conversation]:

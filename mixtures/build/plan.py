@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from mix665k.builders.bind import BoundSource, BoundStep, bind
+from mix665k.builders.bind import FILES, BoundSource, BoundStep, bind
 from mix665k.builders.parts import beside, parts_fault
 from mix665k.builders.raw import OnBadRecord
 from mix665k.builders.stored_folders import HUB, bring
@@ -261,8 +261,7 @@ def named_by(steps: Sequence[BoundStep], parameter: str) -> list[str]:
 def params_of(step: BoundStep) -> dict[str, dict[str, Any]]:
     """A bound step as it would stand in a recipe, with every parameter; files by name only."""
     params = {**step.params, **{name: [params_of(one) for one in steps] for name, steps in step.inner.items()}}
-    if params.get("draws_from"):
-        params["draws_from"] = Path(params["draws_from"]).name
+    params |= {name: Path(params[name]).name for name in FILES if params.get(name)}
     return {step.step.name: params}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from mix665k import builders, schemas
-from mix665k.builders.bind import BoundSource
+from mix665k.builders.bind import FILES, BoundSource
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.plan import Options, named_by, params_of
 from mix665k.mixtures.storage import parquet, validate
@@ -46,7 +46,7 @@ def hash_inputs(bound: BoundSource, raw: Path) -> list[InputFile]:
 def _files(bound: BoundSource) -> list[tuple[str, Path]]:
     """The files that a source and its steps read, with their roles."""
     parts = [(role, path) for role, files in bound.files.items() for path in files]
-    return [*parts, *(("draws_from", Path(name)) for name in named_by(bound.steps, "draws_from"))]
+    return [*parts, *((role, Path(name)) for role in FILES for name in named_by(bound.steps, role))]
 
 
 def input_states(bound: BoundSource) -> dict[Path, tuple[int, int, int]]:

@@ -13,7 +13,7 @@ from tests.mixtures.build.test_build import written
 
 
 def test_every_shipped_recipe_plans_over_made_up_files(made_up_raw: Path, tmp_path: Path) -> None:
-    ablations = ["llava-v1.5-mix665k-instructblip-prompt", "llava-v1.5-mix665k-no-prompt"]
+    ablations = ["llava-v1.5-mix665k-fitted", "llava-v1.5-mix665k-instructblip-prompt", "llava-v1.5-mix665k-no-prompt"]
     assert shipped() == ["llava-v1.5-mix665k", *ablations, "llava-v1.5-pretrain558k", "tiny"]
     for name in shipped():
         plan = make_plan(name, Options(made_up_raw, tmp_path, tokenizer="tiny"))
