@@ -68,7 +68,7 @@ class BoundSource(NamedTuple):
 def bind(recipe: Recipe, *, raw: Path, places: Mapping[str, str] = MappingProxyType({})) -> list[BoundSource]:
     """The sources of a recipe, resolved; nothing is read.
 
-    `places` says where a source, by its label, or `for_all` was written, for those that are not in the recipe's file.
+    `places` says where a source, by its label, or a step, as `for_all[0]`, was written, if not in the recipe's file.
 
     Raises:
         RecipeError: for a name, parameter or type that does not fit, with the nearest that would.
@@ -82,8 +82,9 @@ def bind(recipe: Recipe, *, raw: Path, places: Mapping[str, str] = MappingProxyT
     for block in recipe.sources:
         context = _Context(recipe, raw, f"{places.get(block.label, recipes_own)}: {block.label}")
         bound = _bind_source(context, block)
-        context = context._replace(where=f"{places.get('for_all', recipes_own)}: for_all: {block.label}")
-        bound.steps.extend(_bind_step(context, entry) for entry in recipe.for_all)
+        for i, entry in enumerate(recipe.for_all):
+            where = f"{places.get(f'for_all[{i}]', recipes_own)}: for_all: {block.label}"
+            bound.steps.append(_bind_step(context._replace(where=where), entry))
         found.append(bound)
     return found
 

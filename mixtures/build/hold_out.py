@@ -4,12 +4,13 @@ Whether an image is held out depends on its own rank only, with `fraction`: so r
 or order hold out the same images, and losses on what they have in common can be compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import polars as pl
+import pyarrow as pa
 
 from mix665k.builders.bind import BoundSource
 from mix665k.builders.draw import Draw
@@ -19,12 +20,13 @@ from mix665k.mixtures.select.derived import Leaving, write_derived
 from mix665k.mixtures.terminal import no_progress
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
-from mix665k.schemas.manifest import HELD_OUT, HeldOut, Manifest, derived_marker
+from mix665k.schemas.manifest import HELD_OUT, STATE, HeldOut, Manifest, derived_marker
 from mix665k.schemas.recipe import HoldOut, Recipe
 
 _TRAINED_ON = "trained on"
 _HELD_OUT = "image held out"
 _RANKS = 2**64
+KEYED = ("id", "image")
 
 
 class Split(NamedTuple):
@@ -47,7 +49,9 @@ def require_room(out: Path) -> None:
         MixtureError: when something else is there.
     """
     folder = out / HELD_OUT
-    if folder.exists() and not derived_marker(folder, HELD_OUT).is_file():
+    if not folder.exists() or (folder.is_dir() and derived_marker(folder, HELD_OUT).is_file()):
+        return
+    if not folder.is_dir() or any(path.name != STATE for path in folder.iterdir()):
         raise MixtureError(f"{folder}: in the way of what the recipe holds out, expected no such folder; move it away")
 
 
@@ -85,7 +89,7 @@ def split(mixture: Mixture, asked: HoldOut, *, seed: int, image_data: Sequence[P
     An image that two collections have, such as COCO and Visual Genome, is one where `image_data`, the raw file that
     says so, is given.
     """
-    keys = keys_of(mixture, Aliases(*image_data or (None,)))
+    keys = keys_of((batch.rows for batch in mixture.batches()), Aliases(*image_data or (None,)))
     draw = Draw(seed, purpose=HELD_OUT)
     ranks = {key: draw.rank(key) for key in keys.unique()}
     if asked.fraction is not None:
@@ -95,13 +99,16 @@ def split(mixture: Mixture, asked: HoldOut, *, seed: int, image_data: Sequence[P
     return Split(keys.is_in(held), drawn=len(held), of=len(ranks))
 
 
-def keys_of(mixture: Mixture, aliases: Aliases) -> pl.Series:
-    """One key for each record: that of its image, or its own id, which all parts of a raw record share."""
+def keys_of(batches: Iterable[pa.RecordBatch], aliases: Aliases) -> pl.Series:
+    """One key for each row: that of its image, or its own id, which all parts of a raw record share.
+
+    No other columns than `id` and `image` are needed.
+    """
     text = pl.format("text/{}", pl.col("id").str.replace(r"#\d+$", ""))
     key = pl.coalesce(image_key(pl.col("image"), None), text)
     found = [pl.Series(dtype=pl.String)]
-    for batch in mixture.batches():
-        rows = pl.DataFrame({name: pl.Series(batch.rows.column(name), dtype=pl.String) for name in ("id", "image")})
+    for batch in batches:
+        rows = pl.DataFrame({name: pl.Series(batch.column(name), dtype=pl.String) for name in KEYED})
         found.append(aliases(rows.select(key.alias("key")).to_series()))
     return pl.concat(found)
 

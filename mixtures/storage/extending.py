@@ -30,7 +30,8 @@ class Resolved(NamedTuple):
     """A recipe, and where it is from.
 
     `text` is the file's own where it extends nothing, else the recipe written out. `base` is the recipe that it
-    extends; `places` says in which file, line and column an extension changed a source, by label, or `for_all`.
+    extends; `places` says in which file, line and column an extension changed a source, by label, or added a step for
+    all, as `for_all[0]`.
     """
 
     recipe: Recipe
@@ -77,7 +78,7 @@ def _resolve(path: Path, *, chain: tuple[Path, ...]) -> Resolved:
         written_out(recipe),
         extends=(Extended(recipe=name, sha256=sha256_of(found)), *base.extends),
         base=base.recipe,
-        places={**base.places, **file.places(extension)},
+        places={**base.places, **file.places(extension, base.recipe)},
     )
 
 
@@ -97,9 +98,11 @@ class _File(NamedTuple):
         if name not in known:
             raise self.error(at, f"no source {name!r} in what it extends{did_you_mean(name, known)}")
 
-    def places(self, extension: Extension) -> dict[str, str]:
+    def places(self, extension: Extension, base: Recipe) -> dict[str, str]:
         found = {label: self.place("$.sources", label) for label in extension.sources}
-        return found | ({FOR_ALL: self.place(f"$.{FOR_ALL}")} if extension.for_all else {})
+        before = len(base.for_all)
+        steps = range(len(extension.for_all))
+        return found | {f"{FOR_ALL}[{before + i}]": self.place(f"$.{FOR_ALL}[{i}]") for i in steps}
 
 
 def _base_path(name: str, path: Path, file: _File) -> Path:

@@ -143,7 +143,7 @@ def test_a_recipe_that_extends_nothing_is_kept_as_it_was_written(plan: Any, tmp_
         ("sources: [{source: gqa}]", r"mine\.yaml, line 3, column 10: \$\.sources: expected object, got array"),
         ("sed: 1", r"mine\.yaml, line 3, column 1: \$: .* unknown field sed; did you mean 'seed'\?"),
         ("sources:\n  okvqa:\n    steps: [splitt]", r"mine\.yaml, line 4, column 3: okvqa: no step 'splitt'"),
-        ("for_all: [splitt]", r"mine\.yaml, line 3, column 10: for_all: okvqa: no step 'splitt'; did you mean 'split'"),
+        ("for_all: [splitt]", r"mine\.yaml, line 3, column 11: for_all: okvqa: no step 'splitt'; did you mean 'split'"),
     ],
 )
 def test_a_mistake_is_said_with_its_place_in_the_file_that_it_is_in(plan: Any, text: str, message: str) -> None:
@@ -156,6 +156,10 @@ def test_a_mistake_in_what_is_extended_is_said_of_that_file(plan: Any, tmp_path:
     recipe = written(tmp_path, "name: top\nextends: middle.yaml", "top.yaml")
     with pytest.raises(RecipeError, match=r"middle\.yaml, line 3, column 10: \$\.remove\[0\]"):
         make_plan(recipe, plan("").options)
+    written(tmp_path, "name: mine\nextends: base.yaml\nfor_all: [splitt]", "middle.yaml")
+    adding = written(tmp_path, "name: top\nextends: middle.yaml\nfor_all: [merge_by_image]", "adding.yaml")
+    with pytest.raises(RecipeError, match=r"middle\.yaml, line 3, column 11: for_all: okvqa: no step 'splitt'"):
+        make_plan(adding, plan("").options)
     written(tmp_path, "name: base\nsources: [{source: gqa, stesp: 1}]", "base.yaml")
     with pytest.raises(RecipeError, match=r"base\.yaml, line 2, column 25: \$\.sources\[0\]: .* unknown field stesp"):
         make_plan(recipe, plan("").options)

@@ -55,7 +55,8 @@ def ids(folder: Path) -> set[str]:
 
 
 def keys(folder: Path, raw: Path) -> set[str]:
-    return set(keys_of(Mixture.open(folder), Aliases(raw / "vg" / "image_data.json")))
+    rows = (batch.rows for batch in Mixture.open(folder).batches())
+    return set(keys_of(rows, Aliases(raw / "vg" / "image_data.json")))
 
 
 def test_no_image_is_held_out_and_trained_on_even_under_another_name(mixture: Path, made_up_raw: Path) -> None:
@@ -98,7 +99,7 @@ def test_other_sources_prompts_and_order_hold_out_the_same_images(
 
 def held(mixture: Path, asked: HoldOut, *, seed: int = 1) -> set[str]:
     opened = Mixture.open(mixture)
-    keys = keys_of(opened, Aliases(None))
+    keys = keys_of((batch.rows for batch in opened.batches()), Aliases(None))
     return set(keys.filter(split(opened, asked, seed=seed, image_data=[]).is_held))
 
 
@@ -127,6 +128,7 @@ def test_a_recipe_selects_before_it_holds_out_and_a_later_one_may_hold_nothing_o
     assert not (other / "held_out").exists()
     assert load_manifest(other).held_out is None
     (other / "held_out").mkdir()
+    (other / "held_out" / "mine.txt").touch()
     with pytest.raises(MixtureError, match=r"held_out: in the way of what the recipe holds out"):
         built(tmp_path, made_up_raw, few)
 
