@@ -133,6 +133,26 @@ def test_a_recipe_selects_before_it_holds_out_and_a_later_one_may_hold_nothing_o
         built(tmp_path, made_up_raw, few)
 
 
+def test_an_image_that_two_collections_have_is_one(tiny_mixture: Path, made_up_raw: Path, tmp_path: Path) -> None:
+    mixture = Mixture.open(tiny_mixture)
+    images = {record.source: str(record.image) for record in mixture.records(sources=["vqav2", "vg"])}
+    ids = {source: int(Path(image).stem) for source, image in images.items()}
+    table = json.loads((made_up_raw / "vg" / "image_data.json").read_text())
+    for row in table:
+        row["coco_id"] = ids["vqav2"] if row["image_id"] == ids["vg"] else None
+    (tmp_path / "image_data.json").write_text(json.dumps(table))
+    apart, one = (
+        split(mixture, HoldOut(fraction=0.5), seed=1, image_data=data) for data in ([], [tmp_path / "image_data.json"])
+    )
+    assert one.of == apart.of - 1
+    sides = {
+        held
+        for record, held in zip(mixture.records(), one.is_held, strict=True)
+        if record.image in (images["vqav2"], images["vg"])
+    }
+    assert len(sides) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
