@@ -4,6 +4,7 @@ Importing this package registers every source and step; a new source needs its l
 """
 
 import mix665k.builders.steps  # noqa: F401
+from mix665k.builders.plugins import load_installed
 from mix665k.builders.sources import (  # noqa: F401
     aokvqa,
     gqa,
@@ -18,3 +19,5 @@ from mix665k.builders.sources import (  # noqa: F401
     vg,
     vqav2,
 )
+
+load_installed()

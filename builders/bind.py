@@ -14,7 +14,8 @@ import msgspec
 
 from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.parts import Parts, parts_of, published_parts
-from mix665k.builders.registry import SOURCES, STEPS, Source, Step
+from mix665k.builders.plugin_errors import of_step, plugin_errors
+from mix665k.builders.registry import SOURCES, STEPS, Source, Step, plugin_of
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RecipeError, did_you_mean
 from mix665k.schemas.recipe import Block, Recipe
@@ -52,7 +53,28 @@ class BoundStep(NamedTuple):
     def run(self, conversations: Iterable[Conversation], funnel: StepFunnel) -> Iterator[Conversation]:
         """The conversations through this step, its changes counted."""
         inner = {name: Steps(steps, funnel) for name, steps in self.inner.items()}
-        return self.step.function(conversations, funnel, **self.params, **inner)
+        if (plugin := plugin_of(self.step)) is None:
+            return self.step.function(conversations, funnel, **self.params, **inner)
+        given = _Given(conversations)
+        with plugin_errors(f"step {self.step.name}"):
+            found = self.step.function(given, funnel, **self.params, **inner)
+        return of_step(found, plugin, name=self.step.name, last=lambda: given.last)
+
+
+class _Given:
+    """The conversations that a plugin's step is given, with the id of the last one."""
+
+    def __init__(self, conversations: Iterable[Conversation]) -> None:
+        self.last = ""
+        self._conversations = iter(conversations)
+
+    def __iter__(self) -> Iterator[Conversation]:
+        return self
+
+    def __next__(self) -> Conversation:
+        conversation = next(self._conversations)
+        self.last = conversation.id
+        return conversation
 
 
 class BoundSource(NamedTuple):

@@ -4,6 +4,7 @@ Every count has two units, conversations and pairs. For each, entered + changes 
 """
 
 from collections.abc import Iterable, Iterator
+from types import CodeType
 from typing import Literal, NamedTuple
 
 from mix665k.schemas.conversation import Conversation
@@ -144,3 +145,8 @@ def _counted(conversations: Iterable[Conversation], counts: list[int]) -> Iterat
         counts[0] += 1
         counts[1] += len(conversation.pairs)
         yield conversation
+
+
+def upstream_of(code: CodeType) -> bool:
+    """Whether this code passes on conversations that a step takes in, so that what it calls is not the step's."""
+    return code is _counted.__code__

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mix665k.builders.bind import BoundSource, BoundStep
 from mix665k.builders.funnel import StepFunnel
+from mix665k.builders.plugin_errors import of_source, plugin_errors
 from mix665k.builders.raw import OnBadRecord, RawFiles
+from mix665k.builders.registry import plugin_of
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.manifest import FunnelStep
 
@@ -34,7 +36,11 @@ class Run:
             progress=progress,
             splits=bound.params.get("splits", ()),
         )
-        stream = self.read.built(raw.asking(bound.source.function(raw, **bound.params)), limit=limit)
+        with plugin_errors(f"source {bound.source.name}"):
+            found = bound.source.function(raw, **bound.params)
+        if plugin := plugin_of(bound.source):
+            found = of_source(found, plugin, name=bound.source.name, last=lambda: raw.last)
+        stream = self.read.built(raw.asking(found), limit=limit)
         self.conversations = self._through(bound.steps, stream)
 
     def funnel(self) -> list[FunnelStep]:

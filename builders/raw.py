@@ -71,7 +71,7 @@ class RawFiles:
 
     `funnel` counts what is dropped; `on_bad_record="fail"` raises instead. `progress` hears the bytes read since its
     last call; `refused` are the bad records. `splits` are those that the recipe takes of a file that has several; where
-    it names none, every file has to be of the same one.
+    it names none, every file has to be of the same one. `last` is the id of the record that entered last.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class RawFiles:
         self.refused: list[Refused] = []
         self._progress = progress
         self._entered: list[str] = []
+        self.last = ""
         self._chosen = [str(name) for name in splits]
         self._splits: dict[tuple[str, Path], Split] = {}
         self._seen_splits: dict[str, None] = {}
@@ -225,6 +226,7 @@ class RawFiles:
                 if by_record and (split := str(getattr(found, file.split_field))) not in self._seen_splits:
                     self._require_split(split, file, f"{part}: {json_path(file, place)}")
                 if entering:
+                    self.last = identifier
                     self._funnel.enter(pairs=num_pairs(found) if num_pairs else 1)
                 if file.adapt and type(found) is not file.form:
                     for name in dict.fromkeys(found.not_kept):

@@ -1,8 +1,13 @@
 """Sources and steps by name, with what is known about them."""
 
+import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import import_module
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -14,7 +19,8 @@ from mix665k.builders.image_collections import ImageAddresses, ImageCollection, 
 from mix665k.builders.licences import NO_IMAGES, Licence, Paper
 from mix665k.builders.published import Published
 from mix665k.schemas.conversation import Conversation
-from mix665k.schemas.errors import did_you_mean
+from mix665k.schemas.errors import RecipeError, did_you_mean
+from mix665k.schemas.files import sha256_of
 
 SourceFunction = Callable[..., Iterator[Conversation | Dropped | Regrouped]]
 StepFunction = Callable[..., Iterator[Conversation]]
@@ -295,13 +301,13 @@ class Source(NamedTuple):
     about: About
     lookups: tuple[Lookup, ...] = ()
 
-    def __reduce__(self) -> tuple[Callable[[str], "Source"], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[..., "Source"], tuple[str, str, "Plugin | None"]]:
         """Pickled by its name: what it declares may hold functions that have none."""
-        return known_source, (self.name,)
+        return _known_source, (self.name, self.function.__module__, plugin_of(self))
 
 
-def known_source(name: str) -> Source:
-    """The registered source of this name."""
+def _known_source(name: str, module: str, plugin: "Plugin | None") -> Source:
+    _have(module, plugin)
     return SOURCES[name]
 
 
@@ -312,9 +318,94 @@ class Step(NamedTuple):
     function: StepFunction
     short: str | None = None
 
+    def __reduce__(self) -> tuple[Callable[..., "Step"], tuple[Any, ...]]:
+        """Pickled by its name where it is of a plugin's file, which no other process could import."""
+        plugin = plugin_of(self)
+        return (_known_step, (self.name, plugin)) if plugin and plugin.content else (Step, tuple(self))
+
+
+def _known_step(name: str, plugin: "Plugin") -> Step:
+    _have(plugin.module, plugin)
+    return STEPS[name]
+
+
+class Plugin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a source or step is from that is not ours: a file of the user's, or a module of an installed package.
+
+    Every process runs the `content` that a file had when it was read, whatever becomes of it meanwhile. `version` is
+    a package's name and version.
+    """
+
+    module: str
+    path: Path
+    sha256: str
+    content: bytes = b""
+    version: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a manifest calls it: the file's name, or that of the module."""
+        return self.path.name if self.content else self.module
+
 
 SOURCES: dict[str, Source] = {}
 STEPS: dict[str, Step] = {}
+PLUGIN_FILES: dict[str, Plugin] = {}
+"""The plugin files that were run, by the name of the module that each is."""
+
+
+def all_known() -> list[Source | Step]:
+    """Every source and step that is registered."""
+    return [*SOURCES.values(), *STEPS.values()]
+
+
+def plugin_of(one: Source | Step) -> Plugin | None:
+    """Where a source or step is from; None for ours, and for one defined in the script that was started."""
+    module: str = one.function.__module__
+    if module in PLUGIN_FILES:
+        return PLUGIN_FILES[module]
+    return None if module == "__main__" or module.partition(".")[0] == "mix665k" else _installed(module)
+
+
+@cache
+def _installed(module: str) -> Plugin:
+    path = Path(inspect.getfile(sys.modules[module]))
+    names = packages_distributions().get(module.partition(".")[0], [])
+    versions = ", ".join(f"{name} {version(name)}" for name in dict.fromkeys(names))
+    return Plugin(module=module, path=path, sha256=sha256_of(path), version=versions)
+
+
+def run_file(plugin: Plugin) -> None:
+    """Run the code of a plugin's file, which registers its sources and steps."""
+    module = ModuleType(plugin.module)
+    module.__file__ = str(plugin.path)
+    sys.modules[plugin.module], PLUGIN_FILES[plugin.module] = module, plugin
+    exec(compile(plugin.content, str(plugin.path), "exec"), module.__dict__)
+
+
+def forget(module: str) -> None:
+    """Take away the sources and steps of a plugin's file."""
+    for registered in (SOURCES, STEPS):
+        for name in [name for name, one in registered.items() if one.function.__module__ == module]:
+            del registered[name]
+    PLUGIN_FILES.pop(module, None)
+    sys.modules.pop(module, None)
+
+
+def _have(module: str, plugin: Plugin | None) -> None:
+    """Let this process have the sources and steps of a module that another one had."""
+    if plugin is None or not plugin.content:
+        import_module(module)
+    elif module not in PLUGIN_FILES:
+        run_file(plugin)
+
+
+def _require_free(kind: str, function: Callable[..., Any], taken: Mapping[str, Source | Step]) -> None:
+    name: Any = function.__name__
+    if name in taken:
+        plugin = plugin_of(taken[name])
+        where = "mix665k" if plugin is None else plugin.version or plugin.path
+        raise RecipeError(f"{kind} {name}: {where} has a {kind} of this name; rename the function")
 
 
 def source(about: About, *, lookups: tuple[Lookup, ...] = ()) -> Callable[[SourceFunction], SourceFunction]:
@@ -326,7 +417,7 @@ def source(about: About, *, lookups: tuple[Lookup, ...] = ()) -> Callable[[Sourc
 
     def register(function: SourceFunction) -> SourceFunction:
         name: Any = function.__name__
-        assert name not in SOURCES, name
+        _require_free("source", function, SOURCES)
         if why := _fault(about, lookups):
             raise ValueError(f"source {name}: {why}")
         SOURCES[name] = Source(name=name, function=function, about=about, lookups=lookups)
@@ -338,6 +429,8 @@ def source(about: About, *, lookups: tuple[Lookup, ...] = ()) -> Callable[[Sourc
 def _fault(about: About, lookups: tuple[Lookup, ...]) -> str | None:
     """What is wrong with a source's declarations, or None."""
     forms = {file.role: file.form for file in about.files}
+    if not forms:
+        return "no raw file, expected one or more in `files`"
     if len(forms) < len(about.files):
         return f"two raw files have one role, expected one each: {', '.join(file.role for file in about.files)}"
     found: set[str] = set()
@@ -360,7 +453,7 @@ def step(*, short: str | None = None) -> Callable[[StepFunction], StepFunction]:
 
     def register(function: StepFunction) -> StepFunction:
         name: Any = function.__name__
-        assert name not in STEPS, name
+        _require_free("step", function, STEPS)
         STEPS[name] = Step(name, function, short)
         return function
 

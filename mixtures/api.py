@@ -52,6 +52,7 @@ def build(
     commercial_only: bool = False,
     settings: Collection[str] = (),
     fraction: float | None = None,
+    plugins: Collection[_Path] = (),
     limit: int | None = None,
     tokenizer: str | None = None,
     draws_from: _Path | None = None,
@@ -67,10 +68,11 @@ def build(
     `recipe` is the path of a YAML file, the name of a shipped recipe, or a `Recipe`. The options are those of
     `mix build`: only some `sources`, or all but `exclude_sources` and those whose licence does not clearly allow
     commercial use (`commercial_only`); values in place of the recipe's (`settings`, such as `["seed=7"]`); a `fraction`
-    of each source; the first `limit` conversations of each; another `tokenizer`; ids of a file in
-    LLaVA's form in place of draws (`draws_from`); a folder of `images` in which every image must be there. Sources
-    that are built already are kept. `jobs` processes are used, as many as there are processors by default; with
-    `progress` bars are drawn on stderr. It can be called from a notebook, and from a script without a `__main__` guard.
+    of each source; Python files with sources and steps of one's own (`plugins`); the first `limit` conversations of
+    each; another `tokenizer`; ids of a file in LLaVA's form in place of draws (`draws_from`); a folder of `images` in
+    which every image must be there. Sources that are built already are kept. `jobs` processes are used, as many as
+    there are processors by default; with `progress` bars are drawn on stderr. It can be called from a notebook, and
+    from a script without a `__main__` guard.
 
     Raises:
         UserError: for whatever the user can fix, in one line; `out` then holds no manifest.
@@ -89,6 +91,7 @@ def build(
         commercial_only=commercial_only,
         settings=tuple(settings),
         fraction=fraction,
+        plugins=tuple(Path(plugin) for plugin in plugins),
     )
     plan = make_plan(recipe, options)
     shown = build_progress(plan, console=open_console(stderr=True)) if progress else nullcontext(_Unwatched())
@@ -154,14 +157,15 @@ def verify(
     sample: int = 100,
     tokenizer: str | None = None,
     draws_from: _Path | None = None,
+    plugins: Collection[_Path] = (),
     jobs: int | None = None,
 ) -> Verification:
     """Check a mixture's folder by itself, against its raw files, against a published file: what `mix verify` shows.
 
     With the folder `raw`, `sources` (or all) are built again and compared, `sample` records of each field by field;
-    `tokenizer` and `draws_from` say where the recipe's are now. `against` is a file in LLaVA's own form. `jobs`
-    processes are used, as many as there are processors by default. Whatever is wrong is in the object returned: its
-    `ok` says whether everything is right.
+    `tokenizer`, `draws_from` and `plugins` say where the build's are now; no plugin runs because a manifest names it.
+    `against` is a file in LLaVA's own form. `jobs` processes are used, as many as there are processors by default.
+    Whatever is wrong is in the object returned: its `ok` says whether everything is right.
 
     Raises:
         MixtureError: for a JSON file, or a source that the mixture does not have.
@@ -177,6 +181,7 @@ def verify(
             sources=tuple(sources),
             tokenizer=tokenizer,
             draws_from=None if draws_from is None else Path(draws_from),
+            plugins=tuple(Path(plugin) for plugin in plugins),
         )
     found = verify_all(mixture.path, request, jobs=jobs or os.cpu_count() or 1, bar=no_bar)
     if published is not None:

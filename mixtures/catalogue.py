@@ -15,8 +15,9 @@ from mix665k.builders.bind import SHARED, Steps, bind, describe, parameters
 from mix665k.builders.containers import forms_of
 from mix665k.builders.parts import Parts, beside, parts_fault, published_parts
 from mix665k.builders.pipeline import Run
+from mix665k.builders.plugin_errors import plugin_errors
 from mix665k.builders.raw import BadRecord, read
-from mix665k.builders.registry import SOURCES, STEPS, RawFile, Source, Step
+from mix665k.builders.registry import SOURCES, STEPS, RawFile, Source, Step, plugin_of
 from mix665k.schemas.errors import RawDataError, RecipeError, brief_line, did_you_mean
 from mix665k.schemas.recipe import Block, Recipe
 
@@ -41,7 +42,11 @@ def describe_sources(console: Console, name: str | None, raw: Path | None) -> in
     if raw is not None and not raw.is_dir():
         raise RawDataError(f"--raw {raw}: no such folder")
     chosen = [SOURCES[key] for key in sorted(SOURCES) if name in (None, key)]
-    return sum(_describe_source(console, source, raw) for source in chosen)
+    damaged = 0
+    for source in chosen:
+        with plugin_errors(f"source {source.name}"):
+            damaged += _describe_source(console, source, raw)
+    return damaged
 
 
 def inspect_file(file: RawFile, parts: Parts) -> Finding | None:
@@ -80,7 +85,7 @@ def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
     def say(text: str | Text) -> None:
         console.print(text, highlight=False, soft_wrap=True)
 
-    say(Text.assemble((source.name, "bold cyan"), f"  {about.title}"))
+    say(Text.assemble((source.name, "bold cyan"), f"  {about.title}{_origin(source)}"))
     say(
         f"  {about.counts}; annotations {about.licence.name}; images {about.image_licence.name}, in {about.image_paths}"
     )
@@ -92,7 +97,7 @@ def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
     for file in about.files:
         size = f", about {file.num_bytes / 1e6:,.0f} MB" if file.num_bytes else ""
         say(f"  {file.role}: {file.path}{size}")
-        place = file.download.place if file.download else ""
+        place = file.download.place if file.download else "your own"
         if place not in told:
             told.append(place)
             say(f"    from {place}")
@@ -167,12 +172,18 @@ def describe_functions(console: Console, name: str | None) -> None:
 
 
 def _describe_function(console: Console, one: Source | Step) -> None:
-    console.print(Text(one.name, style="bold cyan"))
+    console.print(Text.assemble((one.name, "bold cyan"), _origin(one)), soft_wrap=True)
     for line in inspect.cleandoc(one.function.__doc__ or "").splitlines():
         console.print(f"  {line}".rstrip(), highlight=False, soft_wrap=True)
     for key, parameter in parameters(one.function).items():
         console.print(f"    {key}: {kind_of(parameter)}", highlight=False, soft_wrap=True)
     console.print()
+
+
+def _origin(one: Source | Step) -> str:
+    """Where a source or step is from that does not come with the package."""
+    plugin = plugin_of(one)
+    return f"  from {plugin.version or plugin.path}" if plugin else ""
 
 
 def kind_of(parameter: inspect.Parameter) -> str:

@@ -8,14 +8,18 @@ from typing import Annotated
 
 import typer
 
-from mix665k.mixtures.options import ALL_CORES, ExcludeSource, Jobs, OutputFormat, Source, source_names
+from mix665k.mixtures.options import ALL_CORES, ExcludeSource, Jobs, OutputFormat, Plugin, Source, source_names
 from mix665k.schemas.terminal import open_console, say, say_json
 
 
-def steps(name: Annotated[str | None, typer.Argument(help="One source or step.")] = None) -> None:
+def steps(
+    name: Annotated[str | None, typer.Argument(help="One source or step.")] = None, *, plugin: Plugin = None
+) -> None:
     """List sources and steps with their parameters, as a recipe can use them."""
+    from mix665k.builders.plugins import use_plugins
     from mix665k.mixtures.catalogue import describe_functions
 
+    use_plugins(plugin or ())
     describe_functions(open_console(), name)
 
 
@@ -24,10 +28,13 @@ def sources(
     raw: Annotated[
         Path | None, typer.Option(help="Folder with the raw files: read each, and say if it looks right.")
     ] = None,
+    plugin: Plugin = None,
 ) -> None:
     """List the sources: their files, where to get them, licences and counts."""
+    from mix665k.builders.plugins import use_plugins
     from mix665k.mixtures.catalogue import describe_sources
 
+    use_plugins(plugin or ())
     if describe_sources(open_console(), name, raw):
         raise typer.Exit(1)
 

@@ -47,6 +47,14 @@ ExcludeSource = Annotated[
         "--exclude-source", help="All but this source, by its label; may be repeated.", autocompletion=source_names
     ),
 ]
+Plugin = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        help="Python file with sources or steps of your own: its code is run; may be repeated.",
+        dir_okay=False,
+    ),
+]
 CommercialOnly = Annotated[
     bool,
     typer.Option(

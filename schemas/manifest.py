@@ -243,6 +243,20 @@ class Extended(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     sha256: Sha256
 
 
+class UsedPlugin(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Code of the user's own that the mixture was built with; nothing runs it because a manifest names it."""
+
+    name: Annotated[str, msgspec.Meta(description="of the file, or of the module of an installed package")]
+    sha256: Sha256
+    version: Annotated[str, msgspec.Meta(description="name and version of the package")] = ""
+    sources: Annotated[list[str], msgspec.Meta(description="the mixture's sources that it made or changed")] = []
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it was a file of its own, not a module of a package."""
+        return self.name.endswith(".py")
+
+
 class Manifest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What `mix build` wrote."""
 
@@ -265,6 +279,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         list[Extended], msgspec.Meta(description="the recipes that its recipe extends, the nearest first")
     ] = []
     held_out: Annotated[HeldOut, msgspec.Meta(description="what the recipe holds out of it")] | None = None
+    plugins: Annotated[list[UsedPlugin], msgspec.Meta(description="code from elsewhere that it was built with")] = []
     checksum: Annotated[str, msgspec.Meta(description="SHA-256 of what `sources` says")] = ""
 
 

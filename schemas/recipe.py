@@ -114,6 +114,9 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     select: Annotated[Select, msgspec.Meta(description="keep only what a file selects")] | None = None
     for_all: Annotated[list[Step], msgspec.Meta(description="steps of every source, after its own")] = []
     hold_out: Annotated[HoldOut, msgspec.Meta(description="a validation split of images, written beside")] | None = None
+    plugins: Annotated[
+        list[Path], msgspec.Meta(description="Python files beside the recipe, with sources and steps of your own")
+    ] = []
 
 
 class SourceChange(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -152,6 +155,9 @@ class Extension(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, 
     remove: Annotated[list[Name], msgspec.Meta(description="labels of sources to leave out")] = []
     order: Annotated[list[Name], msgspec.Meta(description="labels of the sources that come first; others follow")] = []
     for_all: Annotated[list[Step], msgspec.Meta(description="steps of every source, after those of the base")] = []
+    plugins: Annotated[
+        list[Path], msgspec.Meta(description="Python files beside this one, besides those of the base")
+    ] = []
     seed: int | UnsetType | None = UNSET
     tokenizer: str | UnsetType | None = UNSET
     draws_from: str | UnsetType | None = UNSET

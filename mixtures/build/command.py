@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mix665k.mixtures.options import ALL_CORES, CommercialOnly, ExcludeSource, Jobs, Source, recipe_names
+from mix665k.mixtures.options import ALL_CORES, CommercialOnly, ExcludeSource, Jobs, Plugin, Source, recipe_names
 from mix665k.schemas.terminal import open_console, say
 
 Recipe = Annotated[
@@ -44,6 +44,7 @@ def build(
     commercial_only: CommercialOnly = False,
     sets: Sets = None,
     fraction: Fraction = None,
+    plugin: Plugin = None,
     limit: Annotated[
         int | None, typer.Option(help="Take the first N conversations of each source, before its steps.")
     ] = None,
@@ -87,10 +88,13 @@ def build(
         commercial_only=commercial_only,
         settings=tuple(sets or ()),
         fraction=fraction,
+        plugins=tuple(plugin or ()),
     )
     plan = make_plan(recipe, options)
     for line in (*plan.selection.lines(), *plan.draw_lines()):
         say(line)
+    for used in plan.plugins():
+        say(f"plugin {used.name}, {used.version or f'sha256 {used.sha256[:16]}'}: {', '.join(used.sources)}")
     if dry_run:
         for one in plan.extends:
             say(f"extends {one.recipe}, sha256 {one.sha256[:16]}")

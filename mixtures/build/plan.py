@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Collection, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from mix665k.builders.bind import FILES, BoundSource, BoundStep, bind
 from mix665k.builders.parts import beside, parts_fault
+from mix665k.builders.plugins import plugins_of, use_plugins
 from mix665k.builders.raw import OnBadRecord
 from mix665k.builders.stored_folders import HUB, bring
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
@@ -16,7 +17,7 @@ from mix665k.mixtures.build.settings import with_settings
 from mix665k.mixtures.storage.extending import Resolved, changes, resolve, written_out
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
-from mix665k.schemas.manifest import DERIVING, ROWS_PER_SHARD, Extended, SourceEntry
+from mix665k.schemas.manifest import DERIVING, ROWS_PER_SHARD, Extended, SourceEntry, UsedPlugin
 from mix665k.schemas.recipe import Block, Recipe
 from mix665k.schemas.recipe import Step as StepEntry
 from mix665k.schemas.tokenizer import tokenizer_files
@@ -42,6 +43,7 @@ class Options(NamedTuple):
     commercial_only: bool = False
     settings: tuple[str, ...] = ()
     fraction: float | None = None
+    plugins: tuple[Path, ...] = ()
     rows_per_shard: int = ROWS_PER_SHARD
 
     def overrides(self) -> dict[str, Any]:
@@ -74,6 +76,17 @@ class Plan(NamedTuple):
     def overrides(self) -> dict[str, Any]:
         """What the command line changed in the recipe, for the manifest."""
         return self.options.overrides() | self.selection.overrides()
+
+    def plugins(self) -> list[UsedPlugin]:
+        """The plugins that its sources and their steps are from."""
+        users: dict[tuple[str, str, str], list[str]] = {}
+        for bound in self.sources:
+            for one in plugins_of(bound):
+                users.setdefault((one.name, one.sha256, one.version), []).append(bound.block.label)
+        return [
+            UsedPlugin(name=name, sha256=sha256, version=version, sources=labels)
+            for (name, sha256, version), labels in users.items()
+        ]
 
     def draw_lines(self) -> list[str]:
         """Which sources take their draws from a file, and which are built whole beside them."""
@@ -132,12 +145,20 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
 
 
 def _resolved(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options) -> Resolved:
-    """A recipe with what it extends and with --set."""
+    """A recipe with what it extends and with --set; its plugins are loaded."""
     if isinstance(recipe_or_name, Recipe):
         text = written_out(recipe_or_name)
         found = Resolved(load_recipe(text, where=f"recipe {recipe_or_name.name}"), text)
     else:
         found = resolve(find_recipe(os.fspath(recipe_or_name)))
+    plugins = (*found.plugins, *options.plugins)
+    for name in found.recipe.plugins:
+        if PurePath(name).name not in {path.name for path in plugins}:
+            raise RecipeError(
+                f"recipe {found.recipe.name}: plugins: {name}: a recipe that is no file has nothing beside it; pass "
+                "the plugin's path as `plugins` of the build"
+            )
+    use_plugins(plugins)
     if not options.settings:
         return found
     recipe = with_settings(found.recipe, options.settings)

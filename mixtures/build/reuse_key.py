@@ -2,7 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -12,12 +12,13 @@ import msgspec
 
 from mix665k import builders, schemas
 from mix665k.builders.bind import FILES, BoundSource
+from mix665k.builders.plugins import identity_of, plugins_of, used_now
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.plan import Options, named_by, params_of
 from mix665k.mixtures.storage import parquet, validate
-from mix665k.schemas.errors import RawDataError
+from mix665k.schemas.errors import RawDataError, RecipeError
 from mix665k.schemas.files import sha256_of
-from mix665k.schemas.manifest import InputFile, SourceEntry
+from mix665k.schemas.manifest import InputFile, SourceEntry, UsedPlugin
 from mix665k.schemas.tokenizer import fingerprint, tokenizer_files
 
 TOKENIZER = "tokenizer"
@@ -68,6 +69,18 @@ def require_unchanged(before: Mapping[Path, Any], after: Mapping[Path, Any]) -> 
             raise RawDataError(f"{path}: {what} while the mixture was built from it; build again when it is complete")
 
 
+def require_same_plugins(bound: BoundSource) -> None:
+    """The plugins of a source are those that it was built with: somebody may be editing them.
+
+    Raises:
+        RecipeError: for the first that is not.
+    """
+    for plugin in plugins_of(bound):
+        if not plugin.path.is_file() or sha256_of(plugin.path) != plugin.sha256:
+            what = "changed" if plugin.path.is_file() else "was removed"
+            raise RecipeError(f"{plugin.path}: {what} while the mixture was built with it; build again")
+
+
 def input_fault(file: InputFile, path: Path) -> str | None:
     """Why a file is not the one that a source was built from, or None."""
     if not path.is_file():
@@ -99,10 +112,11 @@ def key_of(bound: BoundSource, inputs: list[InputFile], options: Options) -> str
         steps=[params_of(step) for step in bound.steps],
         limit=options.limit,
         on_bad_record=options.on_bad_record,
+        plugins=[identity_of(plugin) for plugin in plugins_of(bound)],
     )
 
 
-def key_by_this_code(entry: SourceEntry, overrides: dict[str, Any]) -> str:
+def key_by_this_code(entry: SourceEntry, overrides: dict[str, Any], *, plugins: Sequence[UsedPlugin] = ()) -> str:
     """The key that a built source of a mixture with these overrides would get from the code at hand."""
     return _hash(
         entry.inputs,
@@ -112,6 +126,7 @@ def key_by_this_code(entry: SourceEntry, overrides: dict[str, Any]) -> str:
         steps=entry.steps,
         limit=overrides.get("limit"),
         on_bad_record=overrides.get("on_bad_record", "fail"),
+        plugins=[used_now(used) for used in plugins if entry.name in used.sources],
     )
 
 
@@ -124,6 +139,7 @@ def _hash(
     steps: list[dict[str, dict[str, Any]]],
     limit: int | None,
     on_bad_record: OnBadRecord,
+    plugins: list[tuple[str, str, str]],
 ) -> str:
     everything = {
         "source": source,
@@ -136,6 +152,7 @@ def _hash(
         # of a text's tokens they are part of the code: what they cut differently is another row
         "libraries": [version(name) for name in ("tokenizers", "transformers")],
         "code": _code_hash(),
+        "plugins": plugins,
     }
     return hashlib.sha256(msgspec.json.encode(everything, order="deterministic")).hexdigest()
 

@@ -226,4 +226,5 @@ def _manifest(plan: Plan, entries: list[SourceEntry]) -> Manifest:
         row_hash=hash_of_all(entries),
         sources=entries,
         extends=list(plan.extends),
+        plugins=plan.plugins(),
     )

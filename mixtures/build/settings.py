@@ -54,6 +54,8 @@ class _Setting(NamedTuple):
 
     def in_recipe(self, content: dict[str, Any], parts: Sequence[str]) -> None:
         name, rest = self._named(parts, "field", msgspec.structs.fields(Recipe))
+        if name == "plugins":
+            raise RecipeError(f"{self.where}: a plugin's file is passed by --plugin")
         if name == "sources":
             if not rest:
                 raise RecipeError(f"{self.where}: expected {_FORM}")

@@ -17,7 +17,13 @@ from mix665k.builders.funnel import StepFunnel
 from mix665k.builders.pipeline import Run
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.plan import Options, params_of
-from mix665k.mixtures.build.reuse_key import hash_inputs, input_states, key_of, require_unchanged
+from mix665k.mixtures.build.reuse_key import (
+    hash_inputs,
+    input_states,
+    key_of,
+    require_same_plugins,
+    require_unchanged,
+)
 from mix665k.mixtures.parallel import Report
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, Named, ShardWriter, name, to_rows
 from mix665k.mixtures.storage.validate import RecordCheck
@@ -64,6 +70,7 @@ def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
     if options.images and options.on_missing_image == "fail":
         _require_images(next(step for step in funnel if step.step == IMAGES), label=label, images=options.images)
     require_unchanged(states, input_states(bound))  # before anything bears the names of a finished source
+    require_same_plugins(bound)
     _require_enough(bound, funnel, options, read=options.raw / inputs[0].path)
     shards = writer.finish()
     for shard in shards:

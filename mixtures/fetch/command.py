@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mix665k.mixtures.options import ExcludeSource, OutputFormat, Source, subset_names
+from mix665k.mixtures.options import ExcludeSource, OutputFormat, Plugin, Source, subset_names
 
 Raw = Annotated[
     Path | None, typer.Option(help="Folder with the raw files: download them, for `mix build --raw`.", file_okay=False)
@@ -41,6 +41,7 @@ def fetch(
     images: Images = None,
     source: Source = None,
     exclude_source: ExcludeSource = None,
+    plugin: Plugin = None,
     subset: Subset = None,
     mixture: Mixture = None,
     mirror: Mirror = None,
@@ -66,10 +67,12 @@ def fetch(
         raise typer.BadParameter("expected an address that begins with http:// or https://", param_hint="--mirror")
     if subset and raw is None:
         raise typer.BadParameter("goes with --raw", param_hint="--subset")
+    from mix665k.builders.plugins import use_plugins
     from mix665k.mixtures.fetch.run import FetchRequest
     from mix665k.mixtures.fetch.show import fetch_and_show
     from mix665k.mixtures.fetch.web import Patience
 
+    use_plugins(plugin or ())
     request = FetchRequest(
         sources=tuple(source or ()),
         exclude=tuple(exclude_source or ()),

@@ -92,8 +92,8 @@ def raw_jobs(sources: Iterable[Source], raw: Path) -> list[Job]:
     files: dict[tuple[str, Download], dict[str, RawFile]] = {}
     for source in sources:
         for file in source.about.files:
-            assert file.download is not None, file.path
-            files.setdefault((file.path.partition("/")[0], file.download), {})[file.member] = file
+            if file.download is not None:  # of a person's own source some files may be offered, others not
+                files.setdefault((file.path.partition("/")[0], file.download), {})[file.member] = file
     return [
         Job(
             root=raw,

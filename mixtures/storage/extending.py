@@ -5,7 +5,7 @@ needs no other file.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -22,12 +22,12 @@ from mix665k.schemas.recipe import Block, Expect, Extension, Recipe, SourceChang
 
 FOR_ALL = "for_all"
 _MAX_CHAIN = 20
-_SPECIAL = {"extends", "sources", "remove", "order", FOR_ALL}
+_SPECIAL = {"extends", "sources", "remove", "order", FOR_ALL, "plugins"}
 """Fields of an extension that are more than another value of the recipe's field."""
 
 
 class Resolved(NamedTuple):
-    """A recipe, and where it is from.
+    """A recipe, where it is from, and the plugin files beside it and what it extends.
 
     `text` is the file's own where it extends nothing, else the recipe written out. `base` is the recipe that it
     extends; `places` says in which file, line and column an extension changed a source, by label, or added a step for
@@ -39,6 +39,7 @@ class Resolved(NamedTuple):
     extends: tuple[Extended, ...] = ()
     base: Recipe | None = None
     places: Mapping[str, str] = MappingProxyType({})
+    plugins: tuple[Path, ...] = ()
 
 
 def resolve(path: Path) -> Resolved:
@@ -60,7 +61,8 @@ def _resolve(path: Path, *, chain: tuple[Path, ...]) -> Resolved:
     text, where = read_recipe(path), str(path)
     content = parse_yaml(text, kind=RecipeError, where=where)
     if not (isinstance(content, dict) and "extends" in content):
-        return Resolved(load_recipe(text, where=where), text)
+        recipe = load_recipe(text, where=where)
+        return Resolved(recipe, text, plugins=_plugins(recipe.plugins, path, _File(text, where)))
     file = _File(text, where)
     extension = convert_yaml(text, Extension, kind=RecipeError, where=where)
     found = _base_path(extension.extends, path, file)
@@ -79,6 +81,7 @@ def _resolve(path: Path, *, chain: tuple[Path, ...]) -> Resolved:
         extends=(Extended(recipe=name, sha256=sha256_of(found)), *base.extends),
         base=base.recipe,
         places={**base.places, **file.places(extension, base.recipe)},
+        plugins=(*base.plugins, *_plugins(extension.plugins, path, file)),
     )
 
 
@@ -115,6 +118,17 @@ def _base_path(name: str, path: Path, file: _File) -> Path:
     return found
 
 
+def _plugins(names: Sequence[str], path: Path, file: _File) -> tuple[Path, ...]:
+    """The plugin files of a recipe, which are in its folder or below."""
+    for i, name in enumerate(names):
+        at = f"$.plugins[{i}]"
+        if PurePath(name).is_absolute() or ".." in PurePath(name).parts or not name.endswith(".py"):
+            raise file.error(at, f"{name}: expected a .py file in the recipe's folder; pass others by --plugin")
+        if not (path.parent / name).is_file():
+            raise file.error(at, f"{name}: no such file in {path.parent}")
+    return tuple(path.parent / name for name in names)
+
+
 def _extended(base: Recipe, extension: Extension, file: _File) -> Recipe:
     """The base with the changes of an extension."""
     labels = [block.label for block in base.sources]
@@ -140,7 +154,13 @@ def _extended(base: Recipe, extension: Extension, file: _File) -> Recipe:
         ordered = [_without_position(block) for block in ordered]
     values = {name: value for name, value in _given(extension).items() if name not in _SPECIAL}
     values.setdefault("integer_ids", [label for label in base.integer_ids if label not in extension.remove])
-    return msgspec.structs.replace(base, **values, sources=ordered, for_all=[*base.for_all, *extension.for_all])
+    return msgspec.structs.replace(
+        base,
+        **values,
+        sources=ordered,
+        for_all=[*base.for_all, *extension.for_all],
+        plugins=list(dict.fromkeys([*base.plugins, *extension.plugins])),
+    )
 
 
 def _given(extension: Extension) -> dict[str, Any]:

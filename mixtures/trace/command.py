@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mix665k.mixtures.options import MixtureFolder, OutputFormat
+from mix665k.mixtures.options import MixtureFolder, OutputFormat, Plugin
 from mix665k.schemas.terminal import open_console, say_json
 
 
@@ -16,13 +16,16 @@ def trace(
     ],
     *,
     raw: Annotated[Path | None, typer.Option(help="Folder with the raw files: show the raw records too.")] = None,
+    plugin: Plugin = None,
     output: OutputFormat = "table",
 ) -> None:
     """Show where each pair of a record came from: raw file, raw id and record, and the steps applied."""
+    from mix665k.builders.plugins import use_plugins
     from mix665k.mixtures.terminal import bar_on_stderr
     from mix665k.mixtures.trace.lineage import require_traced, to_json
     from mix665k.mixtures.trace.lineage import trace as trace_record
 
+    use_plugins(plugin or ())
     with bar_on_stderr("tracing") as advance:
         found = trace_record(mixture, identifier, raw, advance=advance)
     if output == "json":

@@ -9,14 +9,16 @@ import msgspec
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.parts import Parts
+from mix665k.builders.plugin_errors import plugin_errors
+from mix665k.builders.plugins import missing_plugin
 from mix665k.builders.provenance import Trace, follow
-from mix665k.builders.registry import SOURCES, Source
+from mix665k.builders.registry import SOURCES, Source, plugin_of
 from mix665k.mixtures.build.reuse_key import input_fault
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.terminal import Advance
 from mix665k.mixtures.trace.record import Located, find_record
 from mix665k.schemas.errors import MixtureError, RawDataError, did_you_mean
-from mix665k.schemas.manifest import InputFile, SourceEntry
+from mix665k.schemas.manifest import InputFile, Manifest, SourceEntry
 
 _WORDS = {
     r"merged (\d+)": r"\1 questions or conversations about the image joined",
@@ -104,13 +106,14 @@ def trace(folder: Path, identifier: str, raw: Path | None, *, advance: Advance) 
         raise RawDataError(f"--raw {raw}: no such folder; `mix sources` tells what belongs there")
     mixture = Mixture.open(folder)
     located = find_record(mixture, identifier)
-    source = _source(located.entry)
+    source = _source(located.entry, mixture.require_manifest())
     origins = list(dict.fromkeys(located.row["origins"]))
     roles = {lookup.role for lookup in source.lookups if any(origin.startswith(lookup.prefix) for origin in origins)}
     used = [file for file in located.entry.inputs if file.role in roles]
     paths, faults = _paths(used, raw, lambda share: advance(share / 2))
     whole = max(sum(file.bytes for file in used), 1)
-    traces = follow(source, paths, origins, progress=lambda num_bytes: advance(num_bytes / whole / 2))
+    with plugin_errors(f"lookups of source {source.name}"):
+        traces = follow(source, paths, origins, progress=lambda num_bytes: advance(num_bytes / whole / 2))
     if raw is not None:
         faults += [line for origin in origins for line in _lost(origin, traces[origin], paths)]
     return _traced(located, traces, raw=raw, files=used, faults=faults)
@@ -127,7 +130,11 @@ def require_traced(found: TracedRecord) -> None:
         raise RawDataError(f"{found.faults[0]}{more}; get the files that the mixture was built from")
 
 
-def _source(entry: SourceEntry) -> Source:
+def _source(entry: SourceEntry, manifest: Manifest) -> Source:
+    if entry.source not in SOURCES or plugin_of(SOURCES[entry.source]):
+        for used in manifest.plugins:
+            if entry.name in used.sources and (why := missing_plugin(used)):
+                raise MixtureError(f"{entry.name}: {why}")
     if entry.source not in SOURCES:
         raise MixtureError(
             f"{entry.name}: made by source {entry.source!r}, which is not here{did_you_mean(entry.source, SOURCES)}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mix665k.mixtures.options import ALL_CORES, Jobs, MixtureFolder, OutputFormat, Source
+from mix665k.mixtures.options import ALL_CORES, Jobs, MixtureFolder, OutputFormat, Plugin, Source
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.terminal import open_console, say_json
 
@@ -40,6 +40,7 @@ def verify(
     sample: Sample = 100,
     tokenizer: Tokenizer = None,
     draws_from: DrawsFrom = None,
+    plugin: Plugin = None,
     jobs: Jobs = ALL_CORES,
     output: OutputFormat = "table",
 ) -> None:
@@ -52,12 +53,17 @@ def verify(
     from mix665k.mixtures.verify.raw import RawRequest, verify_all
     from mix665k.mixtures.verify.verification import require_passed
 
-    if raw is None and (source or tokenizer or draws_from):
-        raise typer.BadParameter("goes with --raw", param_hint="--source, --tokenizer, --draws-from")
+    if raw is None and (source or tokenizer or draws_from or plugin):
+        raise typer.BadParameter("goes with --raw", param_hint="--source, --tokenizer, --draws-from, --plugin")
     request = None
     if raw is not None:
         request = RawRequest(
-            raw=raw, sample=sample, sources=tuple(source or ()), tokenizer=tokenizer, draws_from=draws_from
+            raw=raw,
+            sample=sample,
+            sources=tuple(source or ()),
+            tokenizer=tokenizer,
+            draws_from=draws_from,
+            plugins=tuple(plugin or ()),
         )
     found = verify_all(mixture, request, jobs=jobs, bar=bar_on_stderr)
     equal = _print_verification(found, mixture, against=against, output=output)

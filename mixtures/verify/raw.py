@@ -14,6 +14,7 @@ import msgspec
 
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.bind import BoundSource, bind
+from mix665k.builders.plugins import missing_plugin, use_plugins
 from mix665k.mixtures.build.plan import Options, overridden, params_of
 from mix665k.mixtures.build.reuse_key import TOKENIZER, key_by_this_code
 from mix665k.mixtures.parallel import Task, gather
@@ -37,6 +38,7 @@ class RawRequest(NamedTuple):
     sources: tuple[str, ...] = ()
     tokenizer: str | None = None
     draws_from: Path | None = None
+    plugins: tuple[Path, ...] = ()
 
 
 class _Compared(NamedTuple):
@@ -69,11 +71,13 @@ def verify_all(folder: Path, request: RawRequest | None, *, jobs: int, bar: Bar)
     Raises:
         MixtureError: when there is no such folder, or no such source in it.
         RawDataError: when there is no raw folder.
+        RecipeError: for a plugin that cannot be loaded.
     """
     if request is None:
         with bar("verifying") as advance:
             return examine(folder, sample=0, jobs=jobs, advance=advance).verification
     require_request(folder, request)
+    use_plugins(request.plugins)
     with bar("verifying") as advance:
         examined = examine(folder, sample=request.sample, jobs=jobs, advance=advance)
     with bar("building again") as advance:
@@ -170,8 +174,12 @@ def _bound(manifest: Manifest, entry: SourceEntry, options: Options) -> BoundSou
     """A source as the manifest's recipe has it.
 
     Raises:
-        RecipeError: when the recipe has it not, or no longer fits.
+        RecipeError: when the recipe has it not, or no longer fits, and when a plugin is not given that it was built
+            with: the mixture may be anybody's, so that its recipe names a plugin is no reason to run one.
     """
+    for used in manifest.plugins:
+        if entry.name in used.sources and (why := missing_plugin(used)):
+            raise RecipeError(why)
     recipe = load_recipe(manifest.recipe, where=f"{MANIFEST}: recipe")
     blocks = [block for block in recipe.sources if block.label == entry.name]
     if not blocks:
@@ -185,7 +193,8 @@ def _check_builder(manifest: Manifest, entries: Sequence[SourceEntry], request: 
     options = _options(manifest, request._replace(tokenizer=None))
     lines = Lines()
     outcome: Outcome = "differs"
-    others = [entry.name for entry in entries if key_by_this_code(entry, manifest.overrides) != entry.key]
+    plugins = manifest.plugins
+    others = [one.name for one in entries if key_by_this_code(one, manifest.overrides, plugins=plugins) != one.key]
     if others:
         here = f"mix665k {version('mix665k')}"
         lines.add(f"other code or libraries built {', '.join(others)} ({manifest.tool}; here {here})")
