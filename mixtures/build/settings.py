@@ -1,5 +1,6 @@
 """`--set`: one value of a recipe, by its path: `sources.vqav2.params.capitalize=true`."""
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -8,10 +9,12 @@ import msgspec
 from mix665k.builders.bind import Steps, describe, parameters
 from mix665k.builders.registry import SOURCES, STEPS
 from mix665k.schemas.errors import RecipeError, did_you_mean
+from mix665k.schemas.files import fault
 from mix665k.schemas.handwritten import parse_yaml
 from mix665k.schemas.recipe import Block, Expect, HoldOut, Recipe, Select
 
 _FORM = "NAME=VALUE, such as seed=7 or sources.vg.steps.sample.count=1000"
+_POWER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 _GROUPS: dict[str, Any] = {"select": Select, "hold_out": HoldOut, "expect": Expect}
 """Fields that have fields of their own."""
 
@@ -28,22 +31,21 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         where = f"--set {one}"
         if not equals or not all(parts):
             raise RecipeError(f"{where}: expected {_FORM}")
-        value = parse_yaml(text, kind=RecipeError, where=where, expected=_FORM)
         content = msgspec.to_builtins(recipe)
-        _Setting(where, _number(value)).in_recipe(content, parts)
+        _Setting(where, _value(text, where=where)).in_recipe(content, parts)
         try:
             recipe = msgspec.convert(content, Recipe)
         except msgspec.ValidationError as error:
-            raise RecipeError(f"{where}: {str(error).partition(' - at ')[0][:1].lower()}{str(error)[1:]}") from None
+            raise RecipeError(f"{where}: {fault(error)[1]}") from None
     return recipe
 
 
-def _number(value: Any) -> Any:
-    """YAML reads `1e-3` as text; a person means a number."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+def _value(text: str, *, where: str) -> Any:
+    """The value in a YAML text. YAML reads `1e-3` as text; a person means a number."""
+    value = parse_yaml(text, kind=RecipeError, where=where, expected=_FORM)
+    if value == text and _POWER.fullmatch(text):
+        return int(float(text)) if float(text).is_integer() else float(text)
+    return value
 
 
 class _Setting(NamedTuple):

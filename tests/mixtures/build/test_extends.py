@@ -186,6 +186,9 @@ def test_a_recipe_extends_another_one_that_is_there(
     ("setting", "at", "value"),
     [
         ("seed=7", ["seed"], 7),
+        ("sources.ocrvqa.steps.sample.count=1e3", ["sources", 2, "steps", 0, "sample", "count"], 1000),
+        ('tokenizer="007"', ["tokenizer"], "007"),
+        ("sources.aokvqa.expect={count: 4, because: x}", ["sources", 1, "expect", "count"], 4),
         ("sources.ocrvqa.steps.sample.fraction=1e-1", ["sources", 2, "steps", 0, "sample", "fraction"], 0.1),
         ("sources.ocrvqa.steps.add_prompt.prompt=Hm?", ["sources", 2, "steps", 1, "add_prompt", "prompt"], "Hm?"),
         ("sources.okvqa.steps=[]", ["sources", 0, "steps"], None),
@@ -208,7 +211,7 @@ def test_a_setting_replaces_one_value(setting: str, at: list[str | int], value: 
     [
         ("sed=7", "^--set sed=7: no field 'sed'; did you mean 'seed'"),
         ("seed", "^--set seed: expected NAME=VALUE"),
-        ("seed=seven", r"^--set seed=seven: expected `int \| null`, got `str`"),
+        ("seed=seven", r"^--set seed=seven: expected int \| null, got str$"),
         ("sources.okvq.steps=[]", r"no source 'okvq'; did you mean 'okvqa'\?"),
         ("sources.aokvqa.params.split=[train]", r"no parameter 'split'; did you mean 'splits'\?"),
         ("sources.ocrvqa.steps.sampel.count=1", r"no step 'sampel'; did you mean 'sample'\?"),
