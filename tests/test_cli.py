@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 from mix665k.cli import mix, train
 from mix665k.mixtures import catalogue
+from mix665k.mixtures.storage.recipes import find_recipe
+from mix665k.schemas.files import sha256_of
 from mix665k.schemas.interrupts import EndingAtOnce
 
 RUNNER = CliRunner()
@@ -66,6 +68,20 @@ def test_a_dry_run_loads_no_torch_and_builds_nothing(made_up_raw: Path, tmp_path
     assert shown.stderr == ""
     assert shown.stdout.startswith("0 tiny: 10 sources, all files there; nothing built")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_lists_what_a_recipe_and_the_options_change(made_up_raw: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("name: mine\nextends: tiny\nremove: [gqa]\n")
+    arguments = ["build", str(recipe), "--raw", str(made_up_raw), "--out", str(tmp_path / "out"), "--dry-run"]
+    shown = RUNNER.invoke(mix, [*arguments, "--set", "seed=7", "--fraction", "0.5"])
+    assert shown.output.splitlines() == [
+        f"extends tiny, sha256 {sha256_of(find_recipe('tiny'))[:16]}",
+        "  seed: 0 → 7",
+        "  integer_ids: [gqa] → none",
+        "  gqa: removed",
+        "mine: 9 sources, all files there; nothing built",
+    ]
 
 
 def test_a_build_prints_what_it_built(made_up_raw: Path, tmp_path: Path) -> None:

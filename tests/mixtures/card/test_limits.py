@@ -9,7 +9,7 @@ from mix665k.mixtures.card.card import card, licence_table
 from mix665k.mixtures.card.front_matter import Place, Size, about_of, front_matter, total
 from mix665k.mixtures.card.limits import limits, partial
 from mix665k.mixtures.card.sizes import source_size
-from mix665k.schemas.manifest import Manifest, load_manifest
+from mix665k.schemas.manifest import HELD_OUT, Flow, FunnelStep, HeldOut, Manifest, load_manifest
 from mix665k.schemas.recipe import Expect
 
 CONTAMINATED = [
@@ -31,6 +31,8 @@ def manifest(small: Path) -> Manifest:
         ({"limit": 10}, ["Only the first 10 conversations of each source entered its steps (`--limit`)."]),
         ({"source": ["gqa"]}, ["Of the recipe's sources only `gqa` were built (`--source`)."]),
         ({"exclude_source": ["vg"]}, ["Left out of the recipe's sources: `vg` (`--exclude-source`)."]),
+        ({"fraction": 0.1}, ["Of each source only a part of 0.1 was drawn (`--fraction`)."]),
+        ({"set": ["seed=1"]}, []),
         ({"tokenizer": "tiny"}, []),
         ({"on_bad_record": "drop"}, []),
     ],
@@ -41,6 +43,21 @@ def test_only_what_leaves_sources_or_records_out_makes_a_mixture_a_part(
     manifest.overrides = overrides
     assert partial(manifest) == in_part
     assert limits(manifest, with_images=False)[: len(in_part)] == in_part
+
+
+def test_what_was_held_out_and_which_values_were_set_is_said(manifest: Manifest) -> None:
+    manifest.held_out = HeldOut(row_hash="ab" * 32, seed=1, drawn=20, of=2000, records=31)
+    manifest.overrides = {"set": ["seed=1", "name=x"]}
+    assert limits(manifest, with_images=False)[:2] == [
+        "20 of 2,000 images (or texts without one) are held out with their 31 records, row hash `abababababababab`: "
+        "no image of them is in here.",
+        "Values of the recipe were replaced: `seed=1`, `name=x`.",
+    ]
+    flow = Flow(9, 3, {"trained on": -6})
+    manifest.held_out, manifest.sources[0].funnel = None, [FunnelStep(HELD_OUT, flow, flow)]
+    assert partial(manifest) == [
+        "This is what the recipe holds out, for validation: it trains on none of these images."
+    ]
 
 
 def test_evaluation_sets_that_records_were_dropped_for_are_named_once(manifest: Manifest) -> None:
