@@ -2,6 +2,6 @@
 
 `repository` checks the mixture, leaves out sources, and yields the files: shards, records with their images in them
 (`with_images`), recipe, licences, `croissant` metadata, the card, and the manifest last. They go to the Hub
-(`schemas.hub`) or into a folder; `held_folders` keeps a temporary one for a run. `published` is what the command
-reports.
+(`schemas.hub`) or into a folder; `storage.held_folders` keeps a temporary one for a run. `published` is what the
+command reports.
 """

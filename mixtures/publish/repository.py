@@ -13,14 +13,14 @@ from mix665k.mixtures.card.front_matter import CROISSANT, IMAGES, LICENCES, RECI
 from mix665k.mixtures.card.sizes import source_size
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.publish.croissant import ParquetFile, croissant
-from mix665k.mixtures.publish.held_folders import claimed, remove_left, temporary_folder
 from mix665k.mixtures.publish.published import LeftOutSource, Published
 from mix665k.mixtures.publish.with_images import Part, plan_parts, write_parts
+from mix665k.mixtures.storage.held_folders import temporary_folder, whole_folder
 from mix665k.mixtures.storage.integrity import hash_of_all
 from mix665k.mixtures.storage.recipes import load_recipe
 from mix665k.mixtures.terminal import Bar
 from mix665k.mixtures.verify.intact import verify_mixture
-from mix665k.schemas.errors import MixtureError, os_reason
+from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.hub import File, Owned, Pushed, Target, push, require_access, require_name
 from mix665k.schemas.manifest import MANIFEST, Manifest, encoded
@@ -68,28 +68,11 @@ def publish(folder: Path, request: PublishRequest, out: Path | None = None, *, b
 
 def _write_repository(folder: Path, *, request: PublishRequest, out: Path, bar: Bar) -> Published:
     """Write the repository's files into a folder, all or none."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MixtureError(f"--out {out}: already there and not empty; name another")
-    part = out.with_name(f".{out.name}.part")
-    remove_left(part)
-    try:
-        part.mkdir(parents=True)
-    except OSError as error:
-        why = "another run writes it, or one was killed; remove it" if part.is_dir() else os_reason(error)
-        raise MixtureError(f"--out {out}: {part}: {why}") from None
-    try:
-        with claimed(part):
-            repository = _prepare(folder, request=request, work=part, bar=bar)
-            sent = _Counted(repository.files)
-            for file in sent:
-                _write(part / file.path, file.content)
-            if out.exists():
-                out.rmdir()
-            part.replace(out)
-    except OSError as error:
-        raise MixtureError(f"--out {out}: {os_reason(error)}") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with whole_folder(out) as part:
+        repository = _prepare(folder, request=request, work=part, bar=bar)
+        sent = _Counted(repository.files)
+        for file in sent:
+            _write(part / file.path, file.content)
     return _published(request, repository, sent, out=out)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mix665k.mixtures.publish.held_folders import claimed
+from mix665k.mixtures.storage.held_folders import claimed
 from tests.loopback_hub import Hub
 from tests.mixtures.small import run
 

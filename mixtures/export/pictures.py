@@ -1,0 +1,102 @@
+"""A mixture's rows with their pictures, for formats that hold both; pictures are copied byte for byte."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pyarrow as pa
+
+from mix665k.mixtures.mixture import Mixture
+from mix665k.mixtures.terminal import Advance, no_progress
+from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.files import os_errors, regular_file
+from mix665k.schemas.image_names import name_fault
+from mix665k.schemas.pictures import UNDECODABLE, open_picture
+
+_ROWS = 100
+"""At once, with their pictures; `datasets` writes as many."""
+_SUFFIXES = {"JPEG": "jpg", "JPEG2000": "jp2", "TIFF": "tiff"}
+"""What files of a format are called, where it is not the format's name in small letters."""
+
+
+class Picture(NamedTuple):
+    """A picture's bytes as they are in its file, and the suffix of its format, whatever the file is called."""
+
+    content: bytes
+    suffix: str
+
+
+class Chosen(NamedTuple):
+    """Which rows of a mixture are written, with pictures of which folder."""
+
+    mixture: Mixture
+    sources: tuple[str, ...]
+    images: Path | None
+    missing: frozenset[str] = frozenset()
+
+    def rows(self, *, advance: Advance) -> Iterator[pa.RecordBatch]:
+        """The rows, a hundred at a time, without those whose picture is missing."""
+        for batch in self.mixture.batches(sources=self.sources, advance=advance):
+            kept = [not self.missing.intersection(names) for names in names_in(batch.rows)]
+            rows = batch.rows.filter(pa.array(kept, pa.bool_()))
+            yield from (rows.slice(start, _ROWS) for start in range(0, len(rows), _ROWS))
+
+    def picture(self, name: str) -> Picture:
+        """The picture of this name.
+
+        Raises:
+            MixtureError: for a file that is no picture, or cannot be read.
+        """
+        assert self.images is not None, name
+        path = self.images / name
+        with os_errors(MixtureError, path):
+            content = regular_file(path).read_bytes()
+        try:
+            with open_picture(io.BytesIO(content)) as opened:
+                form = str(opened.format)
+        except UNDECODABLE:
+            raise MixtureError(f"{path}: no picture, expected one; `mix images` tells about all of them") from None
+        return Picture(content, _SUFFIXES.get(form, form.lower()))
+
+
+def choose(
+    mixture: Mixture,
+    *,
+    sources: tuple[str, ...],
+    images: Path | None,
+    on_missing_image: Literal["fail", "drop"],
+) -> Chosen:
+    """All rows of these sources, once it is known which pictures are there.
+
+    Raises:
+        MixtureError: when the mixture is damaged, `images` is no folder, or pictures are missing and not dropped.
+    """
+    if images is not None and not images.is_dir():
+        raise MixtureError(f"--images {images}: no such folder")
+    names = {
+        name
+        for batch in mixture.batches(sources=sources, advance=no_progress)
+        for own in names_in(batch.rows)
+        for name in own
+    }
+    if names and images is None:
+        raise MixtureError(f"{mixture.path}: names {len(names):,} images; pass --images with the folder that has them")
+    missing = sorted(name for name in names if images is not None and not _is_there(images, name))
+    if missing and on_missing_image == "fail":
+        raise MixtureError(
+            f"--images {images}: {len(missing):,} of {len(names):,} images are missing or empty, the first is "
+            f"{missing[0]!r}; `mix images` tells about all of them, --on-missing-image drop leaves their records out"
+        )
+    return Chosen(mixture=mixture, sources=sources, images=images, missing=frozenset(missing))
+
+
+def names_in(rows: pa.RecordBatch) -> list[list[str]]:
+    """The images of each row, in reading order."""
+    return [[] if name is None else [name] for name in rows.column("image").to_pylist()]
+
+
+def _is_there(images: Path, name: str) -> bool:
+    """Whether an image is a file below the folder that is not empty."""
+    path = images / name
+    return not name_fault(name) and path.is_file() and path.stat().st_size > 0
