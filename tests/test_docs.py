@@ -33,7 +33,7 @@ from mix665k.mixtures.storage.recipes import shipped
 from mix665k.schemas import errors
 from mix665k.schemas.conversation import Record
 from mix665k.schemas.manifest import Manifest
-from mix665k.schemas.recipe import HoldOut, Recipe
+from mix665k.schemas.recipe import Extension, HoldOut, Recipe
 from mix665k.trainer.run.stage_fields import field_meanings, fields
 from mix665k.trainer.run.stage_files import FOLDER as STAGES
 
@@ -164,7 +164,10 @@ def test_every_field_of_a_stage_has_a_meaning_and_none_has_two() -> None:
     assert from_schema | field_meanings().keys() == {field.name for field in fields()}
 
 
-@pytest.mark.parametrize(("name", "form"), [("conversation", Record), ("recipe", Recipe), ("manifest", Manifest)])
+FORMS = {"conversation": Record, "recipe": Recipe, "extension": Extension, "manifest": Manifest}
+
+
+@pytest.mark.parametrize(("name", "form"), FORMS.items())
 def test_every_field_of_a_form_is_described(name: str, form: type[msgspec.Struct]) -> None:
     table = form_table(name)
     assert all(f"| `{field}` |" in table for field in form.__struct_encode_fields__)

@@ -6,10 +6,12 @@ from docs.generator.tables import table
 from mix665k.mixtures.storage.json_schemas import contracts
 
 
-def form_table(name: str) -> str:
-    """The fields of a published form, each of its parts under a heading."""
+def form_table(text: str) -> str:
+    """The fields of a published form, each of its parts under a heading; `a without b` leaves out parts of both."""
+    name, _, other = text.partition(" without ")
     schema = contracts()[f"{name}.schema.json"]
-    parts = schema["$defs"]
+    shown = contracts()[f"{other}.schema.json"]["$defs"] if other else {}
+    parts = {title: part for title, part in schema["$defs"].items() if title not in shown}
     root = schema["$ref"].rpartition("/")[2]
     sections = [_fields(parts[root], None)]
     sections += [_fields(part, title) for title, part in parts.items() if title != root]
