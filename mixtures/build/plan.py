@@ -217,12 +217,10 @@ def _part_of(recipe: Recipe, fraction: float) -> Recipe:
 
 def _smaller(block: Block, steps: list[StepEntry], fraction: float) -> list[StepEntry]:
     """Steps with a smaller last `sample`."""
-    draws = [i for i, step in enumerate(steps) if isinstance(step, dict) and isinstance(step.get("sample"), dict)]
-    if not draws:
+    draws = [(i, given) for i, step in enumerate(steps) if isinstance(given := _given(step, "sample"), dict)]
+    if not draws or draws[-1][1].get("at_most"):  # of fewer than `count` a smaller count is no smaller part
         return [*steps, {"sample": {"fraction": fraction}}]
-    step = steps[draws[-1]]
-    assert isinstance(step, dict), step
-    given: Any = step["sample"]
+    at, given = draws[-1]
     if given.get("draws_from"):
         raise RecipeError(f"--fraction {fraction:g}: {block.label} takes the ids of {given['draws_from']}; give one")
     scaled = dict(given)
@@ -230,7 +228,12 @@ def _smaller(block: Block, steps: list[StepEntry], fraction: float) -> list[Step
         scaled["count"] = max(1, round(scaled["count"] * fraction))
     if isinstance(scaled.get("fraction"), int | float):
         scaled["fraction"] *= fraction
-    return [*steps[: draws[-1]], {"sample": scaled}, *steps[draws[-1] + 1 :]]
+    return [*steps[:at], {"sample": scaled}, *steps[at + 1 :]]
+
+
+def _given(step: StepEntry, name: str) -> Any:
+    """What a recipe gives a step of this name; None for another one."""
+    return step.get(name) if isinstance(step, dict) else None
 
 
 def _check_labels(recipe: Recipe, where: str, names: Collection[str]) -> None:

@@ -257,6 +257,11 @@ def test_a_fraction_that_cannot_be_drawn_is_an_error(plan: Any, fraction: float,
         plan(text, fraction=fraction)
 
 
+def test_a_fraction_of_at_most_so_many_is_of_those_there_are(plan: Any) -> None:
+    bound = plan("sources: {aokvqa: {steps: [sample: {count: 999, at_most: true}]}}", fraction=0.5).sources[1]
+    assert [(step.params["count"], step.params["fraction"]) for step in bound.steps] == [(999, None), (None, 0.5)]
+
+
 def test_the_fraction_of_a_draw_for_all_is_scaled_too(plan: Any) -> None:
     bound = plan("for_all: [sample: {fraction: 0.5}]", fraction=0.5).sources
     assert [yaml.safe_load(str(one.steps[-1].params["fraction"])) for one in bound] == [0.25, 0.25, 0.25]
