@@ -25,7 +25,17 @@ SELECTION = "selection"
 """The funnel step of records that `mix select` did not select."""
 HELD_OUT = "held_out"
 """The folder, in a mixture's, of the mixture that its recipe holds out of it; and the funnel step of both."""
-DERIVING = {CONTAMINATION: "mix contamination --drop-to", SELECTION: "mix select", HELD_OUT: "mix build"}
+BALANCE = "balance"
+"""The funnel step of records that a recipe's balance did not draw."""
+NEAR_DUPLICATES = "near_duplicates"
+"""The funnel step of records that are near-duplicates of others; `near_duplicates.jsonl` beside it lists them."""
+DERIVING = {
+    CONTAMINATION: "mix contamination --drop-to",
+    SELECTION: "mix select",
+    HELD_OUT: "mix build",
+    BALANCE: "mix build",
+    NEAR_DUPLICATES: "mix build",
+}
 """The commands that write a mixture of another one's records, by their funnel step."""
 ROWS_PER_SHARD = 65_536
 """Beside the manifest, not the Parquet writer, as a plan names it and is made without importing pyarrow."""
@@ -219,6 +229,25 @@ class Selected(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_de
     published: Annotated[str, msgspec.Meta(description="sha256 of the file whose rows positions count")] | None = None
 
 
+class BalancedSource(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """How much of one source was drawn, in the unit of the balance."""
+
+    name: str
+    of: Count
+    taken: Count
+    asked: Annotated[int, msgspec.Meta(ge=0, description="its part of the budget")] | None = None
+
+
+class Balanced(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """How much of each source a recipe's balance drew."""
+
+    made_from: Annotated[str, msgspec.Meta(description="row hash of the mixture that was drawn from")]
+    seed: int
+    unit: str
+    sources: list[BalancedSource]
+    matched: Annotated[str, msgspec.Meta(description="row hash or sha256 of what lengths are matched to")] | None = None
+
+
 class HeldOut(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What a recipe holds out: a mixture of its own in the folder `held_out`."""
 
@@ -280,6 +309,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     ] = []
     held_out: Annotated[HeldOut, msgspec.Meta(description="what the recipe holds out of it")] | None = None
     plugins: Annotated[list[UsedPlugin], msgspec.Meta(description="code from elsewhere that it was built with")] = []
+    balanced: Annotated[Balanced, msgspec.Meta(description="how much of each source was drawn")] | None = None
     checksum: Annotated[str, msgspec.Meta(description="SHA-256 of what `sources` says")] = ""
 
 

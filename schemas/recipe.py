@@ -95,6 +95,72 @@ class HoldOut(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, fr
             raise ValueError("expected either `fraction` or `count`")
 
 
+Unit = Literal["records", "pairs", "characters", "tokens"]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Budget(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
+    """How large a balanced mixture is, in one unit."""
+
+    records: Positive | None = None
+    pairs: Positive | None = None
+    characters: Positive | None = None
+    tokens: Annotated[int, msgspec.Meta(ge=1, description="of template v1, an image's 576 included")] | None = None
+
+    def __post_init__(self) -> None:
+        if sum(size is not None for size in msgspec.structs.astuple(self)) != 1:
+            raise ValueError("expected one of `records`, `pairs`, `characters` and `tokens`")
+
+
+class Match(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
+    """Another mixture, whose lengths of records a balanced one has."""
+
+    mixture: Annotated[str, msgspec.Meta(description="a mixture or a file in LLaVA's form, below --raw")]
+    by: Annotated[Literal["pairs", "characters", "tokens"], msgspec.Meta(description="what length is")] = "characters"
+
+
+class Balance(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
+    """How much of each source is drawn once all are built."""
+
+    equal: Annotated[bool, msgspec.Meta(description="the same of each source")] = False
+    weights: Annotated[
+        dict[Name, Annotated[float, msgspec.Meta(gt=0, le=1e9)]],
+        msgspec.Meta(description="label: its weight; only ratios count"),
+    ] = {}
+    temperature: (
+        Annotated[float, msgspec.Meta(ge=1, description="weights are sizes to the power of 1/temperature")] | None
+    ) = None
+    budget: Annotated[Budget, msgspec.Meta(description="how large; without it as large as weights allow")] | None = None
+    match: Match | None = None
+    seed: Annotated[int, msgspec.Meta(description="of this draw; the recipe's by default")] | None = None
+
+    def __post_init__(self) -> None:
+        ways = [self.equal, bool(self.weights), self.temperature is not None]
+        if sum(ways) > 1:
+            raise ValueError("expected one of `equal`, `weights` and `temperature`")
+        if bool(self.match) == (any(ways) or self.budget is not None):
+            raise ValueError("expected either `match`, or weights, a budget or both")
+
+    @property
+    def counts(self) -> tuple[Unit, int | None]:
+        """The unit of sizes, and the budget."""
+        if self.match:
+            return self.match.by, None
+        sizes = msgspec.structs.asdict(self.budget) if self.budget else {}
+        units: tuple[Unit, ...] = ("records", "pairs", "characters", "tokens")
+        return next(((unit, sizes[unit]) for unit in units if sizes.get(unit)), ("records", None))
+
+
+class Deduplicate(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
+    """Which records are near-duplicates, of which one is kept: texts and pictures must both agree."""
+
+    text: Annotated[float, msgspec.Meta(gt=0, le=1, description="so much of the runs of three words is shared")] = 0.8
+    pictures: Annotated[
+        Literal["names", "content"], msgspec.Meta(description="equal by name, or also by looks; that needs --images")
+    ] = "names"
+    seed: Annotated[int, msgspec.Meta(description="decides which one is kept; the recipe's by default")] | None = None
+
+
 class Recipe(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A mixture, written down."""
 
@@ -117,6 +183,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     plugins: Annotated[
         list[Path], msgspec.Meta(description="Python files beside the recipe, with sources and steps of your own")
     ] = []
+    deduplicate: Annotated[Deduplicate, msgspec.Meta(description="keep one of near-duplicates")] | None = None
+    balance: Annotated[Balance, msgspec.Meta(description="draw from all sources together")] | None = None
 
 
 class SourceChange(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -164,3 +232,5 @@ class Extension(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, 
     integer_ids: list[Name] | UnsetType = UNSET
     select: Select | UnsetType | None = UNSET
     hold_out: HoldOut | UnsetType | None = UNSET
+    deduplicate: Deduplicate | UnsetType | None = UNSET
+    balance: Balance | UnsetType | None = UNSET

@@ -14,8 +14,8 @@ from mix665k.mixtures.build.plan import Plan
 from mix665k.mixtures.build.source import Built
 from mix665k.mixtures.image_keys import SHARED_IMAGES
 from mix665k.mixtures.parallel import Done
-from mix665k.mixtures.terminal import left_out_table, noted_table
-from mix665k.schemas.manifest import HELD_OUT, Manifest, SourceEntry, left_out
+from mix665k.mixtures.terminal import left_out_table, narrow_table, noted_table
+from mix665k.schemas.manifest import HELD_OUT, Balanced, Manifest, SourceEntry, left_out
 from mix665k.schemas.terminal import printable, text_column
 
 
@@ -76,6 +76,8 @@ def show_result(console: Console, manifest: Manifest, done: list[Done]) -> None:
             highlight=False,
             markup=False,
         )
+    if manifest.balanced:
+        console.print(_balanced_table(manifest.balanced))
     if held := manifest.held_out:
         console.print(
             f"held out {held.drawn:,} of {held.of:,} images with {held.records:,} records, in {HELD_OUT}/"
@@ -88,6 +90,15 @@ def show_result(console: Console, manifest: Manifest, done: list[Done]) -> None:
     for table in (lost, noted):
         if table.row_count:
             console.print(table)
+
+
+def _balanced_table(drawn: Balanced) -> Table:
+    """How much of each source was drawn, in the unit of the balance."""
+    table = narrow_table(f"balanced, {drawn.unit}", "source", numbers=("of", "asked", "drawn"))
+    for one in drawn.sources:
+        asked = "" if one.asked is None else f"{one.asked:,}"
+        table.add_row(one.name, f"{one.of:,}", asked, f"{one.taken:,}")
+    return table
 
 
 def _unknown(manifest: Manifest) -> str:

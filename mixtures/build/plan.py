@@ -73,6 +73,12 @@ class Plan(NamedTuple):
     changes: tuple[str, ...] = ()
     """What the recipe and --set change in what it extends, or --set in the recipe, a line each."""
 
+    @property
+    def in_part(self) -> bool:
+        """Whether options leave out some of what the recipe's sources give."""
+        options = self.options
+        return bool(options.sources or options.limit or options.fraction or self.selection.names)
+
     def overrides(self) -> dict[str, Any]:
         """What the command line changed in the recipe, for the manifest."""
         return self.options.overrides() | self.selection.overrides()
@@ -127,8 +133,7 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
     _check_files(sources, options.raw)
     for tokenizer in named_by([step for bound in sources for step in bound.steps], "tokenizer"):
         tokenizer_files(tokenizer)
-    if recipe.hold_out and recipe.hold_out.seed is None and recipe.seed is None:
-        raise RecipeError(f"recipe {recipe.name}: hold_out: no seed is given; set it here or for the whole recipe")
+    _check_parts(recipe, options)
     if recipe.select:
         from mix665k.mixtures.select.run import files_of, require_usable  # brings polars, of which most plans need none
 
@@ -142,6 +147,30 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
         extends=resolved.extends,
         changes=tuple(changes(resolved.base, resolved.recipe)) if resolved.base else (),
     )
+
+
+def _check_parts(recipe: Recipe, options: Options) -> None:
+    """What is drawn from all sources together has all it needs.
+
+    Raises:
+        RecipeError: for a seed, tokenizer or option that is missing, and a label that no source has.
+        MixtureError: for a mixture to match that is not there.
+    """
+    for name in ("hold_out", "deduplicate", "balance"):
+        if (part := getattr(recipe, name)) and part.seed is None and recipe.seed is None:
+            raise RecipeError(f"recipe {recipe.name}: {name}: no seed is given; set it here or for the whole recipe")
+    if recipe.deduplicate and recipe.deduplicate.pictures == "content" and options.images is None:
+        raise RecipeError(f"recipe {recipe.name}: deduplicate: pictures: content: needs the pictures; pass --images")
+    if (asked := recipe.balance) is None:
+        return
+    if not options.sources:  # a build of one source may have weights of all
+        _check_labels(recipe, "balance: weights", list(asked.weights))
+    if asked.counts[0] == "tokens":
+        if recipe.tokenizer is None:
+            raise RecipeError(f"recipe {recipe.name}: balance: no tokenizer is given to count tokens with; set it")
+        tokenizer_files(recipe.tokenizer)
+    if asked.match and not (path := options.raw / asked.match.mixture).exists():
+        raise MixtureError(f"balance: match: {path}: no such file or folder, expected a mixture or a file of one")
 
 
 def _resolved(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options) -> Resolved:

@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 
 from mix665k.builders.bind import BoundSource
+from mix665k.mixtures.balance.draw import Inputs, balance
+from mix665k.mixtures.balance.near_duplicates import near_duplicates
 from mix665k.mixtures.build.hold_out import image_data_of, require_room, write_held_out
 from mix665k.mixtures.build.plan import Options, Plan, is_held, named_by
 from mix665k.mixtures.build.source import build_source
@@ -27,6 +29,7 @@ from mix665k.schemas.manifest import (
     FORMAT,
     HELD_OUT,
     MANIFEST,
+    NEAR_DUPLICATES,
     STATE,
     Manifest,
     SourceEntry,
@@ -35,11 +38,12 @@ from mix665k.schemas.manifest import (
     stamped,
     write_manifest,
 )
-from mix665k.schemas.recipe import Select
+from mix665k.schemas.recipe import Recipe, Select
 
 _WHOLE = "whole"
 """The folder, among the unfinished work, of all that a recipe's sources give, from which it selects or holds out."""
-_SELECTED = "selected"
+_PART = "part"
+"""What folders among the unfinished work begin with that hold what one part leaves to the next."""
 
 
 def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tuple[Manifest, list[Done]]:
@@ -55,7 +59,7 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tupl
         _require_room(plan, overwrite=overwrite)
         with locked(out, keep=_kept(plan)):
             _prepare(plan, overwrite=overwrite)
-            if plan.recipe.select or plan.recipe.hold_out:
+            if _parts_of(plan.recipe):
                 return _build_parts(plan, jobs=jobs, listener=listener)
             manifest, done = _build_sources(plan, jobs=jobs, listener=listener)
             sweep(out, manifest)
@@ -66,40 +70,64 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tupl
 
 def _kept(plan: Plan) -> tuple[str, ...]:
     """The unfinished work that another try resumes."""
-    return (_WHOLE,) if plan.recipe.select or plan.recipe.hold_out else ()
+    return (_WHOLE,) if _parts_of(plan.recipe) else ()
+
+
+def _parts_of(recipe: Recipe) -> list[str]:
+    """What a recipe does with all that its sources give, in this order."""
+    return [name for name in ("select", "deduplicate", "balance", "hold_out") if getattr(recipe, name)]
 
 
 def _build_parts(plan: Plan, *, jobs: int, listener: Listener) -> tuple[Manifest, list[Done]]:
-    """The same for a recipe that selects or holds out: all its sources in a folder inside, then parts of that.
+    """The same for a recipe that selects, draws or holds out: all its sources in a folder inside, then parts of that.
 
     That folder stays where a part fails, so that another try does not build again.
     """
-    out, recipe = plan.options.out, plan.recipe
+    out = plan.options.out
     whole = plan._replace(options=plan.options._replace(out=out / STATE / _WHOLE))
     _prepare(whole, overwrite=True)
     manifest, done = _build_sources(whole, jobs=jobs, listener=listener)
     write_manifest(whole.options.out, manifest)
     mixture = Mixture.open(whole.options.out)
-    if recipe.select:
-        about, gone = _selected(plan, recipe.select, mixture)
-        if not recipe.hold_out:
+    for name in (parts := _parts_of(plan.recipe)):
+        about, gone = _part(name, plan, mixture, jobs=jobs)
+        if name == parts[-1]:
             manifest = write_rest(mixture, gone, out, about=about, advance=no_progress)
         else:
-            write_derived(mixture, gone, out / STATE / _SELECTED, about=about, advance=no_progress)
-            mixture = Mixture.open(out / STATE / _SELECTED)
-    if recipe.hold_out:
-        image_data = image_data_of(plan.sources, plan.options.raw)
-        about = mixture.require_manifest()
-        about, gone = write_held_out(mixture, recipe, out, image_data=image_data, about=about)
-        manifest = write_rest(mixture, gone, out, about=about, advance=no_progress)
+            rest = out / STATE / f"{_PART}-{name}"
+            write_derived(mixture, gone, rest, about=about, advance=no_progress)
+            mixture = Mixture.open(rest)
     kept = zip(done, manifest.sources, strict=True)
     return manifest, [one._replace(result=one.result._replace(entry=entry)) for one, entry in kept]
+
+
+def _part(name: str, plan: Plan, mixture: Mixture, *, jobs: int) -> tuple[Manifest, Leaving]:
+    """The manifest of what one part of a recipe leaves, and the records that it takes away."""
+    out, recipe = plan.options.out, plan.recipe
+    if name == "select":
+        assert recipe.select is not None, recipe.name
+        return _selected(plan, recipe.select, mixture)
+    if name == "hold_out":
+        image_data = image_data_of(plan.sources, plan.options.raw)
+        return write_held_out(mixture, recipe, out, image_data=image_data, about=mixture.require_manifest())
+    if name == "balance":
+        assert recipe.balance is not None, recipe.name
+        seed = recipe.seed if recipe.balance.seed is None else recipe.balance.seed
+        assert seed is not None, recipe.name
+        inputs = Inputs(seed, recipe.tokenizer, plan.options.raw, at_most=plan.in_part)
+        return balance(mixture, recipe.balance, inputs)
+    assert recipe.deduplicate is not None, recipe.name
+    seed = recipe.seed if recipe.deduplicate.seed is None else recipe.deduplicate.seed
+    assert seed is not None, recipe.name
+    found, gone = near_duplicates(mixture, recipe.deduplicate, seed=seed, images=plan.options.images, jobs=jobs)
+    write_whole(out / f"{NEAR_DUPLICATES}.jsonl", msgspec.json.Encoder().encode_lines(found))
+    return mixture.require_manifest(), gone
 
 
 def _selected(plan: Plan, select: Select, mixture: Mixture) -> tuple[Manifest, Leaving]:
     """The manifest of what a recipe selects, and the records that it does not."""
     options = plan.options
-    if options.sources or options.limit or options.fraction or plan.selection.names:
+    if plan.in_part:
         select = msgspec.structs.replace(select, on_missing="drop")  # not all was built that the file names
     files, select = files_of(select, options.raw)
     found = find(mixture, files, select, bar=no_bar)
@@ -187,6 +215,7 @@ def _prepare(plan: Plan, *, overwrite: bool) -> None:
     out = plan.options.out
     (out / STATE).mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
+    (out / f"{NEAR_DUPLICATES}.jsonl").unlink(missing_ok=True)
     for step in DERIVING:
         derived_marker(out, step).unlink(missing_ok=True)
     if derived_marker(out / HELD_OUT, HELD_OUT).is_file():

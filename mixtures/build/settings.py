@@ -11,11 +11,17 @@ from mix665k.builders.registry import SOURCES, STEPS
 from mix665k.schemas.errors import RecipeError, did_you_mean
 from mix665k.schemas.files import fault
 from mix665k.schemas.handwritten import parse_yaml
-from mix665k.schemas.recipe import Block, Expect, HoldOut, Recipe, Select
+from mix665k.schemas.recipe import Balance, Block, Deduplicate, Expect, HoldOut, Recipe, Select
 
 _FORM = "NAME=VALUE, such as seed=7 or sources.vg.steps.sample.count=1000"
 _POWER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
-_GROUPS: dict[str, Any] = {"select": Select, "hold_out": HoldOut, "expect": Expect}
+_GROUPS: dict[str, Any] = {
+    "select": Select,
+    "hold_out": HoldOut,
+    "balance": Balance,
+    "deduplicate": Deduplicate,
+    "expect": Expect,
+}
 """Fields that have fields of their own."""
 
 

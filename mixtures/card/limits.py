@@ -29,6 +29,11 @@ def partial(manifest: Manifest) -> list[str]:
         )
     elif any(step.step == HELD_OUT for entry in manifest.sources for step in entry.funnel):
         found.append("This is what the recipe holds out, for validation: it trains on none of these images.")
+    if drawn := manifest.balanced:
+        found.append(
+            f"Of a larger mixture (row hash `{drawn.made_from[:16]}`) a part was drawn, balanced by {drawn.unit}: "
+            f"{', '.join(f'{one.name} {one.taken:,} of {one.of:,}' for one in drawn.sources)}."
+        )
     for one in manifest.selections:
         found.append(
             f"Of a larger mixture (row hash `{one.made_from[:16]}`) only the {one.selected:,} records were kept that "

@@ -40,6 +40,7 @@ from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.manifest import (
     HELD_OUT,
     MANIFEST,
+    NEAR_DUPLICATES,
     Manifest,
     Shard,
     SourceEntry,
@@ -236,6 +237,8 @@ def _file_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{path}: no such file"
     yield from stray_shards(folder, manifest)
     known = named | {CARD, MANIFEST, "data"} | BESIDE | ({HELD_OUT} if manifest.held_out else set())
+    if any(step.step == NEAR_DUPLICATES for entry in manifest.sources for step in entry.funnel):
+        known.add(f"{NEAR_DUPLICATES}.jsonl")
     beside = [path for path in folder.iterdir() if not path.name.startswith(".")]
     inside = (folder / "data").iterdir() if (folder / "data").is_dir() else ()
     for path in sorted([*beside, *inside]):
