@@ -53,8 +53,9 @@ def verify(
     from mix665k.mixtures.verify.raw import RawRequest, verify_all
     from mix665k.mixtures.verify.verification import require_passed
 
-    if raw is None and (source or tokenizer or draws_from or plugin):
-        raise typer.BadParameter("goes with --raw", param_hint="--source, --tokenizer, --draws-from, --plugin")
+    of_raw = {"--source": source, "--tokenizer": tokenizer, "--draws-from": draws_from, "--plugin": plugin}
+    if raw is None and any(of_raw.values()):
+        raise typer.BadParameter("goes with --raw", param_hint=", ".join(name for name in of_raw if of_raw[name]))
     request = None
     if raw is not None:
         request = RawRequest(
