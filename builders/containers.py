@@ -115,6 +115,8 @@ def table_records(
         for batch in batches(path, columns=columns, progress=progress):
             pictures = [name for name in batch.schema.names if _holds_pictures(batch.schema.field(name).type)]
             for row in batch.to_pylist():
+                for name in columns:
+                    row[name] = _as_turns(row.get(name))
                 for name in pictures:
                     row[name] = _paths(row[name], where=f"{path}: row {number}: {name}")
                 yield number, msgspec.Raw(encode(_without_null(row)))
@@ -214,6 +216,15 @@ def _paths(value: Any, *, where: str) -> Any:
         f"{where}: a picture without a path, expected the path of a file below the images folder; save the pictures as "
         "files and put their paths in"
     )
+
+
+def _as_turns(value: Any) -> Any:
+    """A list of turns, which older `datasets` stored as a list for each field; other values as they are."""
+    if not isinstance(value, dict) or not all(isinstance(one, list) for one in value.values()):
+        return value
+    if len({len(one) for one in value.values()}) == 1:
+        return [dict(zip(value, turn, strict=True)) for turn in zip(*value.values(), strict=True)]
+    return value
 
 
 def _without_null(value: Any) -> Any:

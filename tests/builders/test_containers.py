@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,15 @@ def test_one_picture_a_row_is_read_by_its_path(tmp_path: Path) -> None:
     assert [one.image for one in made(tmp_path).conversations] == ["a/0.jpg", None, "a/2.jpg", "a/3.jpg", "a/4.jpg"]
 
 
+def test_turns_in_a_list_for_each_field_are_read(tmp_path: Path) -> None:
+    turns = {"from": ["human", "gpt"], "value": ["Hi", "Hello."]}
+    pq.write_table(pa.Table.from_pylist([{"id": "1", "conversations": turns}]), tmp_path / "own")
+    assert made(tmp_path).pairs == [("Hi", "Hello.", "1#0/0")]
+    pq.write_table(pa.Table.from_pylist([{"id": "1", "conversations": {"from": "human"}}]), tmp_path / "own")
+    with pytest.raises(RawDataError, match="conversations: expected a list of turns, got an object"):
+        made(tmp_path)
+
+
 def test_rows_of_a_mixture_keep_the_ids_of_their_data_sets(tmp_path: Path) -> None:
     row = RECORDS[0] | {"id": "gqa/77#0", "source": "gqa", "origins": ["1"], "steps": ["x"], "reference_id": "77"}
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "own")
@@ -171,3 +181,29 @@ def test_a_saved_folder_of_several_splits_asks_for_one(tmp_path: Path) -> None:
     (tmp_path / "own/train/state.json").write_text('{"_data_files"')
     with pytest.raises(RawDataError, match=r"state\.json: .*; save the data set again"):
         parts_of(tmp_path, "own/train")
+
+
+@pytest.mark.parametrize("form", ["parquet", "stream", "file", "gzip"])
+def test_damage_anywhere_is_one_line_or_is_read(tmp_path: Path, form: str) -> None:
+    path, rng = tmp_path / "own", random.Random(form)
+    table = pa.Table.from_pylist(RECORDS)
+    ways: dict[str, Callable[[], object]] = {
+        "parquet": lambda: pq.write_table(table, path),
+        "stream": lambda: stream(path, table),
+        "file": lambda: arrow_file(path),
+        "gzip": lambda: path.write_bytes(gzip.compress(LINES)),
+    }
+    ways[form]()
+    content = path.read_bytes()
+    numbers, lines = set(), []
+    for _ in range(60):
+        at = rng.randrange(len(content))
+        changed = bytes([content[at] ^ 1 << rng.randrange(8)]) + content[at + 1 :]
+        path.write_bytes(content[:at] + rng.choice((changed, b"")))
+        try:
+            numbers.add(len([*read(FILE, path, lambda _: None)]))
+        except RawDataError as error:
+            lines.append(str(error))
+    assert numbers <= {0, 1, 5}  # a changed footer may say that there are none
+    assert lines
+    assert all(line.startswith(f"{path}: ") and "\n" not in line for line in lines)

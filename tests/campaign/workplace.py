@@ -109,6 +109,13 @@ WRITING: dict[str, Writing] = {
     "export messages": Writing(
         lambda out: ("export", workplace() / "mixture", "--format", "messages", "--out", out), of_file
     ),
+    "export webdataset": Writing(
+        lambda out: (
+            *("export", workplace() / "mixture", "--format", "webdataset", "--images", workplace() / "images"),
+            *("--out", out, "--shard-records", "50"),
+        ),
+        of_folder,
+    ),
     "fetch": Writing(
         lambda out: ("fetch", "--raw", out, "--mirror", mirror(), "--accept-changed", "--timeout", "10"), of_folder
     ),
