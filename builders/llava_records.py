@@ -55,8 +55,8 @@ def adapt(value: Any, place: str | int) -> AdaptedRecord:
     if not isinstance(value, dict):
         raise ValueError(f"expected an object with id, image and conversations, got {_kind(value)}")
     done: list[str] = []
-    if "reference_id" in value and "origins" in value:  # a row of a mixture
-        value = {name: one for name, one in value.items() if name != "reference_id"} | {"id": value["reference_id"]}
+    if "reference_id" in value and "origins" in value:
+        value = _of_mixture(value)
         done.append("reference_id read as id")
     if "image" not in value and isinstance(value.get("images"), list):  # as `mix export --format messages` writes it
         value = {"image" if name == "images" else name: one for name, one in value.items()}
@@ -70,6 +70,13 @@ def adapt(value: Any, place: str | int) -> AdaptedRecord:
         done=tuple(dict.fromkeys(done)),
         not_kept=tuple(not_kept),
     )
+
+
+def _of_mixture(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a mixture with the id of its data set, and all its images in one list where it has several."""
+    ours = {name: one for name, one in row.items() if name not in ("reference_id", "more_images")}
+    more = row.get("more_images") or []
+    return ours | {"id": row["reference_id"]} | ({"image": [row.get("image"), *more]} if more else {})
 
 
 def _turns_of(value: dict[str, Any], done: list[str], not_kept: list[str]) -> list[Said]:

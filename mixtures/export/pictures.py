@@ -93,7 +93,10 @@ def choose(
 
 def names_in(rows: pa.RecordBatch) -> list[list[str]]:
     """The images of each row, in reading order."""
-    return [[] if name is None else [name] for name in rows.column("image").to_pylist()]
+    return [
+        [] if row["image"] is None else [row["image"], *(row.get("more_images") or ())]
+        for row in rows.select([name for name in rows.schema.names if name in ("image", "more_images")]).to_pylist()
+    ]
 
 
 def _is_there(images: Path, name: str) -> bool:

@@ -82,6 +82,8 @@ def _samples(chosen: Chosen, suffixes: set[str], *, advance: Advance) -> Iterato
             ]
             suffixes.update(suffix for suffix, _ in files)
             about = {name: names if name == "images" else row[name] for name in _ABOUT.names}
+            if system := row.get("system"):
+                about["conversations"] = [{"from": "system", "value": system}, *about["conversations"]]
             yield _Sample(_KEY.format(number), [*files, ("json", encode(about))])
             number += 1
 
