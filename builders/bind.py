@@ -22,7 +22,7 @@ from mix665k.schemas.recipe import Block, Recipe
 from mix665k.schemas.recipe import Step as StepEntry
 
 SHARED = ("seed", "tokenizer", "draws_from")
-FILES = ("draws_from", "listed_in")
+FILES = ("draws_from", "listed_in", "scores")
 """Parameters of steps that name a file below the raw folder; it is hashed like a raw file."""
 
 

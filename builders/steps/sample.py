@@ -51,7 +51,7 @@ def sample(
         kept = _published(pool, Path(draws_from), funnel=funnel, surviving=surviving)
     else:
         wanted = count if count is not None else round(len(pool) * (fraction or 0))
-        ranked = Draw(seed, purpose="sample").order(pool, key=_rank_key)
+        ranked = Draw(seed, purpose="sample").order(pool, key=rank_key)
         ranked.sort(key=_PREFERENCES[prefer])
         kept = _drawn(ranked, wanted, funnel=funnel, surviving=surviving)
         if len(kept) < wanted and pool and not at_most:
@@ -89,7 +89,8 @@ def _drawn(ranked: list[Conversation], wanted: int, *, funnel: StepFunnel, survi
     return kept
 
 
-def _rank_key(conversation: Conversation) -> str:
+def rank_key(conversation: Conversation) -> str:
+    """What the rank of a conversation is of: its id, and what tells conversations of one raw id apart."""
     if not conversation.several:
         return conversation.id
     return "/".join([conversation.id, *(pair.origin for pair in conversation.pairs[:1]), *conversation.history])
