@@ -11,7 +11,7 @@ from mix665k.builders.registry import SOURCES, STEPS
 from mix665k.schemas.errors import RecipeError, did_you_mean
 from mix665k.schemas.files import fault
 from mix665k.schemas.handwritten import parse_yaml
-from mix665k.schemas.recipe import Balance, Block, Deduplicate, Expect, HoldOut, Recipe, Select
+from mix665k.schemas.recipe import Balance, Block, Budget, Deduplicate, Expect, HoldOut, Match, Recipe, Select
 
 _FORM = "NAME=VALUE, such as seed=7 or sources.vg.steps.sample.count=1000"
 _POWER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
@@ -19,6 +19,8 @@ _GROUPS: dict[str, Any] = {
     "select": Select,
     "hold_out": HoldOut,
     "balance": Balance,
+    "budget": Budget,
+    "match": Match,
     "deduplicate": Deduplicate,
     "expect": Expect,
 }

@@ -160,6 +160,15 @@ def test_what_cannot_be_drawn_is_one_line(raw: Path, parts: dict[str, Any], why:
         build(raw, "bad", **parts)
 
 
+def test_set_changes_a_budget_and_a_build_in_part_takes_what_there_is(raw: Path) -> None:
+    recipe = written(raw.parent, f"{BASE}balance: {{budget: {{records: 20}}, equal: true}}\n", "set.yaml")
+    settings = ("balance.budget.records=60",)
+    manifest, _ = run(recipe, Options(raw, raw.parent / "set", settings=settings))
+    assert [entry.conversations for entry in manifest.sources] == [25, 25, 10]
+    manifest, _ = run(recipe, Options(raw, raw.parent / "part", settings=settings, sources=("llava_json",)))
+    assert manifest.conversations == 10
+
+
 def test_a_draw_needs_a_seed(raw: Path) -> None:
     recipe = written(raw.parent, f"{BASE.replace('seed: 1', '')}balance: {{equal: true}}\n", "seedless.yaml")
     with pytest.raises(UserError, match="balance: no seed is given"):
