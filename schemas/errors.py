@@ -74,6 +74,10 @@ class TrainingError(UserError):
     """A run cannot start, go on or be exported as asked."""
 
 
+class EvaluationError(UserError):
+    """A benchmark's files or the answers to it are missing, damaged, or do not belong together."""
+
+
 class ImageFileError(UserError):
     """An image that a record names is missing or cannot be decoded."""
 

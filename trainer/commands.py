@@ -1,5 +1,6 @@
 """The commands of `train`: each parses and calls one function. Heavy libraries are imported inside."""
 
+import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -281,6 +282,65 @@ def generate_answer(
 
     _quieten()
     say_text(generate(model, prompt=prompt, image=image, max_new_tokens=max_new_tokens))
+
+
+def benchmarks(
+    name: Annotated[str | None, typer.Argument(help="One benchmark: its files, prompts, rule and evidence.")] = None,
+    *,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the benchmarks' files: say which of them are there.")
+    ] = None,
+    output: OutputFormat = "table",
+) -> None:
+    """List the benchmarks that can be scored: files, where to get them, licence, number of questions."""
+    from mix665k.trainer.evaluation.registry import all_benchmarks, by_name
+    from mix665k.trainer.evaluation.show import describe, show_benchmark, show_benchmarks
+
+    described = [describe(one, data) for one in ([by_name(name)] if name else all_benchmarks())]
+    if output == "json":
+        say_json(json.dumps(described[0] if name else described, indent=2, ensure_ascii=False))
+    elif name:
+        show_benchmark(described[0])
+    else:
+        show_benchmarks(open_console(), described)
+
+
+def score(
+    benchmark: Annotated[str, typer.Argument(help="A benchmark, as `train benchmarks` lists them.")],
+    *,
+    data: Annotated[Path, typer.Option(help="Folder with the benchmarks' files, or the one file that is needed.")],
+    answers: Annotated[
+        list[Path],
+        typer.Option(
+            help="Answers of any model, a file: JSON lines, lmms-eval's samples, an xlsx; a judge's reviews, repeat."
+        ),
+    ],
+    split: Annotated[str | None, typer.Option(help="Split that was asked, where there are several.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Rule of another program, where there is one: lmms-eval.")] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Count questions without an answer as wrong.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Where to write: a folder.", file_okay=False)] = None,
+    output: OutputFormat = "table",
+) -> None:
+    """Score anybody's answers to a benchmark by its official rule; needs neither the model nor torch."""
+    from mix665k.trainer.evaluation.registry import Request, by_name
+    from mix665k.trainer.evaluation.score import document, score_answers, write_results
+    from mix665k.trainer.evaluation.show import show_score
+
+    scored = score_answers(
+        by_name(benchmark),
+        data=data,
+        answers=answers,
+        request=Request(split=split, rule=rule),
+        allow_missing=allow_missing,
+    )
+    if out is not None:
+        write_results(scored, out)
+    if output == "json":
+        say_json(json.dumps(document(scored), indent=2, ensure_ascii=False))
+    else:
+        show_score(open_console(), scored)
 
 
 def _quieten() -> None:

@@ -1,0 +1,161 @@
+"""MMBench and MMBench-CN: questions with options, asked once for each rotation of the options."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+from mix665k.schemas.errors import EvaluationError
+from mix665k.trainer.evaluation.answer_files import Answer
+from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_table
+from mix665k.trainer.evaluation.readers import option_letter
+from mix665k.trainer.evaluation.registry import (
+    LETTER,
+    MAX_LONG,
+    Benchmark,
+    Key,
+    Question,
+    Request,
+    Score,
+    by_name,
+    prompt_text,
+    register,
+)
+
+_PLACE = "https://download.openmmlab.com/mmclassification/datasets/mmbench/"
+_TURN = 1_000_000
+"""Index k + n * 1,000,000 is the question k with its options rotated n times."""
+_CHINESE = "\n请直接回答选项字母。"
+
+
+class Row(NamedTuple):
+    """A row of the table: its question's index, which turn it is, its options and what it is about."""
+
+    question: int
+    turn: int
+    options: dict[str, str]
+    answer: str
+    categories: tuple[str, str]
+
+
+def _questions(data: Data, request: Request, *, name: str) -> list[Question]:
+    benchmark = by_name(name)
+    path = data.require(benchmark.files[0].path.rpartition("/")[2])
+    added = prompt_text(benchmark, request)
+    questions = []
+    for row in read_table(path, columns=("index", "question", "A", "B")):
+        if not row["index"].isdigit():
+            raise EvaluationError(f"{path}: index {row['index']!r}, expected a number")
+        options: dict[str, str] = {}
+        for letter in "ABCD":
+            if _missing(row.get(letter, "")):
+                break
+            options[letter] = row[letter]
+        answer = "" if _missing(row.get("answer", "")) else row["answer"]
+        if answer and answer not in options:
+            raise EvaluationError(
+                f"{path}: index {row['index']}: answer {answer!r}, expected one of {', '.join(options)}"
+            )
+        hint = "" if _missing(row.get("hint", "")) else f"{row['hint']}\n"
+        text = f"{hint}{row['question']}\n" + "\n".join(f"{letter}. {option}" for letter, option in options.items())
+        turn, question = divmod(int(row["index"]), _TURN)
+        record = Row(
+            question,
+            turn=turn,
+            options=options,
+            answer=answer,
+            categories=(row.get("category", ""), row.get("l2-category", "")),
+        )
+        questions.append(
+            Question((("index", row["index"]),), text=text + added, image=f"{question}.jpg", bare=text, record=record)
+        )
+    return questions
+
+
+def _missing(cell: str) -> bool:
+    return cell.strip().lower() in ("", "nan", "none")
+
+
+def _keys(answer: Answer) -> list[Key]:
+    index = answer.fields.get("index", answer.fields.get("question_id"))
+    return [] if index is None else [("index", plain(index))]
+
+
+def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Request) -> Score:
+    read = [
+        None if text is None else option_letter(text, one.record.options)
+        for one, text in zip(questions, texts, strict=True)
+    ]
+    right: dict[int, dict[int, bool]] = defaultdict(dict)
+    about: dict[int, tuple[str, str]] = {}
+    for one, letter in zip(questions, read, strict=True):
+        row = one.record
+        if not row.answer:
+            raise EvaluationError(
+                f"index {one.keys[0][1]}: no answer in the table, expected a letter; use the dev split"
+            )
+        right[row.question][row.turn] = letter == row.answer
+        about[row.question] = row.categories
+    circular = {question: all(turns.values()) for question, turns in right.items()}
+    figures = {"circular": _share(list(circular.values()))}
+    figures["single"] = _share([turns[min(turns)] for turns in right.values()])
+    for place, kind in enumerate(("category", "l2-category")):
+        for value in sorted({of[place] for of in about.values()} - {""}):
+            figures[f"{kind} {value}"] = _share(
+                [one for question, one in circular.items() if about[question][place] == value]
+            )
+    unread = sum(letter is None and text is not None for letter, text in zip(read, texts, strict=True))
+    return Score(figures, unread=unread)
+
+
+def _share(right: Sequence[bool]) -> float:
+    return 100 * sum(right) / len(right)
+
+
+_RULE = (
+    "A question is right only if every turn of its options is. An answer is a letter; else the one letter among its "
+    "words that is one of the last four; else the letter of `answer is X`; else the one option whose text it "
+    "quotes; else it is wrong. Nothing is guessed. `single` is the first turn only."
+)
+
+
+def _register(
+    *, name: str, title: str, file: str, prompt: str, evidence: str, published: tuple[float, float]
+) -> Benchmark:
+    return register(
+        Benchmark(
+            name=name,
+            title=title,
+            place=_PLACE,
+            licence="Apache-2.0 or CC BY 4.0, as its pages say",
+            num_questions="dev 1,176, 4,377 with all turns",
+            metric="circular accuracy",
+            files=(DataFile(f"mmbench/{file}", _PLACE + file),),
+            prompts={"letter": prompt},
+            max_new_tokens=MAX_LONG,
+            rule=_RULE,
+            evidence=evidence,
+            questions=partial(_questions, name=name),
+            keys=_keys,
+            score=_score,
+            published={"circular": published},
+        )
+    )
+
+
+_register(
+    name="mmbench",
+    title="MMBench",
+    file="mmbench_dev_20230712.tsv",
+    prompt=LETTER,
+    evidence="The authors' upload file of LLaVA-1.5-13B gives the published 67.7, and 75.43 for the first turn.",
+    published=(64.3, 67.7),
+)
+_register(
+    name="mmbench_cn",
+    title="MMBench-CN",
+    file="mmbench_dev_cn_20231003.tsv",
+    prompt=_CHINESE,
+    evidence="The rule is that of mmbench; no outputs of the authors were at hand.",
+    published=(58.3, 63.6),
+)

@@ -1,0 +1,125 @@
+"""What a benchmark is: its files, prompts, rule and evidence, and three pure functions: questions, keys, score."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mix665k.schemas.errors import EvaluationError, did_you_mean
+from mix665k.trainer.evaluation.answer_files import Answer
+from mix665k.trainer.evaluation.data_files import Data, DataFile
+
+SHORT = "\nAnswer the question using a single word or phrase."
+LETTER = "\nAnswer with the option's letter from the given choices directly."
+"""Table 8 of the paper (arXiv 2310.03744), with an ASCII apostrophe, as LLaVA's question files have it."""
+MAX_SHORT, MAX_LONG = 128, 1024
+"""Tokens of an answer, as LLaVA's scripts limit them."""
+
+Key = tuple[str, ...]
+"""What a question or an answer is found by; its first item says by what."""
+
+
+class Question(NamedTuple):
+    """One question: `text` is the user's turn without `<image>`, `image` a path in the benchmark's image folder."""
+
+    keys: tuple[Key, ...]
+    text: str
+    image: str | None
+    bare: str
+    record: Any
+
+
+class Request(NamedTuple):
+    """Which of a benchmark's forms is asked for; None is its default."""
+
+    split: str | None = None
+    prompt: str | None = None
+    rule: str | None = None
+
+
+class Score(NamedTuple):
+    """Figures of a benchmark, the published one first; `unread` answers have no reading and count as wrong."""
+
+    figures: Mapping[str, float]
+    decimals: int = 2
+    unread: int = 0
+    lines: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Output(NamedTuple):
+    """A file for a server or for the official program."""
+
+    name: str
+    content: bytes
+
+
+class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
+    """A benchmark.
+
+    `prompts` are what is added to a question, by name, the paper's first. `keys` are those of an answer, best first.
+    `score` gets a text for each question, None for one without an answer, and is None where only a server scores.
+    `published` are the paper's figures of the 7B and 13B models, by the name of a figure.
+    """
+
+    name: str
+    title: str
+    place: str
+    licence: str
+    num_questions: str
+    metric: str
+    files: tuple[DataFile, ...]
+    prompts: Mapping[str, str]
+    rule: str
+    evidence: str
+    questions: Callable[[Data, Request], list[Question]]
+    keys: Callable[[Answer], list[Key]]
+    score: Callable[[Sequence[Question], Sequence[str | None], Request], Score] | None
+    outputs: Callable[[Sequence[Question], Sequence[str | None], Request], list[Output]] | None = None
+    max_new_tokens: int = MAX_SHORT
+    splits: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ("official",)
+    published: Mapping[str, tuple[float, float]] = {}
+    read: Callable[[Sequence[Answer]], list[Answer]] | None = None
+    judged: Callable[[Data, Sequence[Sequence[Mapping[str, Any]]], bool], Score] | None = None
+
+
+BENCHMARKS: dict[str, Benchmark] = {}
+
+
+def register(benchmark: Benchmark) -> Benchmark:
+    """Put a benchmark into the registry."""
+    assert benchmark.name not in BENCHMARKS, benchmark.name
+    BENCHMARKS[benchmark.name] = benchmark
+    return benchmark
+
+
+def by_name(name: str) -> Benchmark:
+    """A benchmark.
+
+    Raises:
+        EvaluationError: when there is none of this name.
+    """
+    known = {one.name: one for one in all_benchmarks()}
+    if name not in known:
+        raise EvaluationError(f"no benchmark {name!r}{did_you_mean(name, known)}")
+    return known[name]
+
+
+def all_benchmarks() -> list[Benchmark]:
+    """All benchmarks, by name."""
+    from mix665k.trainer.evaluation import benchmarks  # noqa: F401, fills the registry
+
+    return [BENCHMARKS[name] for name in sorted(BENCHMARKS)]
+
+
+def prompt_text(benchmark: Benchmark, request: Request) -> str:
+    """The text that a prompt of this name adds to a question.
+
+    Raises:
+        EvaluationError: when the benchmark has no such prompt.
+    """
+    name = request.prompt or next(iter(benchmark.prompts))
+    if name not in benchmark.prompts:
+        raise EvaluationError(f"{benchmark.name}: no prompt {name!r}{did_you_mean(name, benchmark.prompts)}")
+    return benchmark.prompts[name]

@@ -1,0 +1,99 @@
+"""Anybody's answers to a benchmark, scored: figures with counts, files for a server, one document with all of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mix665k.schemas.errors import EvaluationError, did_you_mean
+from mix665k.schemas.files import os_errors, write_whole
+from mix665k.trainer.evaluation.answer_files import read_answers, read_records
+from mix665k.trainer.evaluation.data_files import Data, data_of
+from mix665k.trainer.evaluation.joining import join
+from mix665k.trainer.evaluation.registry import Benchmark, Output, Request, Score
+
+
+class Scored(NamedTuple):
+    """What was counted, what came out, and the files to write; `score` is None where the data has no labels."""
+
+    benchmark: Benchmark
+    request: Request
+    counts: dict[str, int]
+    score: Score | None
+    outputs: list[Output]
+
+
+def score_answers(
+    benchmark: Benchmark, *, data: Path, answers: Sequence[Path], request: Request, allow_missing: bool = False
+) -> Scored:
+    """Answers to a benchmark, or a judge's reviews of them, scored.
+
+    Raises:
+        EvaluationError: when the files are missing, damaged, or do not belong together.
+    """
+    _require_offered(benchmark, request)
+    files = data_of(data, benchmark.files)
+    if benchmark.judged is not None:
+        return _judged(benchmark, files, answers, request=request, allow_missing=allow_missing)
+    if len(answers) > 1:
+        raise EvaluationError(
+            f"{benchmark.name}: {len(answers)} files of answers, expected one; only reviews of a judge are averaged"
+        )
+    questions = benchmark.questions(files, request)
+    if not questions:
+        raise EvaluationError(f"{benchmark.name}: no questions in {data}, expected {benchmark.num_questions}")
+    texts = join(questions, read_answers(answers[0]), benchmark=benchmark, allow_missing=allow_missing)
+    labelled = all(question.record is not None for question in questions)
+    score = benchmark.score(questions, texts, request) if benchmark.score and labelled else None
+    outputs = benchmark.outputs(questions, texts, request) if benchmark.outputs else []
+    missing = texts.count(None)
+    counts = {"asked": len(questions), "answered": len(questions) - missing, "missing": missing}
+    return Scored(benchmark, request=request, counts=counts, score=score, outputs=outputs)
+
+
+def _require_offered(benchmark: Benchmark, request: Request) -> None:
+    for kind, wanted, known in (("split", request.split, benchmark.splits), ("rule", request.rule, benchmark.rules)):
+        if wanted and wanted not in known:
+            raise EvaluationError(f"{benchmark.name}: no {kind} {wanted!r}{did_you_mean(wanted, known)}")
+
+
+def _judged(
+    benchmark: Benchmark, files: Data, paths: Sequence[Path], *, request: Request, allow_missing: bool
+) -> Scored:
+    assert benchmark.judged is not None
+    runs = [[{**fields, "where": where} for where, fields in read_records(path)] for path in paths]
+    for path, run in zip(paths, runs, strict=True):
+        if not run:
+            raise EvaluationError(f"{path}: holds no reviews, expected one for each question")
+    score = benchmark.judged(files, runs, allow_missing)
+    return Scored(benchmark, request=request, counts={"reviews": sum(map(len, runs))}, score=score, outputs=[])
+
+
+def document(scored: Scored) -> dict[str, Any]:
+    """The result as `results.json` holds it."""
+    score, benchmark = scored.score, scored.benchmark
+    published = {name: {"7B": small, "13B": large} for name, (small, large) in benchmark.published.items()}
+    return {
+        "benchmark": benchmark.name,
+        "metric": benchmark.metric,
+        "split": scored.request.split or next(iter(benchmark.splits), None),
+        "rule": scored.request.rule or benchmark.rules[0],
+        "counts": scored.counts | ({"no_reading": score.unread} if score else {}),
+        "figures": dict(score.figures) if score else {},
+        "notes": list(score.notes) if score else [],
+        "published": published,
+    }
+
+
+def write_results(scored: Scored, folder: Path) -> None:
+    """`results.json` and the benchmark's own files, each complete or absent.
+
+    Raises:
+        EvaluationError: when the folder cannot be written.
+    """
+    with os_errors(EvaluationError, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for output in scored.outputs:
+            write_whole(folder / output.name, output.content)
+        write_whole(folder / "results.json", msgspec.json.format(msgspec.json.encode(document(scored)), indent=2))
