@@ -46,6 +46,7 @@ def evalai_normalised(text: str) -> str:
     return vqa_normalised(text.strip())
 
 
+@cache
 def one_line_answer(text: str) -> str:
     """An answer without newlines and tabs, stripped."""
     return text.replace("\n", " ").replace("\t", " ").strip()
@@ -74,9 +75,9 @@ def require_ten(people: Sequence[str], *, where: str) -> None:
 
 def official_vqa_score(prediction: str, people: Sequence[str]) -> float:
     """VQAv2's rule: both sides are normalised only where the ten answers are not all the same."""
-    prediction, people = one_line_answer(prediction), [one_line_answer(one) for one in people]
-    if len(set(people)) > 1:
-        prediction, people = vqa_normalised(prediction), [vqa_normalised(one) for one in people]
+    prediction, people = one_line_answer(prediction), list(map(one_line_answer, people))
+    if people.count(people[0]) < len(people):
+        prediction, people = vqa_normalised(prediction), list(map(vqa_normalised, people))
     return soft_accuracy(prediction, people)
 
 

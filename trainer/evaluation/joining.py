@@ -22,7 +22,7 @@ def join(
         EvaluationError: for an answer without a question or to another text, two different answers to one question, and
             unless `allow_missing` a question without an answer.
     """
-    index = _index(questions)
+    index = _index(questions, benchmark)
     texts: list[str | None] = [None] * len(questions)
     used: Counter[Key] = Counter()
     strangers: list[str] = []
@@ -62,11 +62,15 @@ def _keys(answer: Answer, benchmark: Benchmark) -> list[Key]:
     return keys
 
 
-def _index(questions: Sequence[Question]) -> Mapping[Key, list[int]]:
+def _index(questions: Sequence[Question], benchmark: Benchmark) -> Mapping[Key, list[int]]:
     index: defaultdict[Key, list[int]] = defaultdict(list)
     for place, question in enumerate(questions):
         index["position", str(place)].append(place)
         for key in question.keys:
+            if key in index and not benchmark.repeats:
+                raise EvaluationError(
+                    f"{benchmark.name}: {_shown(key)} is there twice in --data; download the file again"
+                )
             index[key].append(place)
     return index
 

@@ -58,8 +58,9 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     """A benchmark.
 
     `prompts` are what is added to a question, by name, the paper's first. `keys` are those of an answer, best first.
-    `score` gets a text for each question, None for one without an answer, and is None where only a server scores.
-    `published` are the paper's figures of the 7B and 13B models, by the name of a figure.
+    `score` gets a text for each question, None for one without an answer, and is None where a judge scores. With
+    `repeats`, several questions may share a key, in the order of the file. `published` are the paper's figures of the
+    7B and 13B models, by the name of a figure.
     """
 
     name: str
@@ -75,12 +76,12 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     questions: Callable[[Data, Request], list[Question]]
     keys: Callable[[Answer], list[Key]]
     score: Callable[[Sequence[Question], Sequence[str | None], Request], Score] | None
-    outputs: Callable[[Sequence[Question], Sequence[str | None], Request], list[Output]] | None = None
+    outputs: Callable[[Data, Sequence[Question], Sequence[str | None]], list[Output]] | None = None
+    repeats: bool = False
     max_new_tokens: int = MAX_SHORT
     splits: tuple[str, ...] = ()
     rules: tuple[str, ...] = ("official",)
     published: Mapping[str, tuple[float, float]] = {}
-    read: Callable[[Sequence[Answer]], list[Answer]] | None = None
     judged: Callable[[Data, Sequence[Sequence[Mapping[str, Any]]], bool], Score] | None = None
 
 

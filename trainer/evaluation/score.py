@@ -46,7 +46,7 @@ def score_answers(
     texts = join(questions, read_answers(answers[0]), benchmark=benchmark, allow_missing=allow_missing)
     labelled = all(question.record is not None for question in questions)
     score = benchmark.score(questions, texts, request) if benchmark.score and labelled else None
-    outputs = benchmark.outputs(questions, texts, request) if benchmark.outputs else []
+    outputs = benchmark.outputs(files, questions, texts) if benchmark.outputs else []
     missing = texts.count(None)
     counts = {"asked": len(questions), "answered": len(questions) - missing, "missing": missing}
     return Scored(benchmark, request=request, counts=counts, score=score, outputs=outputs)

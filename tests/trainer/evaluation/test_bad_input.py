@@ -171,3 +171,19 @@ def test_every_benchmark_says_what_it_needs_and_needs_no_torch() -> None:
     modules = "mix665k.trainer.evaluation.benchmarks, mix665k.trainer.evaluation.score"
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_question_that_is_twice_in_the_data_is_refused(tmp_path: Path) -> None:
+    mmbench(tmp_path, *[(1, "Q?", "", "x", "y", "", "", "A")] * 2)
+    with pytest.raises(EvaluationError, match="index '1' is there twice in --data"):
+        scored("mmbench", tmp_path, [{"index": 1, "prediction": "A"}])
+
+
+def test_an_xlsx_that_is_none_is_one_line(tmp_path: Path) -> None:
+    mmbench(tmp_path, (1, "Q?", "", "x", "y", "", "", "A"))
+    (tmp_path / "a.xlsx").write_text("index,prediction")
+    shown = CliRunner().invoke(
+        train, ["score", "mmbench", "--data", str(tmp_path), "--answers", str(tmp_path / "a.xlsx")]
+    )
+    assert shown.exit_code == 1
+    assert "a.xlsx: not an xlsx file" in shown.output

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from mix665k.schemas.errors import EvaluationError
+from mix665k.trainer.evaluation.answers import official_vqa_score
 from mix665k.trainer.evaluation.registry import Request, by_name
 from mix665k.trainer.evaluation.score import Scored, score_answers
 from tests.builders.building import SHARED
+from tests.trainer.evaluation.cases import scored as made_up
 
 EVAL = SHARED / "eval"
 pytestmark = pytest.mark.skipif(not EVAL.is_dir(), reason="the shared evaluation data is not there")
@@ -130,3 +133,80 @@ def test_seed_bench_13b_first_2000(tmp_path: Path) -> None:
     written(tmp_path, "SEED-Bench.json", {"questions": asked})
     found = scored("seed_bench", tmp_path, "seed/upload_llava-v1.5-13b.first2000.jsonl")
     assert figures(found)["accuracy"] == pytest.approx(EXPECTED["seed_first2000"])
+
+
+def test_answers_to_other_questions_of_seed_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "SEED-Bench.json").symlink_to(EVAL / "seed/SEED-Bench.sample.json")
+    with pytest.raises(EvaluationError, match="answers are to no question of seed_bench"):
+        scored("seed_bench", tmp_path, "seed/upload_llava-v1.5-13b.first2000.jsonl")
+
+
+def test_2_popes_later_random_file_is_refused_for_answers_to_the_papers(tmp_path: Path) -> None:
+    (tmp_path / "coco_pope_random.json").symlink_to(EVAL / "pope/coco_pope_random.v2.json")
+    answers = [json.loads(line) for line in (EVAL / "pope/answers_llava-v1.5-13b.jsonl").read_text().splitlines()]
+    of_random = [one for one in answers if one["category"] == "random"]
+    with pytest.raises(EvaluationError, match=r"of 2,910 answers are to no question of pope"):
+        made_up("pope", tmp_path, of_random, split="random")
+    by_id = [{"question_id": one["question_id"], "prompt": one["question"], "text": one["text"]} for one in of_random]
+    with pytest.raises(EvaluationError, match="of the same version"):
+        made_up("pope", tmp_path, by_id, split="random")
+
+
+def vizwiz_answers() -> dict[str, list[dict[str, str]]]:
+    asked = json.loads((EVAL / "vizwiz/val.first1000.json").read_text())
+    people = [{"image": one["image"], "text": one["answers"][i % 10]["answer"]} for i, one in enumerate(asked)]
+    return {
+        'always "unanswerable"': [{"image": one["image"], "text": "unanswerable"} for one in asked],
+        "person i % 10's answer": people,
+        "the same, capitalised, with a period": [one | {"text": one["text"].capitalize() + "."} for one in people],
+    }
+
+
+@pytest.mark.parametrize("name", vizwiz_answers() if EVAL.is_dir() else [])
+def test_vizwiz_val_first_1000(name: str, tmp_path: Path) -> None:
+    (tmp_path / "val.json").symlink_to(EVAL / "vizwiz/val.first1000.json")
+    expected = EXPECTED["vizwiz_val_first1000"][name]
+    found = figures(made_up("vizwiz", tmp_path, vizwiz_answers()[name]))
+    assert round(found["accuracy"], 4) == expected["official"]
+    for kind, (_, share) in expected["official_by_type"].items():
+        assert found[f"accuracy {kind}"] == pytest.approx(share, abs=0.0001)
+    lmms_eval = figures(made_up("vizwiz", tmp_path, vizwiz_answers()[name], rule="lmms-eval"))
+    assert round(lmms_eval["accuracy"], 4) == expected["evalai"]
+
+
+def test_vqav2_made_predictions_raw_uploaded_and_always_normalised(tmp_path: Path) -> None:
+    raw = SHARED / "raw/vqav2"
+    labels = json.loads((raw / "v2_mscoco_train2014_annotations.json").read_text())["annotations"][:3000]
+    asked = {
+        one["question_id"]: one
+        for one in json.loads((raw / "v2_OpenEnded_mscoco_train2014_questions.json").read_text())["questions"]
+    }
+    written(tmp_path, "v2_mscoco_val2014_annotations.json", {"annotations": labels})
+    questions = [asked[one["question_id"]] for one in labels]
+    written(tmp_path, "v2_OpenEnded_mscoco_val2014_questions.json", {"questions": questions})
+    answers = []
+    for one in labels:
+        number = one["question_id"]
+        text = one["answers"][number % 10]["answer"]
+        text = text[:1].upper() + text[1:] if number % 3 == 0 else text
+        text += "." if number % 5 == 0 else ""
+        answers.append({"question_id": number, "text": f"The {text}" if number % 7 == 0 else text})
+    expected = EXPECTED["vqav2_made_first3000"]
+    raw_text = made_up("vqav2", tmp_path, answers)
+    assert figures(raw_text)["accuracy"] == pytest.approx(expected["official"], abs=0.0001)
+    always = figures(made_up("vqav2", tmp_path, answers, rule="lmms-eval"))
+    assert always["accuracy"] == pytest.approx(expected["always"], abs=0.0001)
+    upload = json.loads(raw_text.outputs[0].content)
+    found = figures(made_up("vqav2", tmp_path, upload))
+    assert found["accuracy"] == pytest.approx(expected["uploaded"], abs=0.0001)
+    for kind, share in expected["uploaded_by_type"].items():
+        assert found[f"accuracy {kind}"] == pytest.approx(share, abs=0.0001)
+
+
+def test_3_textvqa_by_vqav2s_rule_on_raw_text() -> None:
+    asked = json.loads((EVAL / "textvqa/TextVQA_0.5.1_val.first1000.json").read_text())["data"]
+    answers = (EVAL / "textvqa/answers_llava-v1.5-13b.first1000.jsonl").read_text().splitlines()
+    scores = [
+        official_vqa_score(json.loads(text)["text"], one["answers"]) for text, one in zip(answers, asked, strict=True)
+    ]
+    assert round(100 * sum(scores) / len(scores), 2) == EXPECTED["textvqa"]["vqa_official"]

@@ -1,12 +1,13 @@
 """What others' scorers got wrong, each in a few made-up answers, numbered as in the evaluation's list of traps."""
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 
 from mix665k.schemas.errors import EvaluationError
-from mix665k.trainer.evaluation.answers import official_vqa_score, soft_accuracy, vizwiz_score
+from mix665k.trainer.evaluation.answers import official_vqa_score, soft_accuracy, vizwiz_score, vqa_normalised
 from mix665k.trainer.evaluation.benchmarks.mme import COGNITION, PERCEPTION
 from mix665k.trainer.evaluation.readers import option_letter, scienceqa_letter
 from tests.trainer.evaluation.cases import figures, lines, mmbench, pope, scienceqa, scored, textvqa, vqav2, write
@@ -162,3 +163,103 @@ def test_11_textvqas_prompt_has_the_ocr_tokens_and_the_figure_says_which_prompt(
     ]
     short = "\nAnswer the question using a single word or phrase."
     assert texts == [f"What is it?\nReference OCR token: A, b{short}", f"What is it?{short}"]
+
+
+def test_1_the_id_that_two_questions_of_seed_share_takes_both_answers_in_order(tmp_path: Path) -> None:
+    choices = {f"choice_{letter}": letter for letter in "abcd"}
+    asked = [
+        {
+            "question": "?",
+            "data_id": "x",
+            "data_type": "image",
+            "question_id": "49914",
+            "question_type_id": 1,
+            "answer": answer,
+        }
+        | choices
+        for answer in "AB"
+    ]
+    write(tmp_path, {"SEED-Bench.json": {"questions": asked}})
+    answers = [{"question_id": 49914, "text": "A"}, {"question_id": 49914, "text": "B. b"}]
+    found = scored("seed_bench", tmp_path, answers)
+    assert figures(found)["accuracy"] == 100.0
+    assert found.score is not None
+    assert found.score.notes == ("LLaVA's reading, the whole text is the letter: 50.00",)
+
+
+def test_vqav2s_upload_has_every_question_of_test2015(tmp_path: Path) -> None:
+    asked = [{"image_id": 1, "question": "What?", "question_id": number} for number in (3, 1, 2)]
+    write(tmp_path, {"v2_OpenEnded_mscoco_test-dev2015_questions.json": {"questions": asked[1:2]}})
+    write(tmp_path, {"v2_OpenEnded_mscoco_test2015_questions.json": {"questions": asked}})
+    found = scored("vqav2", tmp_path, [{"question_id": 1, "text": "The women's shoes."}], split="test-dev")
+    assert found.score is None
+    expected = [
+        {"question_id": 3, "answer": ""},
+        {"question_id": 1, "answer": "women 's shoes"},
+        {"question_id": 2, "answer": ""},
+    ]
+    assert json.loads(found.outputs[0].content) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "normalised"),
+    [
+        ("1,000 dollars", "1000 dollars"),
+        ("a.5", "a.5"),
+        (".5", ".5"),
+        ("3.", "3"),
+        ("two-thirds", "2 thirds"),
+        ("yes - no", "yes no"),
+        ("The  Dont", "don't"),
+        ("none", "0"),
+        (33 * "a." + "b", 32 * "a" + "a.b"),
+    ],
+)
+def test_the_vqa_normalisation(text: str, normalised: str) -> None:
+    assert vqa_normalised(text) == normalised
+
+
+def test_gqas_answer_is_exact_but_for_periods_and_case(tmp_path: Path) -> None:
+    types = {"structural": "query", "semantic": "attr"}
+    asked = {name: {"imageId": "n", "question": "?", "answer": "red", "types": types} for name in "abc"}
+    write(tmp_path, {"testdev_balanced_questions.json": asked})
+    answers = [
+        {"question_id": "a", "text": "Red."},
+        {"questionId": "b", "prediction": "red"},
+        {"question_id": "c", "text": "red car"},
+    ]
+    assert figures(scored("gqa", tmp_path, answers))["open"] == pytest.approx(200 / 3)
+
+
+def test_mm_vets_runs_are_averaged_and_deviate_as_a_population(tmp_path: Path) -> None:
+    asked = {"imagename": "i", "question": "?", "answer": "x"}
+    write(
+        tmp_path,
+        {"mm-vet.json": {"v1_0": asked | {"capability": ["ocr"]}, "v1_1": asked | {"capability": ["rec", "ocr"]}}},
+    )
+    found = scored("mm_vet", tmp_path, json.dumps({"v1_0": {"score": [1.0, 0.5]}, "v1_1": {"score": [0.0, 0.5]}}))
+    assert figures(found) == {"total": 50.0, "ocr": 50.0, "rec": 25.0, "ocr+rec": 25.0}
+    with pytest.raises(EvaluationError, match="grade 2, expected a number from 0 to 1"):
+        scored("mm_vet", tmp_path, json.dumps({"v1_0": {"score": [2]}, "v1_1": {"score": [0]}}))
+
+
+def test_aokvqas_letter_and_okvqas_ten_answers(tmp_path: Path) -> None:
+    one = {"question_id": "q", "image_id": 1, "question": "?", "choices": list("wxyz"), "correct_choice_idx": 3}
+    write(tmp_path, {"aokvqa_v1p0_val.json": [one]})
+    assert figures(scored("aokvqa", tmp_path, [{"question_id": "q", "text": "D. z"}])) == {"accuracy": 100.0}
+    vqav2(tmp_path, ["a cat", *["cat"] * 3, *["dog"] * 6])
+    for kind, named in (("v2_OpenEnded_mscoco", "OpenEnded_mscoco"), ("v2_mscoco", "mscoco")):
+        end = "questions" if "Open" in kind else "annotations"
+        (tmp_path / f"{kind}_val2014_{end}.json").rename(tmp_path / f"{named}_val2014_{end}.json")
+    assert figures(scored("okvqa", tmp_path, [{"question_id": 0, "text": "Cat"}]))["accuracy"] == 100.0
+
+
+def test_mmes_release_is_read_in_both_of_its_layouts(tmp_path: Path) -> None:
+    root = tmp_path / "mme/MME_Benchmark_release_version"
+    for subtask in (*PERCEPTION, *COGNITION):
+        nested = subtask in ("artwork", "celebrity", "landmark", "posters", "scene")
+        folder = root / subtask / ("questions_answers_YN" if nested else "")
+        write(folder, {"1.txt": "Is it A?\tYes\nIs it B?  Please answer yes or no.\tNo\n"})
+    images = [f"{name}/images/1.png" if name in ("scene",) else f"{name}/1.png" for name in (*PERCEPTION, *COGNITION)]
+    answers = [{"question_id": image, "prompt": f"Is it {of}?", "text": "Yes"} for image in images for of in "AB"]
+    assert figures(scored("mme", tmp_path, answers))["perception"] == 500.0

@@ -76,7 +76,7 @@ def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Reques
     return Score(figures | {name: 100 * sum(of) / len(of) for name, of in sorted(groups.items())})
 
 
-def _outputs(questions: Sequence[Question], texts: Sequence[str | None], _: Request) -> list[Output]:
+def _outputs(_: Data, questions: Sequence[Question], texts: Sequence[str | None]) -> list[Output]:
     """What the official tool reads."""
     answers = [
         {"questionId": question.keys[0][1], "prediction": _said(text or "")}

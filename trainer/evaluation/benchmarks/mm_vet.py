@@ -51,7 +51,7 @@ def _keys(answer: Answer) -> list[Key]:
     return [("id", f"v1_{name}" if name.isdigit() else name)] if name else []
 
 
-def _outputs(questions: Sequence[Question], texts: Sequence[str | None], _: Request) -> list[Output]:
+def _outputs(_: Data, questions: Sequence[Question], texts: Sequence[str | None]) -> list[Output]:
     """What the judge's program reads."""
     answers = {question.keys[0][1]: text or "" for question, text in zip(questions, texts, strict=True)}
     return [Output("mm-vet_results.json", json.dumps(answers, indent=2).encode())]

@@ -126,7 +126,7 @@ def _subtask_score(pictures: Sequence[Sequence[bool]]) -> float:
     return 100 * sum(right) / len(right) + 100 * sum(map(all, pictures)) / len(pictures)
 
 
-def _outputs(questions: Sequence[Question], texts: Sequence[str | None], _: Request) -> list[Output]:
+def _outputs(_: Data, questions: Sequence[Question], texts: Sequence[str | None]) -> list[Output]:
     """What the official tool reads; it dies on an answer with a tab or a newline."""
     lines: dict[str, list[str]] = defaultdict(list)
     for question, text in zip(questions, texts, strict=True):

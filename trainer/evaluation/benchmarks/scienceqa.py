@@ -98,9 +98,9 @@ def _share(right: Sequence[bool], chosen: Sequence[bool]) -> float:
     return 100 * sum(of) / len(of) if of else float("nan")
 
 
-def _outputs(questions: Sequence[Question], texts: Sequence[str | None], request: Request) -> list[Output]:
+def _outputs(_: Data, questions: Sequence[Question], texts: Sequence[str | None]) -> list[Output]:
     """LLaVA's form of the result."""
-    score = _score(questions, texts, request)
+    score = _score(questions, texts, Request())
     pairs = [(question.keys[0][1], question.record, text) for question, text in zip(questions, texts, strict=True)]
     read = {name: _read(problem, text) for name, problem, text in pairs}
     content: dict[str, Any] = {

@@ -67,7 +67,7 @@ def _keys(answer: Answer) -> list[Key]:
     return [("id" if name.isdigit() else "image", name)] if name else []
 
 
-def _outputs(questions: Sequence[Question], texts: Sequence[str | None], _: Request) -> list[Output]:
+def _outputs(_: Data, questions: Sequence[Question], texts: Sequence[str | None]) -> list[Output]:
     """What the server takes, in the order of the file."""
     answers = [
         {"image": question.keys[0][1], "answer": evalai_normalised(text or "")}

@@ -33,7 +33,7 @@ _IMAGES = {"val": "val2014/COCO_val2014_{:012d}.jpg", "test-dev": "test2015/COCO
 _RULES = {"official": official_vqa_score, "lmms-eval": always_vqa_score}
 
 
-class Asked(msgspec.Struct):
+class Asked(msgspec.Struct, gc=False):
     """`{"image_id": 262144, "question": "…", "question_id": 262144000}`."""
 
     image_id: int
@@ -47,13 +47,13 @@ class QuestionFile(msgspec.Struct):
     questions: list[Asked]
 
 
-class OneAnswer(msgspec.Struct):
+class OneAnswer(msgspec.Struct, gc=False):
     """What one person answered."""
 
     answer: str
 
 
-class Annotation(msgspec.Struct):
+class Annotation(msgspec.Struct, gc=False):
     """`{"question_id": 262148000, "answers": [ten of {"answer": "…"}], "answer_type": "other"}`."""
 
     question_id: int
@@ -98,7 +98,7 @@ def _labels(data: Data, name: str) -> dict[int, Labels]:
     path = data.require(name)
     labels = {}
     for one in read_json(path, AnnotationFile).annotations:
-        people = tuple(answer.answer for answer in one.answers)
+        people = tuple([answer.answer for answer in one.answers])
         require_ten(people, where=f"{path}: question {one.question_id}")
         labels[one.question_id] = Labels(people, one.answer_type)
     return labels
@@ -108,12 +108,16 @@ def _keys(answer: Answer) -> list[Key]:
     return [("id", plain(answer.fields["question_id"]))] if "question_id" in answer.fields else []
 
 
-def _outputs(questions: Sequence[Question], texts: Sequence[str | None], _: Request, *, name: str) -> list[Output]:
-    """What the server takes: every question of the file, normalised."""
-    answers = [
-        {"question_id": int(question.keys[0][1]), "answer": evalai_normalised(text or "")}
-        for question, text in zip(questions, texts, strict=True)
-    ]
+def _outputs(data: Data, questions: Sequence[Question], texts: Sequence[str | None], *, name: str) -> list[Output]:
+    """What the server takes: normalised answers; of a test split to all of test2015, none where it was not asked."""
+    said = {int(one.keys[0][1]): evalai_normalised(text or "") for one, text in zip(questions, texts, strict=True)}
+    ids = list(said)
+    if any(question.record is None for question in questions):
+        path = data.require("v2_OpenEnded_mscoco_test2015_questions.json")
+        ids = [asked.question_id for asked in read_json(path, QuestionFile).questions]
+        if strangers := said.keys() - set(ids):
+            raise EvaluationError(f"{path}: has no question {min(strangers)}, which test-dev asks; download both again")
+    answers = [{"question_id": one, "answer": said.get(one, "")} for one in ids]
     return [Output(f"{name}_upload.json", json.dumps(answers).encode())]
 
 
@@ -129,6 +133,7 @@ register(
             DataFile("vqav2/v2_OpenEnded_mscoco_val2014_questions.json", _PLACE),
             DataFile("vqav2/v2_mscoco_val2014_annotations.json", _PLACE),
             DataFile("vqav2/v2_OpenEnded_mscoco_test-dev2015_questions.json", place=_PLACE, llava="", optional=True),
+            DataFile("vqav2/v2_OpenEnded_mscoco_test2015_questions.json", place=_PLACE, llava="", optional=True),
         ),
         prompts={"short": SHORT},
         splits=("val", "test-dev"),
