@@ -306,7 +306,9 @@ def benchmarks(
 
 
 def score(
-    benchmark: Annotated[str, typer.Argument(help="A benchmark, as `train benchmarks` lists them.")],
+    benchmark: Annotated[
+        str, typer.Argument(help="A benchmark, as `train benchmarks` lists them, or a YAML file: one of your own.")
+    ],
     *,
     data: Annotated[Path, typer.Option(help="Folder with the benchmarks' files, or the one file that is needed.")],
     answers: Annotated[
@@ -324,12 +326,13 @@ def score(
     output: OutputFormat = "table",
 ) -> None:
     """Score anybody's answers to a benchmark by its official rule; needs neither the model nor torch."""
+    from mix665k.trainer.evaluation.own import read_own
     from mix665k.trainer.evaluation.registry import Request, by_name
     from mix665k.trainer.evaluation.score import document, score_answers, write_results
     from mix665k.trainer.evaluation.show import show_score
 
     scored = score_answers(
-        by_name(benchmark),
+        read_own(Path(benchmark)) if benchmark.endswith((".yaml", ".yml")) else by_name(benchmark),
         data=data,
         answers=answers,
         request=Request(split=split, rule=rule),
