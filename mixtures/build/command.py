@@ -1,12 +1,15 @@
 """`mix build`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mix665k.mixtures.options import ALL_CORES, CommercialOnly, ExcludeSource, Jobs, Plugin, Source, recipe_names
 from mix665k.schemas.terminal import open_console, say
+
+if TYPE_CHECKING:
+    from mix665k.mixtures.build.plan import Plan
 
 Recipe = Annotated[
     str, typer.Argument(help="A recipe's path, or the name of a shipped one.", autocompletion=recipe_names)
@@ -19,11 +22,24 @@ DrawsFrom = Annotated[
         dir_okay=False,
     ),
 ]
-IdsFrom = Annotated[str | None, typer.Option("--ids-from", hidden=True)]
+
+
+def _refuse(value: str | None) -> None:
+    if value is not None:
+        raise typer.BadParameter(
+            "took the ids of draws only and built every other source whole; build without it and take the records a "
+            "file names by `mix select MIXTURE --by FILE --out DIR`, or pass --draws-from FILE for draws alone"
+        )
+
+
+IdsFrom = Annotated[str | None, typer.Option("--ids-from", hidden=True, callback=_refuse)]
 """What `--draws-from` was called when it was taken for a selection of records."""
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a value, such as sources.vg.steps.sample.count=1000 or seed=7; repeat."),
+]
+Tokenizer = Annotated[
+    str | None, typer.Option(help="Tokenizer, by Hub name or folder: use it instead of the recipe's.")
 ]
 Fraction = Annotated[
     float | None,
@@ -48,11 +64,9 @@ def build(
     limit: Annotated[
         int | None, typer.Option(help="Take the first N conversations of each source, before its steps.")
     ] = None,
-    tokenizer: Annotated[
-        str | None, typer.Option(help="Tokenizer, by Hub name or folder: use it instead of the recipe's.")
-    ] = None,
+    tokenizer: Tokenizer = None,
     draws_from: DrawsFrom = None,
-    ids_from: IdsFrom = None,
+    ids_from: IdsFrom = None,  # noqa: ARG001, refused
     images: Annotated[Path | None, typer.Option(help="Folder with the images: check that every image exists.")] = None,
     on_missing_image: Annotated[Literal["fail", "drop"], typer.Option(help="With --images.")] = "fail",
     on_bad_record: Annotated[Literal["fail", "drop"], typer.Option(help="What to do with a bad raw record.")] = "fail",
@@ -65,12 +79,6 @@ def build(
     """Build a mixture from raw annotation files."""
     if on_missing_image == "drop" and images is None:
         raise typer.BadParameter("goes with --images", param_hint="--on-missing-image")
-    if ids_from is not None:
-        raise typer.BadParameter(
-            "took the ids of draws only and built every other source whole; build without it and take the records a "
-            "file names by `mix select MIXTURE --by FILE --out DIR`, or pass --draws-from FILE for draws alone",
-            param_hint="--ids-from",
-        )
     import mix665k.builders  # noqa: F401, registers sources and steps
     from mix665k.mixtures.build.plan import Options, make_plan
 
@@ -91,6 +99,20 @@ def build(
         plugins=tuple(plugin or ()),
     )
     plan = make_plan(recipe, options)
+    _say_plan(plan, dry_run=dry_run)
+    if dry_run:
+        return
+    from mix665k.mixtures.build.display import build_progress, show_result
+    from mix665k.mixtures.build.run import build as build_mixture
+
+    with build_progress(plan, console=open_console(stderr=True)) as progress:
+        manifest, results = build_mixture(plan, jobs=jobs, overwrite=overwrite, listener=progress)
+    show_result(open_console(), manifest, results)
+    say(f"wrote {out}, row hash {manifest.row_hash[:16]}")
+
+
+def _say_plan(plan: "Plan", *, dry_run: bool) -> None:
+    """What a build leaves out, draws and runs; all that it resolved where it ends with that."""
     for line in (*plan.selection.lines(), *plan.draw_lines()):
         say(line)
     for used in plan.plugins():
@@ -101,11 +123,3 @@ def build(
         for line in plan.changes:
             say(f"  {line}")
         say(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
-        return
-    from mix665k.mixtures.build.display import build_progress, show_result
-    from mix665k.mixtures.build.run import build as build_mixture
-
-    with build_progress(plan, console=open_console(stderr=True)) as progress:
-        manifest, results = build_mixture(plan, jobs=jobs, overwrite=overwrite, listener=progress)
-    show_result(open_console(), manifest, results)
-    say(f"wrote {out}, row hash {manifest.row_hash[:16]}")

@@ -90,26 +90,12 @@ def select(
     from mix665k.schemas.manifest import SELECTION
     from mix665k.schemas.recipe import Select
 
-    asked = msgspec.convert(
-        {
-            "by": by,
-            "as": form,
-            "base": base,
-            "rows": rows,
-            "key": key,
-            "score": score,
-            "top": top,
-            "per_source": per_source,
-            "min": minimum,
-            "on_missing": on_missing,
-            "on_ambiguous": on_ambiguous,
-        },
-        Select,
-    )
+    numbers = {"base": base, "top": top, "per_source": per_source, "min": minimum}
+    ways = {"rows": rows, "key": key, "score": score, "on_missing": on_missing, "on_ambiguous": on_ambiguous}
+    asked = msgspec.convert({"by": by, "as": form} | numbers | ways, Select)
     chosen = Mixture.open(mixture)
-    manifest = chosen.require_manifest()
     if out is not None:
-        require_room(chosen.path, manifest, out, step=SELECTION, option="--out")
+        require_room(chosen.path, chosen.require_manifest(), out, step=SELECTION, option="--out")
     by_name = by in subset_names("") and not Path(by).exists()
     files, asked = files_of(asked, raw if by_name else None)
     found = find(chosen, files._replace(published=published), asked, bar=bar_on_stderr)
