@@ -60,7 +60,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     `prompts` are what is added to a question, by name, the paper's first. `keys` are those of an answer, best first.
     `score` gets a text for each question, None for one without an answer, and is None where a judge scores. With
     `repeats`, several questions may share a key, in the order of the file. `published` are the paper's figures of the
-    7B and 13B models, by the name of a figure.
+    7B and 13B models, by the name of a figure, and `published_on` the questions of each split that they are of; that of
+    no split is called "".
     """
 
     name: str
@@ -82,6 +83,7 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     splits: tuple[str, ...] = ()
     rules: tuple[str, ...] = ("official",)
     published: Mapping[str, tuple[float, float]] = {}
+    published_on: Mapping[str, int] = {}
     judged: Callable[[Data, Sequence[Sequence[Mapping[str, Any]]], bool], Score] | None = None
 
 

@@ -70,6 +70,24 @@ def _judged(
     return Scored(benchmark, request=request, counts={"reviews": sum(map(len, runs))}, score=score, outputs=[])
 
 
+def incomparable(scored: Scored) -> str | None:
+    """Why the published figures are not those of the same measure; None where they are."""
+    benchmark, split = scored.benchmark, scored.request.split or ""
+    if not benchmark.published:
+        return "no figures are published"
+    if benchmark.judged is not None:
+        return "figures of different judges do not compare, and the reviews' judge is not known"
+    if split not in benchmark.published_on:
+        return f"the published figures are of {', '.join(filter(None, benchmark.published_on))}"
+    if (asked := scored.counts["asked"]) != benchmark.published_on[split]:
+        return f"{asked:,} questions, the published figures are of {benchmark.published_on[split]:,}"
+    if scored.counts["missing"]:
+        return f"{scored.counts['missing']:,} questions have no answer"
+    if scored.request.rule not in (None, benchmark.rules[0]):
+        return f"the rule is that of {scored.request.rule}"
+    return None
+
+
 def document(scored: Scored) -> dict[str, Any]:
     """The result as `results.json` holds it."""
     score, benchmark = scored.score, scored.benchmark
@@ -83,6 +101,8 @@ def document(scored: Scored) -> dict[str, Any]:
         "figures": dict(score.figures) if score else {},
         "notes": list(score.notes) if score else [],
         "published": published,
+        "comparable": (why := incomparable(scored)) is None,
+        "incomparable_because": why,
     }
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from mix665k.schemas.terminal import LiteralConsole, say
 from mix665k.trainer.evaluation.data_files import data_of
 from mix665k.trainer.evaluation.registry import Benchmark
-from mix665k.trainer.evaluation.score import Scored
+from mix665k.trainer.evaluation.score import Scored, incomparable
 
 
 def describe(benchmark: Benchmark, data: Path | None) -> dict[str, Any]:
@@ -82,3 +82,5 @@ def show_score(console: LiteralConsole, scored: Scored) -> None:
     console.print(table)
     for line in (*score.lines, *score.notes):
         say(line)
+    if scored.benchmark.published and (why := incomparable(scored)):
+        say(f"not comparable with the published figures: {why}")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from mix665k.cli import train
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.registry import all_benchmarks
+from mix665k.trainer.evaluation.score import incomparable
 from tests.trainer.evaluation.cases import (
     figures,
     lines,
@@ -161,6 +162,13 @@ def test_score_writes_its_document_and_the_servers_file(tmp_path: Path) -> None:
     result = json.loads((out / "results.json").read_text())
     assert result["figures"]["IMG-accuracy"] == 100.0
     assert result["published"]["IMG-accuracy"] == {"7B": 66.8, "13B": 71.6}
+    assert result["comparable"] is False
+    assert "not comparable with the published figures: 1 questions, the published figures are of 4,241" in shown.output
+
+
+def test_a_score_on_another_split_does_not_compare_with_the_published_one(tmp_path: Path) -> None:
+    found = scored("vqav2", vqav2(tmp_path, ["yes"] * 10), [{"question_id": 0, "text": "yes"}])
+    assert incomparable(found) == "the published figures are of test-dev"
 
 
 def test_every_benchmark_says_what_it_needs_and_needs_no_torch() -> None:

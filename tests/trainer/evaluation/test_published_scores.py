@@ -9,7 +9,7 @@ import pytest
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.answers import official_vqa_score
 from mix665k.trainer.evaluation.registry import Request, by_name
-from mix665k.trainer.evaluation.score import Scored, score_answers
+from mix665k.trainer.evaluation.score import Scored, incomparable, score_answers
 from tests.builders.building import SHARED
 from tests.trainer.evaluation.cases import scored as made_up
 
@@ -37,6 +37,7 @@ def test_scienceqa_13b_prints_the_line_of_llavas_script_with_the_published_numbe
     assert found.score is not None
     assert found.score.lines == ("Total: 4241, Correct: 3155, Accuracy: 74.39%, IMG-Accuracy: 71.64%",)
     assert found.score.unread == EXPECTED["scienceqa"]["failed"]
+    assert incomparable(found) is None
     assert figures(found)["TXT-accuracy"] == pytest.approx(EXPECTED["scienceqa"]["txt_acc"], abs=0.005)
 
 

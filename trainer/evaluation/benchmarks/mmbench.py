@@ -120,7 +120,7 @@ _RULE = (
 
 
 def _register(
-    *, name: str, title: str, file: str, prompt: str, evidence: str, published: tuple[float, float]
+    *, name: str, title: str, file: str, prompt: str, evidence: str, num_rows: int, published: tuple[float, float]
 ) -> Benchmark:
     return register(
         Benchmark(
@@ -138,6 +138,7 @@ def _register(
             questions=partial(_questions, name=name),
             keys=_keys,
             score=_score,
+            published_on={"": num_rows},
             published={"circular": published},
         )
     )
@@ -149,6 +150,7 @@ _register(
     file="mmbench_dev_20230712.tsv",
     prompt=LETTER,
     evidence="The authors' upload file of LLaVA-1.5-13B gives the published 67.7, and 75.43 for the first turn.",
+    num_rows=4377,
     published=(64.3, 67.7),
 )
 _register(
@@ -157,5 +159,6 @@ _register(
     file="mmbench_dev_cn_20231003.tsv",
     prompt=_CHINESE,
     evidence="The rule is that of mmbench; no outputs of the authors were at hand.",
+    num_rows=4377,
     published=(58.3, 63.6),
 )

@@ -163,6 +163,7 @@ MME = register(
         keys=_keys,
         score=_score,
         outputs=_outputs,
+        published_on={"": 2374},
         published={"perception": (1510.7, 1531.3)},
     )
 )

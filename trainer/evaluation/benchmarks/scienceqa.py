@@ -137,6 +137,7 @@ SCIENCEQA = register(
         keys=_keys,
         score=_score,
         outputs=_outputs,
+        published_on={"": 4241, "test": 4241},
         published={"IMG-accuracy": (66.8, 71.6)},
     )
 )

@@ -100,6 +100,7 @@ VIZWIZ = register(
         keys=_keys,
         score=partial(score_by_people, rules=_RULES),
         outputs=_outputs,
+        published_on={"test": 8000},
         published={"accuracy": (50.0, 53.6)},
     )
 )

@@ -147,6 +147,7 @@ register(
         keys=_keys,
         score=partial(score_by_people, rules=_RULES),
         outputs=partial(_outputs, name="vqav2"),
+        published_on={"test-dev": 107394},
         published={"accuracy": (78.5, 80.0)},
     )
 )
