@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from mix665k.builders.decode import json_path, sound_entries
 from mix665k.builders.parts import Parts
-from mix665k.builders.raw import json_path, sound_entries
 from mix665k.builders.registry import DecodedRecord, Lookup, Source
 from mix665k.schemas.files import UNREADABLE
 

@@ -13,10 +13,10 @@ from rich.text import Text
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.bind import SHARED, Steps, bind, describe, parameters
 from mix665k.builders.containers import forms_of
+from mix665k.builders.decode import BadRecord, read
 from mix665k.builders.parts import Parts, beside, parts_fault, published_parts
 from mix665k.builders.pipeline import Run
 from mix665k.builders.plugin_errors import plugin_errors
-from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, STEPS, RawFile, Source, Step, plugin_of
 from mix665k.schemas.errors import RawDataError, RecipeError, brief_line, did_you_mean
 from mix665k.schemas.recipe import Block, Recipe

@@ -13,8 +13,8 @@ import msgspec
 import polars as pl
 
 import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.decode import BadRecord, read
 from mix665k.builders.image_collections import ImageCollection, SameImages
-from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, RawFile
 from mix665k.schemas.errors import RawDataError
 

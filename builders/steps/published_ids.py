@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mix665k.builders.raw import BadRecord, read
+from mix665k.builders.decode import BadRecord, read
 from mix665k.builders.registry import RawFile
 from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RawDataError, RecipeError

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import polars as pl
 
+from mix665k.builders.decode import BadRecord, json_path, read
 from mix665k.builders.evaluation import EvaluationLayout, Item
 from mix665k.builders.image_collections import ImageCollection
-from mix665k.builders.raw import BadRecord, json_path, read
 from mix665k.builders.registry import RawFile
 from mix665k.mixtures.contamination.layouts import LAYOUTS, LISTED, DetectedLayout, Listed, detect_layout
 from mix665k.mixtures.contamination.questions import bare, normalised

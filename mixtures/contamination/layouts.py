@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.decode import map_file
 from mix665k.builders.evaluation import EvaluationLayout, Item
 from mix665k.builders.json_text import BOM, container, split_records, without_numbers_that_are_none
-from mix665k.builders.raw import map_file
 from mix665k.builders.registry import SOURCES
 from mix665k.schemas.errors import RawDataError
 from mix665k.schemas.files import UNREADABLE, fault

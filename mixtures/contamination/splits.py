@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 
 import mix665k.builders  # noqa: F401, registers sources and steps
+from mix665k.builders.decode import BadRecord, read
 from mix665k.builders.parts import published_parts
-from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import SOURCES, RawFile
 from mix665k.mixtures.contamination.findings import Split
 from mix665k.mixtures.contamination.overlap import Hits, Wanted

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import polars as pl
 
+from mix665k.builders.decode import read_again
 from mix665k.builders.llava_records import LlavaRecord, answered, llava_file
-from mix665k.builders.raw import read_again
 from mix665k.mixtures.diff.comparison import Change, Example, Outcome
 from mix665k.mixtures.diff.differences import ORDER
 from mix665k.mixtures.diff.digests import DigestedMixture

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 import httpx2
 import msgspec
 
+from mix665k.builders.decode import BadRecord, read
 from mix665k.builders.image_collections import ImageAddresses
-from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import ImageFolder, RawFile, Source
 from mix665k.mixtures.fetch.download import FetchContext, Result, State, mirrored
 from mix665k.mixtures.fetch.web import RateLimit, RefusedError, TransientError, response_to, with_retries

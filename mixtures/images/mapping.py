@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mix665k.builders.raw import BadRecord, read
+from mix665k.builders.decode import BadRecord, read
 from mix665k.builders.registry import RawFile
 from mix665k.schemas.errors import RawDataError, os_reason
 from mix665k.schemas.files import regular_file

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
+from mix665k.builders.decode import BadRecord, read
 from mix665k.builders.json_text import is_json_lines
-from mix665k.builders.raw import BadRecord, read
 from mix665k.builders.registry import RawFile
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.select.content import records_of

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow as pa
 
+from mix665k.builders.decode import BadRecord, json_path, read
 from mix665k.builders.llava_records import LlavaRecord, answered, llava_file, take_turns
-from mix665k.builders.raw import BadRecord, json_path, read
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, SCHEMA, TURN, lists, to_dicts, uncollected
 from mix665k.mixtures.storage.validate import RecordCheck, suspects
 from mix665k.schemas.errors import MixtureError

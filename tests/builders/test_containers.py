@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mix665k.builders import containers
+from mix665k.builders.decode import BadRecord, read, read_again
 from mix665k.builders.parts import parts_fault, parts_of
-from mix665k.builders.raw import BadRecord, read, read_again
 from mix665k.builders.registry import SOURCES
 from mix665k.schemas.errors import RawDataError
 from tests.builders.building import Result, build

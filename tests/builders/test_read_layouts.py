@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mix665k.builders.raw import BadRecord, json_path, read, read_again, sound_entries
+from mix665k.builders.decode import BadRecord, json_path, read, read_again, sound_entries
 from mix665k.builders.registry import SOURCES, RawFile
 from mix665k.schemas.errors import RawDataError
 

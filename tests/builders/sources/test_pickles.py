@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mix665k.builders.raw import BadRecord, read
+from mix665k.builders.decode import BadRecord, read
 from mix665k.builders.registry import SOURCES, RawFile
 from mix665k.builders.sources.refcoco import Ref
 from mix665k.schemas.errors import RawDataError
