@@ -6,7 +6,7 @@ A page asks for one by a comment on a line of its own, such as `<!-- run: mix st
 import re
 from collections.abc import Callable
 
-from docs.generator.benchmarks import benchmark_sections, benchmark_table
+from docs.generator.benchmark_pages import benchmark_sections, benchmark_table
 from docs.generator.campaign import campaign
 from docs.generator.commands import command_page
 from docs.generator.errors import error_table
