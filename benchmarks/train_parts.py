@@ -102,8 +102,8 @@ def _images_per_second() -> dict[str, float]:
 
     ways: dict[str, Callable[[Path], object]] = {
         "LLaVA's path": llava,
-        "`image_path: exact`": lambda path: exact.load(str(path), record=""),
-        "`image_path: fast`": lambda path: fast.load(str(path), record=""),
+        "`image_path: exact`": lambda path: exact.load(path.relative_to(FOLDER).as_posix(), record=""),
+        "`image_path: fast`": lambda path: fast.load(path.relative_to(FOLDER).as_posix(), record=""),
     }
     rounds = [{way: _seconds(load, paths) for way, load in ways.items()} for _ in range(ROUNDS)]
     return {way: len(paths) / min(one[way] for one in rounds) for way in ways}

@@ -108,6 +108,7 @@ def split_records(
     records: list[tuple[str | int, msgspec.Raw]] = []
     start, end, key_stop = -1, 0, 0
     first, last = 0, 0  # where the list of records begins and ends, if it is a field
+    before_keys = b""  # of the records of an object: white space, or it is no JSON
     key: bytes | None = None
     for token, begin, stop, depth in _tokens(data):
         if depth == 0:
@@ -126,8 +127,9 @@ def split_records(
             key = None if depth == 1 else key
             end = stop if depth == 1 and token != b"," else end
         elif depth == 1 and key is None:
+            before_keys += bytes(data[start:begin]).strip() if at == "{}" else b""
             key, key_stop, start = token, stop, stop if at == "{}" else start
-    is_whole = end > 0 and not bytes(data[end:]).strip()
+    is_whole = end > 0 and not before_keys and not bytes(data[end:]).strip()
     return records if is_whole and (field is None or _is_json(bytes(data[:first]) + bytes(data[last:]))) else None
 
 

@@ -91,6 +91,13 @@ def test_a_file_whose_header_is_damaged_gives_nothing(around: str, is_read: bool
     assert (found is not None) is is_read
 
 
+@pytest.mark.parametrize(
+    ("text", "is_read"), [('{"a": x,\n "b": 2}', True), ('{"a": 1, x "b": 2}', False), ('{x"a": 1}', False)]
+)
+def test_an_object_with_more_than_keys_and_records_gives_nothing(text: str, is_read: bool) -> None:
+    assert (split_records(memoryview(text.encode()), at="{}") is not None) is is_read
+
+
 def test_a_key_that_is_not_text_is_an_error() -> None:
     with pytest.raises(ValueError, match="utf-8"):
         split_records(memoryview(b'{"\xff": 1}'), at="{}")
