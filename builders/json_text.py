@@ -36,6 +36,8 @@ _STARTS = (
     (b"version https://git-lfs", "a Git LFS pointer, expected the file itself; run `git lfs pull`"),
 )
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_SPACE = b" \t\r\n"
+"""JSON's white space; Python strips more."""
 _OPENING, _CLOSING = (b"[", b"{"), (b"]", b"}", b",")
 _NUMBERS = re.compile(rb'("(?:[^"\\]|\\.)*")|-?\bInfinity\b|\bNaN\b', re.DOTALL)
 
@@ -119,17 +121,19 @@ def split_records(
                 first = first or stop
         elif token in _CLOSING:
             if depth == level and start >= 0:
-                if piece := bytes(data[start:begin]).strip().removeprefix(b":").strip():
+                if piece := bytes(data[start:begin]).strip(_SPACE).removeprefix(b":").strip(_SPACE):
                     records.append((_name(key) if at == "{}" and key else len(records), msgspec.Raw(piece)))
                 start, last = (stop if token == b"," else -1), begin
             if beside is not None and depth == 1 and key and key != field:
-                beside[_name(key)] = msgspec.Raw(bytes(data[key_stop:begin]).strip().removeprefix(b":").strip())
+                beside[_name(key)] = msgspec.Raw(
+                    bytes(data[key_stop:begin]).strip(_SPACE).removeprefix(b":").strip(_SPACE)
+                )
             key = None if depth == 1 else key
             end = stop if depth == 1 and token != b"," else end
         elif depth == 1 and key is None:
-            before_keys += bytes(data[start:begin]).strip() if at == "{}" else b""
+            before_keys += bytes(data[start:begin]).strip(_SPACE) if at == "{}" else b""
             key, key_stop, start = token, stop, stop if at == "{}" else start
-    is_whole = end > 0 and not before_keys and not bytes(data[end:]).strip()
+    is_whole = end > 0 and not before_keys and not bytes(data[end:]).strip(_SPACE)
     return records if is_whole and (field is None or _is_json(bytes(data[:first]) + bytes(data[last:]))) else None
 
 

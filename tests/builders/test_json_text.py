@@ -92,7 +92,8 @@ def test_a_file_whose_header_is_damaged_gives_nothing(around: str, is_read: bool
 
 
 @pytest.mark.parametrize(
-    ("text", "is_read"), [('{"a": x,\n "b": 2}', True), ('{"a": 1, x "b": 2}', False), ('{x"a": 1}', False)]
+    ("text", "is_read"),
+    [('{"a": x,\n "b": 2}', True), ('{"a": 1, x "b": 2}', False), ('{x"a": 1}', False), ('{"a": 1,\v"b": 2}', False)],
 )
 def test_an_object_with_more_than_keys_and_records_gives_nothing(text: str, is_read: bool) -> None:
     assert (split_records(memoryview(text.encode()), at="{}") is not None) is is_read
