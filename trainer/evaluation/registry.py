@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mix665k.schemas.errors import EvaluationError, did_you_mean
+from mix665k.schemas.prompts import RESPONSE_FORMATS
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.data_files import Data, DataFile
 
-SHORT = "\nAnswer the question using a single word or phrase."
-LETTER = "\nAnswer with the option's letter from the given choices directly."
-"""Table 8 of the paper (arXiv 2310.03744), with an ASCII apostrophe, as LLaVA's question files have it."""
+SHORT, LETTER = (f"\n{RESPONSE_FORMATS[name]}" for name in ("short_answer", "option_letter"))
+"""Table 8 of the paper (arXiv 2310.03744), as LLaVA's question files have it: with an ASCII apostrophe."""
 MAX_SHORT, MAX_LONG = 128, 1024
 """Tokens of an answer, as LLaVA's scripts limit them."""
 
