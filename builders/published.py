@@ -40,16 +40,17 @@ MIX665K_FIGURES = {
     "records": Figure(MIX665K.num_records, COUNTS),
     "pairs": Figure(3_446_244, COUNTED, 3_326),  # 5.18 a record
     "distinct ids": Figure(389_722, COUNTED),
-    "ids of several records": Figure(87_738, COUNTED),
+    "repeated ids": Figure(87_738, COUNTED),
     "distinct images": Figure(IMAGE_NAMES, COUNTED),
-    "distinct image paths": Figure(349_034, COUNTED),
-    "characters a question": Figure(67.7, COUNTED, 0.05),
-    "characters an answer": Figure(80.8, COUNTED, 0.05),
-    "characters of the median answer": Figure(14, COUNTED),
-    "records if cut at 6 pairs": Figure(921_000, COUNTED, 500),
-    "records if cut at 12 pairs": Figure(714_000, COUNTED, 500),
+    "image paths": Figure(349_034, COUNTED),
+    "question chars": Figure(67.7, COUNTED, 0.05),
+    "answer chars": Figure(80.8, COUNTED, 0.05),
+    "median answer": Figure(14, COUNTED),
+    "cut at 6 pairs": Figure(921_000, COUNTED, 500),
+    "cut at 12 pairs": Figure(714_000, COUNTED, 500),
 }
-"""The whole of stage 2's file. Its means and cuts are published with as many digits as stand here."""
+"""The whole of stage 2's file, with as many digits as were published: mean characters of questions and answers, the
+median of answers, and how many records it gives when conversations are cut into parts of 6 or 12 pairs."""
 UNSURE = {
     "refcoco": "all train sentences at nine a record, or those of no image of val or test at eight",
     "vg": "ten regions an image, or fewer",

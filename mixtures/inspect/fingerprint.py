@@ -85,16 +85,16 @@ class Tally:
             "fewest pairs": int(sizes[0]) if len(sizes) else 0,
             "most pairs": int(sizes[-1]) if len(sizes) else 0,
             "distinct ids": len(repeats),
-            "ids of several records": int((repeats > 1).sum()),
+            "repeated ids": int((repeats > 1).sum()),
             "distinct images": len(np.unique(_joined(self._names))),
-            "distinct image paths": len(np.unique(_joined(self._paths))),
-            "characters a question": round(self._question_chars / max(pairs, 1), 1),
-            "characters an answer": round(int(self._answers @ np.arange(len(self._answers))) / max(answers, 1), 1),
-            "characters of the median answer": int(np.searchsorted(lengths, (answers + 1) // 2)),
+            "image paths": len(np.unique(_joined(self._paths))),
+            "question chars": round(self._question_chars / max(pairs, 1), 1),
+            "answer chars": round(int(self._answers @ np.arange(len(self._answers))) / max(answers, 1), 1),
+            "median answer": int(np.searchsorted(lengths, (answers + 1) // 2)),
         }
         for most in _CUTS:
             segments = -(-np.arange(len(self._pairs)) // most)
-            found[f"records if cut at {most} pairs"] = int(self._pairs @ segments)
+            found[f"cut at {most} pairs"] = int(self._pairs @ segments)
         return found
 
     def shares_images_with(self, other: "Tally") -> int:

@@ -36,14 +36,14 @@ def test_numbers_are_counted_of_records_pairs_ids_images_and_characters() -> Non
         "fewest pairs": 1,
         "most pairs": 7,
         "distinct ids": 2,
-        "ids of several records": 2,
+        "repeated ids": 2,
         "distinct images": 2,
-        "distinct image paths": 3,
-        "characters a question": 2.1,
-        "characters an answer": 1.4,
-        "characters of the median answer": 1,
-        "records if cut at 6 pairs": 7,
-        "records if cut at 12 pairs": 6,
+        "image paths": 3,
+        "question chars": 2.1,
+        "answer chars": 1.4,
+        "median answer": 1,
+        "cut at 6 pairs": 7,
+        "cut at 12 pairs": 6,
     }
     assert Tally().numbers()["fewest pairs"] == 0
 
