@@ -13,8 +13,9 @@ from mix665k.schemas.prompts import RESPONSE_FORMATS
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.answers import evalai_score, require_ten
 from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_json_lines
+from mix665k.trainer.evaluation.parts import means
 from mix665k.trainer.evaluation.readers import LETTERS, option_letter, pope_yes
-from mix665k.trainer.evaluation.registry import Benchmark, Key, Question, Request, Score
+from mix665k.trainer.evaluation.registry import Benchmark, Key, Question, Request, Score, score_of
 
 _TOLERANCE = 0.05
 """ChartQA's relaxed accuracy: a number may be 5 % away from the right one."""
@@ -110,9 +111,9 @@ def _score(
     reads: bool,
 ) -> Score:
     pairs = list(zip(questions, texts, strict=True))
-    total = sum(0.0 if text is None else scorer(text, question.record) for question, text in pairs)
+    scores = [(one.picture, 0.0 if text is None else scorer(text, one.record)) for one, text in pairs]
     unread = sum(reads and text is not None and not option_letter(text, one.record.options) for one, text in pairs)
-    return Score({"accuracy": 100 * total / len(questions)}, unread=unread)
+    return score_of(means({"accuracy": scores}), unread=unread)
 
 
 def _plain(text: str) -> str:

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from mix665k.trainer.evaluation.registry import Question, Request, Score
+from mix665k.trainer.evaluation.parts import means
+from mix665k.trainer.evaluation.registry import Question, Request, Score, score_of
 
 Rule = Callable[[str, Sequence[str]], float]
 
@@ -21,13 +22,12 @@ def score_by_people(
 ) -> Score:
     """The mean score by a rule, and that of each type of answer; `question.record` is a `Labels`."""
     rule = rules[request.rule or next(iter(rules))]
-    kinds: dict[str, list[float]] = defaultdict(list)
-    total = 0.0
+    total: list[tuple[str, float]] = []
+    kinds: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for question, text in zip(questions, texts, strict=True):
         labels: Labels = question.record
-        score = 0.0 if text is None else rule(text, labels.people)
-        total += score
+        scored = (question.picture, 0.0 if text is None else rule(text, labels.people))
+        total.append(scored)
         if labels.kind:
-            kinds[labels.kind].append(score)
-    figures = {"accuracy": 100 * total / len(questions)}
-    return Score(figures | {f"accuracy {kind}": 100 * sum(of) / len(of) for kind, of in sorted(kinds.items())})
+            kinds[f"accuracy {labels.kind}"].append(scored)
+    return score_of(means({"accuracy": total, **dict(sorted(kinds.items()))}))

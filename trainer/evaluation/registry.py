@@ -9,6 +9,7 @@ from mix665k.schemas.errors import EvaluationError, did_you_mean
 from mix665k.schemas.prompts import RESPONSE_FORMATS
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.data_files import Data, DataFile
+from mix665k.trainer.evaluation.parts import Part, figures_of
 
 SHORT, LETTER = (f"\n{RESPONSE_FORMATS[name]}" for name in ("short_answer", "option_letter"))
 """Table 8 of the paper (arXiv 2310.03744), as LLaVA's question files have it: with an ASCII apostrophe."""
@@ -28,6 +29,11 @@ class Question(NamedTuple):
     bare: str
     record: Any
 
+    @property
+    def picture(self) -> str:
+        """What is drawn at once for intervals: the picture, else the question itself."""
+        return self.image or " ".join(self.keys[0])
+
 
 class Request(NamedTuple):
     """Which of a benchmark's forms is asked for; None is its default."""
@@ -38,13 +44,22 @@ class Request(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Figures of a benchmark, the published one first; `unread` answers have no reading and count as wrong."""
+    """Figures of a benchmark, the published one first, and what they are made of, for their intervals.
+
+    `unread` answers have no reading and count as wrong.
+    """
 
     figures: Mapping[str, float]
+    parts: Mapping[str, Sequence[Part]]
     decimals: int = 2
     unread: int = 0
     lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def score_of(parts: Mapping[str, Sequence[Part]], *, unread: int = 0, notes: tuple[str, ...] = ()) -> Score:
+    """The score whose figures these parts give."""
+    return Score(figures_of(parts), parts, unread=unread, notes=notes)
 
 
 class Output(NamedTuple):

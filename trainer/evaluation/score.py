@@ -10,6 +10,7 @@ from mix665k.schemas.errors import EvaluationError, did_you_mean
 from mix665k.schemas.files import os_errors, write_whole
 from mix665k.trainer.evaluation.answer_files import read_answers, read_records
 from mix665k.trainer.evaluation.data_files import Data, data_of
+from mix665k.trainer.evaluation.intervals import LEVEL, NUM_DRAWS, SEED, Interval, intervals
 from mix665k.trainer.evaluation.joining import join
 from mix665k.trainer.evaluation.registry import Benchmark, Output, Request, Score
 
@@ -88,6 +89,11 @@ def incomparable(scored: Scored) -> str | None:
     return None
 
 
+def intervals_of(scored: Scored) -> dict[str, Interval | None]:
+    """The interval of each figure."""
+    return intervals(scored.score.parts) if scored.score else {}
+
+
 def document(scored: Scored) -> dict[str, Any]:
     """The result as `results.json` holds it."""
     score, benchmark = scored.score, scored.benchmark
@@ -99,6 +105,8 @@ def document(scored: Scored) -> dict[str, Any]:
         "rule": scored.request.rule or benchmark.rules[0],
         "counts": scored.counts | ({"no_reading": score.unread} if score else {}),
         "figures": dict(score.figures) if score else {},
+        "intervals": intervals_of(scored),
+        "interval": {"level": LEVEL, "draws": NUM_DRAWS, "seed": SEED, "over": "pictures"},
         "notes": list(score.notes) if score else [],
         "published": published,
         "comparable": (why := incomparable(scored)) is None,

@@ -8,7 +8,7 @@ from rich.table import Table
 from mix665k.schemas.terminal import LiteralConsole, say
 from mix665k.trainer.evaluation.data_files import data_of
 from mix665k.trainer.evaluation.registry import Benchmark
-from mix665k.trainer.evaluation.score import Scored, incomparable
+from mix665k.trainer.evaluation.score import Scored, incomparable, intervals_of
 
 
 def describe(benchmark: Benchmark, data: Path | None) -> dict[str, Any]:
@@ -73,9 +73,12 @@ def show_score(console: LiteralConsole, scored: Scored) -> None:
     if score is None:
         say("the data has no labels, so nothing is scored; --out writes the file for the server")
         return
-    table = Table(*("figure", "score", "LLaVA-1.5 7B", "13B", "difference to 13B"))
+    table = Table(*("figure", "score", "95 % interval", "LLaVA-1.5 7B", "13B", "difference to 13B"))
+    ranges = intervals_of(scored)
     for name, value in score.figures.items():
-        row = [name, f"{value:.{score.decimals}f}"]
+        interval = ranges[name]
+        shown = f"{interval.low:.{score.decimals}f} to {interval.high:.{score.decimals}f}" if interval else ""
+        row = [name, f"{value:.{score.decimals}f}", shown]
         if (pair := scored.benchmark.published.get(name)) is not None:
             row += [f"{pair[0]:.1f}", f"{pair[1]:.1f}", f"{value - pair[1]:+.1f}"]
         table.add_row(*row)

@@ -7,6 +7,7 @@ import msgspec
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_json
+from mix665k.trainer.evaluation.parts import means
 from mix665k.trainer.evaluation.readers import first_letter
 from mix665k.trainer.evaluation.registry import (
     LETTER,
@@ -17,6 +18,7 @@ from mix665k.trainer.evaluation.registry import (
     Score,
     prompt_text,
     register,
+    score_of,
 )
 
 _PLACE = "https://allenai.org/project/a-okvqa"
@@ -60,9 +62,9 @@ def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Reques
     for question, letter in zip(questions, read, strict=True):
         if question.record is None:
             raise EvaluationError(f"question {question.keys[0][1]}: no right choice in the file; use the val split")
-        right.append(letter == "ABCD"[question.record])
+        right.append((question.picture, float(letter == "ABCD"[question.record])))
     unread = sum(letter is None and text is not None for letter, text in zip(read, texts, strict=True))
-    return Score({"accuracy": 100 * sum(right) / len(right)}, unread=unread)
+    return score_of(means({"accuracy": right}), unread=unread)
 
 
 AOKVQA = register(

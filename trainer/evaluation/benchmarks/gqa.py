@@ -9,6 +9,7 @@ import msgspec
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_json
+from mix665k.trainer.evaluation.parts import means
 from mix665k.trainer.evaluation.registry import (
     SHORT,
     Benchmark,
@@ -19,6 +20,7 @@ from mix665k.trainer.evaluation.registry import (
     Score,
     prompt_text,
     register,
+    score_of,
 )
 
 _PLACE = "https://cs.stanford.edu/people/dorarad/gqa/download.html"
@@ -59,21 +61,20 @@ def _said(text: str) -> str:
 
 
 def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Request) -> Score:
-    right: list[float] = []
-    groups: dict[str, list[float]] = defaultdict(list)
+    right: list[tuple[str, float]] = []
+    groups: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for question, text in zip(questions, texts, strict=True):
         asked: Asked = question.record
         if asked.answer is None:
             raise EvaluationError(f"question {question.keys[0][1]}: no answer in the file; this split has no labels")
-        one = float(text is not None and _said(text) == asked.answer)
+        one = (question.picture, float(text is not None and _said(text) == asked.answer))
         right.append(one)
         if asked.types.structural:
             groups["open" if asked.types.structural == "query" else "binary"].append(one)
             groups[f"structural {asked.types.structural}"].append(one)
         if asked.types.semantic:
             groups[f"semantic {asked.types.semantic}"].append(one)
-    figures = {"accuracy": 100 * sum(right) / len(right)}
-    return Score(figures | {name: 100 * sum(of) / len(of) for name, of in sorted(groups.items())})
+    return score_of(means({"accuracy": right, **dict(sorted(groups.items()))}))
 
 
 def _outputs(_: Data, questions: Sequence[Question], texts: Sequence[str | None]) -> list[Output]:

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_json_lines
+from mix665k.trainer.evaluation.parts import Part
 from mix665k.trainer.evaluation.registry import (
     MAX_LONG,
     Benchmark,
@@ -34,6 +35,14 @@ class Asked(msgspec.Struct):
     category: str = ""
 
 
+class Pair(NamedTuple):
+    """A judge's two scores: of GPT-4's answer and of the model's."""
+
+    picture: str
+    theirs: float
+    ours: float
+
+
 def _questions(data: Data, request: Request) -> list[Question]:
     added = prompt_text(LLAVA_BENCH, request)
     return [
@@ -51,19 +60,23 @@ def _keys(answer: Answer) -> list[Key]:
 def _judged(data: Data, runs: Sequence[Sequence[Mapping[str, Any]]], allow_missing: bool) -> Score:
     """The mean over reviews of the ratio of mean scores; without the questions at hand, 60 reviews are expected."""
     known = data.find("questions.jsonl")
-    asked = {str(one.question_id) for _, one in read_json_lines(known, Asked)} if known else None
+    asked = {str(one.question_id): one.image for _, one in read_json_lines(known, Asked)} if known else None
     scores = [_one_review(reviews, asked=asked, allow_missing=allow_missing) for reviews in runs]
     names = ["all", *sorted(set(scores[0].figures) - {"all"})]
     figures = {name: sum(score.figures[name] for score in scores) / len(scores) for name in names}
-    notes = [note for score in scores for note in score.notes]
+    parts = {
+        name: tuple(part._replace(times=part.times / len(scores)) for score in scores for part in score.parts[name])
+        for name in names
+    }
+    notes = [] if asked else ["questions.jsonl is not in --data: the interval is over questions, not pictures"]
     if len(scores) > 1:
         totals = ", ".join(f"{score.figures['all']:.1f}" for score in scores)
         notes.append(f"runs: {totals}")
-    return Score(figures, unread=sum(score.unread for score in scores), notes=tuple(notes))
+    return Score(figures, parts, decimals=1, unread=sum(score.unread for score in scores), notes=tuple(notes))
 
 
-def _one_review(reviews: Sequence[Mapping[str, Any]], *, asked: set[str] | None, allow_missing: bool) -> Score:
-    pairs: dict[str, list[tuple[float, float]]] = defaultdict(list)
+def _one_review(reviews: Sequence[Mapping[str, Any]], *, asked: Mapping[str, str] | None, allow_missing: bool) -> Score:
+    pairs: dict[str, list[Pair]] = defaultdict(list)
     seen: set[str] = set()
     unread = 0
     for review in reviews:
@@ -84,7 +97,7 @@ def _one_review(reviews: Sequence[Mapping[str, Any]], *, asked: set[str] | None,
             unread += 1
             continue
         for group in ("all", category):
-            pairs[group].append((theirs, ours))
+            pairs[group].append(Pair(asked[name] if asked else name, theirs=theirs, ours=ours))
     expected = len(asked) if asked is not None else _NUM_QUESTIONS
     if len(seen) != expected and not allow_missing:
         raise EvaluationError(f"{reviews[0]['where']}: {len(seen)} questions are reviewed, expected {expected}")
@@ -92,7 +105,11 @@ def _one_review(reviews: Sequence[Mapping[str, Any]], *, asked: set[str] | None,
         raise EvaluationError(
             f"{reviews[0]['where']}: {unread} of {len(reviews)} reviews hold no scores; ask the judge again"
         )
-    return Score({name: _ratio(of) for name, of in pairs.items()}, decimals=1, unread=unread)
+    parts = {
+        name: (Part([one.picture for one in of], [one.ours for one in of], below=[one.theirs for one in of]),)
+        for name, of in pairs.items()
+    }
+    return Score({name: _ratio(of) for name, of in pairs.items()}, parts, decimals=1, unread=unread)
 
 
 def _number(value: Any, *, where: str) -> float:
@@ -101,9 +118,10 @@ def _number(value: Any, *, where: str) -> float:
     return float(value)
 
 
-def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
+def _ratio(pairs: Sequence[Pair]) -> float:
     """The ratio of the means, each rounded to three decimals first, in per cent; not the mean of ratios."""
-    theirs, ours = (round(sum(side) / len(pairs), 3) for side in zip(*pairs, strict=True))
+    theirs = round(sum(one.theirs for one in pairs) / len(pairs), 3)
+    ours = round(sum(one.ours for one in pairs) / len(pairs), 3)
     return float(round(ours / theirs * 100, 1))
 
 

@@ -11,6 +11,7 @@ import msgspec
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_json
+from mix665k.trainer.evaluation.parts import figures_of, means
 from mix665k.trainer.evaluation.registry import (
     MAX_LONG,
     Benchmark,
@@ -97,13 +98,15 @@ def _average(asked: Mapping[str, Asked], grades: Mapping[str, Sequence[float]], 
         groups["+".join(sorted(one.capability))].append(name) if len(one.capability) > 1 else None
     none = [0.0] * num_runs
     totals = [100 * statistics.fmean(grades.get(name, none)[run] for name in asked) for run in range(num_runs)]
-    figures = {
-        group: 100 * statistics.fmean(statistics.fmean(grades.get(name, none)) for name in names)
-        for group, names in groups.items()
-    }
+    parts = means(
+        {
+            group: [(asked[name].imagename, statistics.fmean(grades.get(name, none))) for name in names]
+            for group, names in groups.items()
+        }
+    )
     deviation = statistics.pstdev(totals)
     runs = ", ".join(f"{total:.1f}" for total in totals)
-    return Score(figures, decimals=1, notes=(f"runs: {runs}; standard deviation {deviation:.1f}",))
+    return Score(figures_of(parts), parts, decimals=1, notes=(f"runs: {runs}; standard deviation {deviation:.1f}",))
 
 
 MM_VET = register(

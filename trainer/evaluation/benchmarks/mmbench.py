@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_table
+from mix665k.trainer.evaluation.parts import means
 from mix665k.trainer.evaluation.readers import option_letter
 from mix665k.trainer.evaluation.registry import (
     LETTER,
@@ -20,6 +21,7 @@ from mix665k.trainer.evaluation.registry import (
     by_name,
     prompt_text,
     register,
+    score_of,
 )
 
 _PLACE = "https://download.openmmlab.com/mmclassification/datasets/mmbench/"
@@ -87,7 +89,7 @@ def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Reques
         for one, text in zip(questions, texts, strict=True)
     ]
     right: dict[int, dict[int, bool]] = defaultdict(dict)
-    about: dict[int, tuple[str, str]] = {}
+    rows: dict[int, Question] = {}
     for one, letter in zip(questions, read, strict=True):
         row = one.record
         if not row.answer:
@@ -95,21 +97,19 @@ def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Reques
                 f"index {one.keys[0][1]}: no answer in the table, expected a letter; use the dev split"
             )
         right[row.question][row.turn] = letter == row.answer
-        about[row.question] = row.categories
-    circular = {question: all(turns.values()) for question, turns in right.items()}
-    figures = {"circular": _share(list(circular.values()))}
-    figures["single"] = _share([turns[min(turns)] for turns in right.values()])
-    for place, kind in enumerate(("category", "l2-category")):
-        for value in sorted({of[place] for of in about.values()} - {""}):
-            figures[f"{kind} {value}"] = _share(
-                [one for question, one in circular.items() if about[question][place] == value]
-            )
+        rows[row.question] = one
+    groups: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    for number, turns in right.items():
+        one = rows[number]
+        circular = (one.picture, float(all(turns.values())))
+        groups["circular"].append(circular)
+        groups["single"].append((one.picture, float(turns[min(turns)])))
+        for kind, value in zip(("category", "l2-category"), one.record.categories, strict=True):
+            if value:
+                groups[f"{kind} {value}"].append(circular)
     unread = sum(letter is None and text is not None for letter, text in zip(read, texts, strict=True))
-    return Score(figures, unread=unread)
-
-
-def _share(right: Sequence[bool]) -> float:
-    return 100 * sum(right) / len(right)
+    overall = {name: groups.pop(name) for name in ("circular", "single")}
+    return score_of(means(overall | dict(sorted(groups.items()))), unread=unread)
 
 
 _RULE = (

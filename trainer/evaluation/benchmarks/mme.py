@@ -1,7 +1,7 @@
 """MME: two yes-or-no questions on each of 1,187 pictures, in 14 subtasks."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from mix665k.schemas.errors import EvaluationError
 from mix665k.schemas.files import fault
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.data_files import FIX, Data, DataFile, read_bytes
+from mix665k.trainer.evaluation.parts import Part
 from mix665k.trainer.evaluation.readers import mme_reading
 from mix665k.trainer.evaluation.registry import (
     SHORT,
@@ -20,6 +21,7 @@ from mix665k.trainer.evaluation.registry import (
     Score,
     prompt_text,
     register,
+    score_of,
 )
 
 PERCEPTION = ["existence", "count", "position", "color", "posters", "celebrity", "scene", "landmark", "artwork", "OCR"]
@@ -113,17 +115,21 @@ def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Reques
         read = mme_reading(text) if text is not None else "other"
         unread += read == "other" and text is not None
         asked = question.record
-        subtasks[asked.subtask][asked.image].append(read == asked.answer.lower())
-    parts = {name: _subtask_score(list(pictures.values())) for name, pictures in subtasks.items()}
-    figures = {"perception": sum(parts.get(name, 0.0) for name in PERCEPTION)}
-    figures["cognition"] = sum(parts.get(name, 0.0) for name in COGNITION)
-    return Score(figures | parts, unread=unread)
+        subtasks[asked.subtask][question.picture].append(read == asked.answer.lower())
+    parts = {name: _subtask_parts(pictures, name=name) for name, pictures in subtasks.items()}
+    sums = {
+        kind: tuple(part for name in names for part in parts.get(name, ()))
+        for kind, names in (("perception", PERCEPTION), ("cognition", COGNITION))
+    }
+    return score_of(sums | parts, unread=unread)
 
 
-def _subtask_score(pictures: Sequence[Sequence[bool]]) -> float:
-    """Accuracy plus the share of pictures with both answers right, in per cent."""
-    right = [one for picture in pictures for one in picture]
-    return 100 * sum(right) / len(right) + 100 * sum(map(all, pictures)) / len(pictures)
+def _subtask_parts(pictures: Mapping[str, Sequence[bool]], *, name: str) -> tuple[Part, ...]:
+    """Accuracy, and the share of pictures with both answers right, in per cent."""
+    each = [(picture, one) for picture, right in pictures.items() for one in right]
+    accuracy = Part([picture for picture, _ in each], [float(one) for _, one in each], stratum=name)
+    both = Part(list(pictures), [float(all(right)) for right in pictures.values()], stratum=name)
+    return accuracy, both
 
 
 def _outputs(_: Data, questions: Sequence[Question], texts: Sequence[str | None]) -> list[Output]:

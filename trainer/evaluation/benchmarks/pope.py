@@ -8,6 +8,7 @@ import msgspec
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.data_files import Data, DataFile, read_json_lines
+from mix665k.trainer.evaluation.parts import Part
 from mix665k.trainer.evaluation.readers import pope_yes
 from mix665k.trainer.evaluation.registry import (
     SHORT,
@@ -18,6 +19,7 @@ from mix665k.trainer.evaluation.registry import (
     Score,
     prompt_text,
     register,
+    score_of,
 )
 
 _OFFSETS = {"adversarial": 0, "random": 10_000_000, "popular": 20_000_000}
@@ -35,28 +37,12 @@ class Asked(msgspec.Struct):
     label: str
 
 
-class Counts(NamedTuple):
-    """How often yes and no were right (`tp`, `tn`) and wrong; a question without an answer counts as wrong."""
+class Said(NamedTuple):
+    """One question: its picture, whether yes is right, and whether yes was answered."""
 
-    tp: int
-    fp: int
-    tn: int
-    fn: int
-
-    @property
-    def precision(self) -> float:
-        """Of those answered yes."""
-        return 100 * self.tp / (self.tp + self.fp) if self.tp else 0.0
-
-    @property
-    def recall(self) -> float:
-        """Of those that are yes."""
-        return 100 * self.tp / (self.tp + self.fn) if self.tp else 0.0
-
-    @property
-    def f1(self) -> float:
-        """Both, as a harmonic mean; 0 where nothing was answered yes."""
-        return 2 * self.precision * self.recall / (self.precision + self.recall) if self.tp else 0.0
+    picture: str
+    label: bool
+    yes: bool
 
 
 def _questions(data: Data, request: Request) -> list[Question]:
@@ -94,29 +80,35 @@ def _keys(answer: Answer) -> list[Key]:
 
 
 def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Request) -> Score:
-    by_set: dict[str, list[tuple[bool, bool]]] = {}
+    by_set: dict[str, list[Said]] = {}
     for question, text in zip(questions, texts, strict=True):
         name, label = question.record
-        by_set.setdefault(name, []).append((label, pope_yes(text) if text is not None else not label))
-    counts = {name: _counts(pairs) for name, pairs in by_set.items()}
-    figures = {f"F1 {name}": one.f1 for name, one in counts.items()}
-    if len(counts) == len(_SETS):
-        figures["mean F1"] = sum(one.f1 for one in counts.values()) / len(_SETS)
-    for name, one in counts.items():
-        figures[f"accuracy {name}"] = 100 * (one.tp + one.tn) / sum(one)
-        figures[f"precision {name}"] = one.precision
-        figures[f"recall {name}"] = one.recall
-        figures[f"yes ratio {name}"] = 100 * (one.tp + one.fp) / sum(one)
-    sizes = ", ".join(f"{name} {sum(one):,}" for name, one in counts.items())
-    return Score(figures, notes=(f"questions: {sizes}; the paper's random set has 2,910, the later one 3,000 others",))
+        yes = pope_yes(text) if text is not None else not label  # a question without an answer counts as wrong
+        by_set.setdefault(name, []).append(Said(question.picture, label=label, yes=yes))
+    f1 = {name: _f1(said) for name, said in by_set.items()}
+    parts: dict[str, tuple[Part, ...]] = {f"F1 {name}": (part,) for name, part in f1.items()}
+    if len(f1) == len(_SETS):
+        parts["mean F1"] = tuple(part._replace(times=part.times / len(_SETS)) for part in f1.values())
+    for name, said in by_set.items():
+        hits = [float(one.label and one.yes) for one in said]
+        said_yes = [float(one.yes) for one in said]
+        pictures = [one.picture for one in said]
+        parts[f"accuracy {name}"] = (Part(pictures, [float(one.label == one.yes) for one in said]),)
+        parts[f"precision {name}"] = (Part(pictures, hits, below=said_yes, empty=0.0),)
+        parts[f"recall {name}"] = (Part(pictures, hits, below=[float(one.label) for one in said], empty=0.0),)
+        parts[f"yes ratio {name}"] = (Part(pictures, said_yes),)
+    sizes = ", ".join(f"{name} {len(said):,}" for name, said in by_set.items())
+    note = f"questions: {sizes}; the paper's random set has 2,910, the later one 3,000 others"
+    return score_of(parts, notes=(note,))
 
 
-def _counts(pairs: Sequence[tuple[bool, bool]]) -> Counts:
-    return Counts(
-        tp=pairs.count((True, True)),
-        fp=pairs.count((False, True)),
-        tn=pairs.count((False, False)),
-        fn=pairs.count((True, False)),
+def _f1(said: Sequence[Said]) -> Part:
+    """The harmonic mean of precision and recall, as one ratio: 2 tp / (2 tp + fp + fn); 0 where all is no."""
+    return Part(
+        [one.picture for one in said],
+        [2.0 * (one.label and one.yes) for one in said],
+        below=[float(one.label) + float(one.yes) for one in said],
+        empty=0.0,
     )
 
 

@@ -1,6 +1,8 @@
 """ScienceQA: questions with two to five options, half of them with a picture."""
 
 import json
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ import msgspec
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_json
+from mix665k.trainer.evaluation.parts import figures_of, means
 from mix665k.trainer.evaluation.readers import LETTERS, scienceqa_letter
 from mix665k.trainer.evaluation.registry import (
     LETTER,
@@ -77,25 +80,25 @@ def _read(problem: Problem, text: str | None) -> int | None:
 
 def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Request) -> Score:
     read = [_read(question.record, text) for question, text in zip(questions, texts, strict=True)]
-    right = [option == question.record.answer for question, option in zip(questions, read, strict=True)]
-    pictured = [question.image is not None for question in questions]
-    accuracy = 100 * sum(right) / len(right)
-    figures = {"IMG-accuracy": _share(right, pictured), "accuracy": accuracy}
-    figures["TXT-accuracy"] = _share(right, [not one for one in pictured])
-    for field in ("subject", "grade"):
-        for value in sorted({getattr(question.record, field) for question in questions} - {""}):
-            figures[f"{field} {value}"] = _share(right, [getattr(one.record, field) == value for one in questions])
+    groups: dict[str, list[tuple[str, float]]] = {"IMG-accuracy": [], "accuracy": [], "TXT-accuracy": []}
+    kinds: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    for question, option in zip(questions, read, strict=True):
+        problem: Problem = question.record
+        one = (question.picture, float(option == problem.answer))
+        groups["accuracy"].append(one)
+        groups["TXT-accuracy" if question.image is None else "IMG-accuracy"].append(one)
+        for field in ("subject", "grade"):
+            if value := getattr(problem, field):
+                kinds[f"{field} {value}"].append(one)
+    of_kinds = sorted(kinds.items(), key=lambda named: (named[0].startswith("grade"), named[0]))
+    parts = means({name: of for name, of in (*groups.items(), *of_kinds) if of})
+    figures = figures_of(parts)
     line = (
-        f"Total: {len(right)}, Correct: {sum(right)}, Accuracy: {accuracy:.2f}%, "
-        f"IMG-Accuracy: {figures['IMG-accuracy']:.2f}%"
+        f"Total: {len(questions)}, Correct: {sum(map(int, parts['accuracy'][0].above))}, "
+        f"Accuracy: {figures['accuracy']:.2f}%, IMG-Accuracy: {figures.get('IMG-accuracy', math.nan):.2f}%"
     )
     unread = sum(option is None and text is not None for option, text in zip(read, texts, strict=True))
-    return Score({k: v for k, v in figures.items() if v == v}, unread=unread, lines=(line,))
-
-
-def _share(right: Sequence[bool], chosen: Sequence[bool]) -> float:
-    of = [one for one, counts in zip(right, chosen, strict=True) if counts]
-    return 100 * sum(of) / len(of) if of else float("nan")
+    return Score(figures, parts, unread=unread, lines=(line,))
 
 
 def _outputs(_: Data, questions: Sequence[Question], texts: Sequence[str | None]) -> list[Output]:

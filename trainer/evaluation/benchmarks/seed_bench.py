@@ -9,6 +9,7 @@ import msgspec
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.answer_files import Answer
 from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_json
+from mix665k.trainer.evaluation.parts import means
 from mix665k.trainer.evaluation.readers import first_letter
 from mix665k.trainer.evaluation.registry import (
     LETTER,
@@ -20,6 +21,7 @@ from mix665k.trainer.evaluation.registry import (
     Score,
     prompt_text,
     register,
+    score_of,
 )
 
 _PLACE = "https://huggingface.co/datasets/AILab-CVC/SEED-Bench"
@@ -82,7 +84,7 @@ def _keys(answer: Answer) -> list[Key]:
 
 
 def _score(questions: Sequence[Question], texts: Sequence[str | None], request: Request) -> Score:
-    groups: dict[str, list[bool]] = defaultdict(list)
+    groups: dict[str, list[tuple[str, float]]] = defaultdict(list)
     exact: list[bool] = []
     unread = 0
     for question, text in zip(questions, texts, strict=True):
@@ -91,15 +93,15 @@ def _score(questions: Sequence[Question], texts: Sequence[str | None], request: 
         unread += letter is None and text is not None
         exact.append(text == answer)
         for name in (*(() if request.split else ("accuracy",)), f"accuracy {data_type}", f"type {kind}"):
-            groups[name].append(letter == answer)
-    figures = {name: 100 * sum(right) / len(right) for name, right in groups.items()}
+            groups[name].append((question.picture, float(letter == answer)))
+    score = score_of(means(groups), unread=unread)
     whole = 100 * sum(exact) / len(exact)
     notes = (
         ()
-        if whole == next(iter(figures.values()))
+        if whole == next(iter(score.figures.values()))
         else (f"LLaVA's reading, the whole text is the letter: {whole:.2f}",)
     )
-    return Score(figures, unread=unread, notes=notes)
+    return score._replace(notes=notes)
 
 
 def _outputs(_: Data, questions: Sequence[Question], texts: Sequence[str | None]) -> list[Output]:
