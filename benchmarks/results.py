@@ -17,6 +17,7 @@ SECTIONS = (
     "The paper's 25 %",
     "Training on a CPU",
     "Parts of a training step",
+    "Training at two commits",
     "Training on a GPU",
 )
 _HEAD = """# Results
