@@ -24,6 +24,7 @@ from mix665k.mixtures.publish.command import publish
 from mix665k.mixtures.select.command import select
 from mix665k.mixtures.trace.command import trace
 from mix665k.mixtures.verify.command import verify
+from mix665k.schemas.addresses import local_paths
 from mix665k.schemas.errors import UserError, brief_line, exhausted, os_reason
 from mix665k.schemas.interrupts import EndingAtOnce
 from mix665k.schemas.processes import require_limits
@@ -31,6 +32,8 @@ from mix665k.trainer import commands as training
 
 _FOR_TRAINING = ("accelerate", "deepspeed", "matplotlib", "peft", "tensorboard", "torch")
 """What the extra `train` brings."""
+_ADDRESSES = ("mixture", "a", "b", "of", "against", "published")
+"""The parameters that may be an address: those that name a mixture to read. All other paths are on this machine."""
 
 
 class OneLine(TyperGroup):
@@ -151,16 +154,16 @@ for _command in (
     trace,
     verify,
 ):
-    mix.command()(_command)
+    mix.command()(local_paths(_command, but=_ADDRESSES))
 
 train = _app("train", "Train LLaVA-1.5's two stages on a mixture.")
-train.command()(training.pretrain)
-train.command()(training.finetune)
-train.command("check")(training.check_run)
-train.command()(training.plan)
-train.command()(training.stages)
-train.command("export")(training.export_run)
-train.command()(training.publish)
-train.command("generate")(training.generate_answer)
-train.command()(training.benchmarks)
-train.command()(training.score)
+train.command()(local_paths(training.pretrain))
+train.command()(local_paths(training.finetune))
+train.command("check")(local_paths(training.check_run))
+train.command()(local_paths(training.plan))
+train.command()(local_paths(training.stages))
+train.command("export")(local_paths(training.export_run))
+train.command()(local_paths(training.publish))
+train.command("generate")(local_paths(training.generate_answer))
+train.command()(local_paths(training.benchmarks))
+train.command()(local_paths(training.score))
