@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mix665k.cli import mix
 from tests.campaign.case import Verdict
 
-MIX = Path(sys.executable).with_name("mix")
+BIN = Path(sys.executable).parent
 
 
 class Said(NamedTuple):
@@ -61,12 +61,13 @@ def said(*arguments: str | Path, given: str = "") -> Said:
 
 def start(
     *arguments: str | Path,
+    program: str = "mix",
     environment: Mapping[str, str] | None = None,
     before: tuple[str, ...] = (),
     out: int = subprocess.PIPE,
     limit: tuple[int, int] | None = None,
 ) -> "subprocess.Popen[str]":
-    """`mix` in a process, and a group, of its own.
+    """`mix`, or `train`, in a process, and a group, of its own.
 
     `before` is a command that starts it, `limit` a resource and its most.
     """
@@ -76,7 +77,7 @@ def start(
             resource.setrlimit(limit[0], (limit[1], limit[1]))
 
     return subprocess.Popen(
-        [*before, str(MIX), *(str(one) for one in arguments)],
+        [*before, str(BIN / program), *(str(one) for one in arguments)],
         stdin=subprocess.DEVNULL,
         stdout=out,
         stderr=subprocess.PIPE,

@@ -52,7 +52,7 @@ def _small_disk(rng: Random, folder: Path) -> Case:
         disk.mkdir()
         out = disk / out_of(name, disk, prepared=False).name
         before = ("unshare", "-Urm", "sh", "-c", _ON_DISK, "sh", f"{size}k", str(disk), str(listed))
-        done = ended(start(*WRITING[name].arguments(out), before=before))
+        done = ended(WRITING[name].start(out, before=before))
         verdict = done.verdict(finds=True)
         left = [line for line in listed.read_text().splitlines() if line.endswith((".part", ".tmp"))]
         if verdict.fault is None and left and done.code:
@@ -68,7 +68,7 @@ def _small_files(rng: Random, folder: Path) -> Case:
 
     def judge() -> Verdict:
         out = out_of(name, folder)
-        done = ended(start(*WRITING[name].arguments(out), limit=(resource.RLIMIT_FSIZE, most)))
+        done = ended(WRITING[name].start(out, limit=(resource.RLIMIT_FSIZE, most)))
         verdict = done.verdict(finds=True)
         if verdict.fault is None and done.code and (left := leftovers(folder)):
             return Verdict(verdict.result, "leftover", ", ".join(left))
@@ -103,7 +103,7 @@ def _no_rights(rng: Random, folder: Path) -> Case:
         out = out_of(name, closed)
         closed.chmod(mode)
         before = _LIKE_OTHERS if os.getuid() == 0 and shutil.which("setpriv") else ()
-        done = ended(start(*WRITING[name].arguments(out), before=before))
+        done = ended(WRITING[name].start(out, before=before))
         closed.chmod(0o755)
         return done.verdict(names=["closed"], finds=True, may_pass=name == "images fix")
 
@@ -117,7 +117,7 @@ def _two_at_once(rng: Random, folder: Path) -> Case:
     def judge() -> Verdict:
         out = out_of(name, folder)
         expected = whole(name).content
-        both = [start(*WRITING[name].arguments(out)) for _ in range(2)]
+        both = [WRITING[name].start(out) for _ in range(2)]
         done = [ended(one) for one in both]
         for one in done:
             if (verdict := one.verdict(finds=True)).fault:

@@ -18,7 +18,7 @@ from tests.campaign.case import Case, Kind, Verdict
 from tests.campaign.commands import Said, ended, start
 from tests.campaign.workplace import SUFFIX, WRITING, hub, leftovers, workplace
 
-BUILDS = 5
+BUILDS = 3
 """Builds among ten cases; the other commands take turns in the rest."""
 _OTHERS = [*(name for name in WRITING if name != "build"), "publish"]
 _PUBLISH = ("me/mix", "--jobs", "2")
@@ -51,7 +51,7 @@ def whole(name: str) -> Whole:
         else:
             out = out_of(name, Path(work))
             begun = time.monotonic()
-            done = ended(start(*WRITING[name].arguments(out)))
+            done = ended(WRITING[name].start(out))
             found = WRITING[name].content(out)
         assert found is not None, done
         return Whole(found, time.monotonic() - begun)
@@ -89,13 +89,13 @@ def _killed(process: "subprocess.Popen[str]", after_s: float, victim: str) -> Sa
 def _judged(name: str, share: float, victim: str, folder: Path) -> Verdict:
     expected, writing = whole(name), WRITING[name]
     out = out_of(name, folder)
-    said = _killed(start(*writing.arguments(out)), share * expected.seconds, victim)
+    said = _killed(writing.start(out), share * expected.seconds, victim)
     if said is not None and (verdict := said.verdict(finds=True)).fault and said.code != -signal.SIGKILL:
         return verdict
     many = name in ("fetch", "images fix", "synth")  # many files, so the folder is there before all of them are
     if not many and (found := writing.content(out)) not in (None, expected.content):
         return Verdict(None, "half", f"{out.name} looks finished and is another: {found}")
-    again = ended(start(*writing.arguments(out)))
+    again = ended(writing.start(out))
     if again.verdict(finds=True).fault or again.code not in (0, 1):
         return Verdict(None, "half", f"the second run: exit {again.code}: {again.errors[-500:]}")
     if writing.content(out) != expected.content:
@@ -121,9 +121,10 @@ def _judged_publish(share: float, victim: str, folder: Path) -> Verdict:
 
 KIND = Kind(
     name="kills",
-    about="`mix build`, `export`, `fetch`, `contamination --drop-to`, `inspect --html`, `images --fix`, `synth` and "
-    "`publish` killed with SIGKILL at a random moment (the command, its process group, or one of its processes), "
-    "then run again: nothing half done looks finished, the second run gives the same, no temporary file stays",
+    about="`mix build`, `export`, `fetch`, `contamination --drop-to`, `inspect --html`, `images --fix`, `select`, "
+    "`synth`, `publish` and `train export` killed with SIGKILL at a random moment (the command, its process group, or "
+    "one of its processes), then run again: nothing half done looks finished, the second run gives the same, no "
+    "temporary file stays",
     cases=340,
     make=make,
     limit_s=300.0,

@@ -3,17 +3,19 @@
 import hashlib
 import json
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mix665k.builders.synthetic import draw_images, write_raw
 from mix665k.mixtures.fetch.downloads import chosen, raw_jobs
 from mix665k.schemas.manifest import MANIFEST, load_manifest
-from tests.campaign.commands import said
+from mix665k.trainer.tiny import write_tiny
+from tests.campaign.commands import said, start
 from tests.loopback_hub import environment, serve
 from tests.mixtures.fetch.packing import below, packed
 from tests.mixtures.fetch.server import publishing
@@ -28,8 +30,11 @@ class Writing(NamedTuple):
 
     arguments: Callable[[Path], tuple[str | Path, ...]]
     content: Callable[[Path], str | None]
-    environment: Callable[[Path], dict[str, str]] = lambda folder: {}
-    serving: bool = False
+    program: str = "mix"
+
+    def start(self, out: Path, **options: Any) -> "subprocess.Popen[str]":
+        """The command in a process of its own; the options are those of `commands.start`."""
+        return start(*self.arguments(out), program=self.program, **options)
 
 
 @cache
@@ -46,8 +51,20 @@ def workplace() -> Path:
     for number, path in enumerate(pictures[:200:2]):  # for `images --fix`
         path.rename(path.with_suffix(".gif" if number % 2 else ".JPG"))
     questions = [{"image": "COCO_val2014_000000000042.jpg", "question": "What is this?"}]
+    (folder / "chosen.txt").write_text("".join(f"{number}\n" for number in range(0, 60, 3)))
     (folder / "asked.jsonl").write_text("".join(json.dumps(one) + "\n" for one in questions))
     return folder
+
+
+@cache
+def trained() -> Path:
+    """A run of tiny models whose checkpoint can be exported."""
+    from tests.trainer.exporting import untrained_run
+
+    write_tiny(workplace() / "models", tokenizer="tiny")
+    return untrained_run(
+        workplace() / "run", llm=workplace() / "models/llm", vision=workplace() / "models/vision", stage="finetune"
+    )
 
 
 @cache
@@ -132,6 +149,13 @@ WRITING: dict[str, Writing] = {
     "images fix": Writing(
         lambda out: ("images", workplace() / "mixture", "--images", out, "--fix", "--jobs", "2"), of_folder
     ),
+    "select": Writing(
+        lambda out: (
+            *("select", workplace() / "mixture", "--by", workplace() / "chosen.txt", "--base", "0", "--out", out),
+        ),
+        of_mixture,
+    ),
+    "train export": Writing(lambda out: ("export", trained(), "--out", out), of_folder, program="train"),
     "synth": Writing(lambda out: ("synth", "--out", out, "--scale", "0.003", "--jobs", "2"), of_folder),
 }
 """Commands by name. What `fetch`, `images fix` and `synth` write is many files, each of them complete or absent."""
