@@ -78,8 +78,6 @@ def _answer(fields: Mapping[str, Any], *, where: str) -> Answer:
     text = fields[name]
     while isinstance(text, list) and len(text) == 1:  # lmms-eval: one list per request, one text per repetition
         text = text[0]
-    if text is None and where.partition(":")[0].endswith(".xlsx"):
-        text = ""  # an empty cell
     if not isinstance(text, str):
         raise EvaluationError(f"{where}: {name} is {text!r}, expected a string")
     return Answer(where, text, fields)

@@ -73,10 +73,10 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     """A benchmark.
 
     `prompts` are what is added to a question, by name, the paper's first. `keys` are those of an answer, best first.
-    `score` gets a text for each question, None for one without an answer, and is None where a judge scores. With
-    `repeats`, several questions may share a key, in the order of the file. `published` are the paper's figures of the
-    7B and 13B models, by the name of a figure, and `published_on` the questions of each split that they are of; that of
-    no split is called "".
+    `score` gets a text for each question, None for one without an answer; it gives None where the data has no labels,
+    and is None where a judge scores. With `repeats`, several questions may share a key, in the order of the file.
+    `published` are the paper's figures of the 7B and 13B models, by the name of a figure, and `published_on` the
+    questions of each split that they are of; that of no split is called "".
     """
 
     name: str
@@ -91,7 +91,7 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str
     questions: Callable[[Data, Request], list[Question]]
     keys: Callable[[Answer], list[Key]]
-    score: Callable[[Sequence[Question], Sequence[str | None], Request], Score] | None
+    score: Callable[[Sequence[Question], Sequence[str | None], Request], Score | None] | None
     outputs: Callable[[Data, Sequence[Question], Sequence[str | None]], list[Output]] | None = None
     repeats: bool = False
     max_new_tokens: int = MAX_SHORT

@@ -100,9 +100,9 @@ def test_a_table_with_other_columns_or_without_answers_is_refused(tmp_path: Path
     mmbench(tmp_path, (1, "Q?", "", "x", "y", "", "", "E"))
     with pytest.raises(EvaluationError, match="index 1: answer 'E', expected one of A, B"):
         scored("mmbench", tmp_path, [A])
-    mmbench(tmp_path, (1, "Q?", "", "x", "y", "", "", ""))
+    mmbench(tmp_path, (1, "Q?", "", "x", "y", "", "", ""), (2, "Q?", "", "x", "y", "", "", "A"))
     with pytest.raises(EvaluationError, match="index 1: no answer in the table"):
-        scored("mmbench", tmp_path, [{"index": 1, "prediction": "A"}])
+        scored("mmbench", tmp_path, [{"index": 1, "prediction": "A"}, {"index": 2, "prediction": "A"}])
 
 
 def test_reviews_that_are_answers_or_hold_no_scores_are_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from mix665k.trainer.evaluation.benchmarks import gqa, mme
 from mix665k.trainer.evaluation.benchmarks.mme import COGNITION, PERCEPTION
 from mix665k.trainer.evaluation.intervals import Interval, draws, intervals
 from mix665k.trainer.evaluation.parts import Part, means
-from mix665k.trainer.evaluation.registry import Question, Request, by_name
+from mix665k.trainer.evaluation.registry import Question, Request, Score, by_name
 from mix665k.trainer.evaluation.score import document
 from tests.trainer.evaluation.cases import problem, scienceqa, scored, vqav2, write
 
@@ -51,14 +51,15 @@ def test_a_draw_is_the_scorers_figure_on_copies_of_the_drawn_pictures(
 ) -> None:
     monkeypatch.setattr(module, "NUM_DRAWS", 5)
     pairs = asked(name)
-    benchmark = by_name(name)
-    assert benchmark.score is not None
 
-    def figures_of(of: Sequence[tuple[Question, str]]) -> dict[str, float]:
-        assert benchmark.score is not None
-        return dict(benchmark.score([one for one, _ in of], [text for _, text in of], Request()).figures)
+    def score(of: Sequence[tuple[Question, str]]) -> Score:
+        scorer = by_name(name).score
+        assert scorer is not None
+        found = scorer([one for one, _ in of], [text for _, text in of], Request())
+        assert found is not None
+        return found
 
-    parts = benchmark.score([one for one, _ in pairs], [text for _, text in pairs], Request()).parts
+    parts = score(pairs).parts
     places, sizes = module._places(parts)
     found = draws(parts)
     for place, counts in enumerate(np.concatenate(list(module._draw(sizes)))):
@@ -68,7 +69,7 @@ def test_a_draw_is_the_scorers_figure_on_copies_of_the_drawn_pictures(
             for one, text in pairs
             for copy in range(int(counts[places[str(one.image)]]))
         ]
-        again = figures_of(copies)
+        again = score(copies).figures
         assert {key: of[place] for key, of in found.items() if not math.isnan(of[place])} == pytest.approx(again)
 
 

@@ -12,6 +12,7 @@ from mix665k.trainer.evaluation.registry import Request, by_name
 from mix665k.trainer.evaluation.score import Scored, incomparable, score_answers
 from tests.builders.building import SHARED
 from tests.trainer.evaluation.cases import scored as made_up
+from tests.trainer.evaluation.test_spreadsheet import rows_of
 
 EVAL = SHARED / "eval"
 pytestmark = pytest.mark.skipif(not EVAL.is_dir(), reason="the shared evaluation data is not there")
@@ -63,16 +64,17 @@ def mmbench_table(folder: Path) -> Path:
 
     columns = ("index", "question", "A", "B", "C", "D", "answer", "split")
     rows = read_spreadsheet(EVAL / "mmbench/llava-v1.5-13b.xlsx")
-    quoted = ["\t".join('"' + row[name].replace('"', '""') + '"' for name in columns) for row in rows]
+    quoted = ["\t".join('"' + str(row[name]).replace('"', '""') + '"' for name in columns) for row in rows]
     (folder / "mmbench_dev_20230712.tsv").write_text("\n".join(["\t".join(columns), *quoted]), encoding="utf-8")
     return folder
 
 
-def test_mmbench_13b(tmp_path: Path) -> None:
+def test_mmbench_13b_and_its_upload_cell_by_cell(tmp_path: Path) -> None:
     found = scored("mmbench", mmbench_table(tmp_path), "mmbench/llava-v1.5-13b.xlsx")
     assert found.counts["asked"] == EXPECTED["mmbench"]["rows"]
     assert figures(found)["circular"] == pytest.approx(EXPECTED["mmbench"]["circular"], abs=0.0001)
     assert figures(found)["single"] == pytest.approx(EXPECTED["mmbench"]["single"], abs=0.0001)
+    assert rows_of(found.outputs[0].content) == rows_of((EVAL / "mmbench/llava-v1.5-13b.xlsx").read_bytes())
 
 
 def test_vizwiz_upload_is_the_authors_byte_for_byte(tmp_path: Path) -> None:

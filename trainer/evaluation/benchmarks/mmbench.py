@@ -15,6 +15,7 @@ from mix665k.trainer.evaluation.registry import (
     MAX_LONG,
     Benchmark,
     Key,
+    Output,
     Question,
     Request,
     Score,
@@ -23,6 +24,7 @@ from mix665k.trainer.evaluation.registry import (
     register,
     score_of,
 )
+from mix665k.trainer.evaluation.spreadsheet import spreadsheet
 
 _PLACE = "https://download.openmmlab.com/mmclassification/datasets/mmbench/"
 _TURN = 1_000_000
@@ -35,6 +37,7 @@ class Row(NamedTuple):
 
     question: int
     turn: int
+    cells: dict[str, str | None]
     options: dict[str, str]
     answer: str
     categories: tuple[str, str]
@@ -64,6 +67,7 @@ def _questions(data: Data, request: Request, *, name: str) -> list[Question]:
         record = Row(
             question,
             turn=turn,
+            cells={name: None if _missing(cell := row.get(name, "")) else cell for name in _COLUMNS},
             options=options,
             answer=answer,
             categories=(row.get("category", ""), row.get("l2-category", "")),
@@ -83,7 +87,9 @@ def _keys(answer: Answer) -> list[Key]:
     return [] if index is None else [("index", plain(index))]
 
 
-def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Request) -> Score:
+def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Request) -> Score | None:
+    if not any(one.record.answer for one in questions):
+        return None  # a test file: only the server knows
     read = [
         None if text is None else option_letter(text, one.record.options)
         for one, text in zip(questions, texts, strict=True)
@@ -112,6 +118,18 @@ def _score(questions: Sequence[Question], texts: Sequence[str | None], _: Reques
     return score_of(means(overall | dict(sorted(groups.items()))), unread=unread)
 
 
+_COLUMNS = ("index", "question", *"ABCD", "prediction", "answer", "split")
+
+
+def _outputs(_: Data, questions: Sequence[Question], texts: Sequence[str | None], *, name: str) -> list[Output]:
+    """What the server takes; LLaVA's script leaves out `answer` and `split` where the table has none."""
+    rows = []
+    for question, text in zip(questions, texts, strict=True):
+        rows.append({**question.record.cells, "index": int(question.keys[0][1]), "prediction": text or ""})
+    columns = [one for one in _COLUMNS if one not in ("answer", "split") or any(row[one] for row in rows)]
+    return [Output(f"{name}_upload.xlsx", spreadsheet(columns, rows))]
+
+
 _RULE = (
     "A question is right only if every turn of its options is. An answer is a letter; else the one letter among its "
     "words that is one of the last four; else the letter of `answer is X`; else the one option whose text it "
@@ -138,6 +156,7 @@ def _register(
             questions=partial(_questions, name=name),
             keys=_keys,
             score=_score,
+            outputs=partial(_outputs, name=name),
             published_on={"": num_rows},
             published={"circular": published},
         )
