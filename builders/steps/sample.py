@@ -55,7 +55,7 @@ def sample(
         ranked.sort(key=_PREFERENCES[prefer])
         kept = _drawn(ranked, wanted, funnel=funnel, surviving=surviving)
         if len(kept) < wanted and pool and not at_most:
-            funnel.note(TOO_FEW, f"{len(kept):,} of {wanted:,}")
+            funnel.note(TOO_FEW, f"{len(kept):,} of {wanted:,} conversations")
     yield from sorted(kept, key=lambda conversation: conversation.position)
 
 

@@ -218,8 +218,7 @@ def _require_enough(bound: BoundSource, funnel: list[FunnelStep], options: Optio
     for step in funnel:
         if TOO_FEW in step.noted and not chosen:
             raise MixtureError(
-                f"{label}: {step.step}: {step.examples[TOO_FEW][0]} conversations are there; "
-                "lower `count`, or set `at_most: true`"
+                f"{label}: {step.step}: {step.examples[TOO_FEW][0]} are there; ask for fewer, or set `at_most: true`"
             )
     if funnel[-1].conversations.left == 0 and not (chosen or bound.block.allow_empty):
         lost = {reason: -count for step in funnel for reason, count in step.conversations.changes.items() if count < 0}

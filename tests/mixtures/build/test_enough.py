@@ -38,7 +38,7 @@ def test_an_empty_source_may_be_meant(tmp_path: Path) -> None:
 
 
 def test_a_draw_of_more_than_there_is_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(MixtureError, match=r"^llava_json: sample: 3 of 50 conversations are there; lower `count`, or"):
+    with pytest.raises(MixtureError, match=r"^llava_json: sample: 3 of 50 conversations are there; ask for fewer, or"):
         built(tmp_path, "steps: [sample: {count: 50}]", records=3)
 
 
