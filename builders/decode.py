@@ -21,11 +21,11 @@ from mix665k.builders.json_text import (
     without_numbers_that_are_none,
 )
 from mix665k.builders.parts import Parts
-from mix665k.builders.plain_pickle import NOT_PLAIN, load_plain
 from mix665k.builders.registry import DecodedRecord, RawFile
 from mix665k.builders.stated import Split, fields_beside, split_of
 from mix665k.schemas.errors import RawDataError, one_line
 from mix665k.schemas.files import UNREADABLE, fault, os_errors, regular_file
+from mix665k.schemas.plain_pickle import NOT_PLAIN, load_plain
 
 _REPORT_BYTES = 1 << 20
 _NULL = msgspec.Raw(b"null")

@@ -11,8 +11,8 @@ from mix665k.builders.licences import CC_BY, VISUAL_GENOME, Licence, Paper
 from mix665k.builders.published import ARITHMETIC, MIX665K, Figure, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, ImageFolder, Lookup, RawFile, by_origin, source
-from mix665k.builders.sentences import upper_first
 from mix665k.schemas.conversation import Conversation, Pair, is_blank
+from mix665k.schemas.sentences import upper_first
 
 
 class Question(msgspec.Struct, gc=False):

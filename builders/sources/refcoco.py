@@ -6,18 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from mix665k.builders.boxes import (
-    DESCRIBE,
-    LOCATE,
-    AskWithBox,
-    AskWithSentence,
-    Box,
-    Convention,
-    Outside,
-    RegionPairs,
-    Side,
-    Size,
-)
+from mix665k.builders.boxes import DESCRIBE, LOCATE, AskWithBox, AskWithSentence, Outside, RegionPairs, Side
 from mix665k.builders.coco import TRAIN2017, coco_id
 from mix665k.builders.draw import Draw
 from mix665k.builders.evaluation import EvaluationLayout, ImageSplits, Item
@@ -37,6 +26,7 @@ from mix665k.builders.registry import (
     by_origin,
     source,
 )
+from mix665k.schemas.boxes import Box, Convention, Size
 from mix665k.schemas.conversation import Conversation, Pair
 
 

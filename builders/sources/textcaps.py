@@ -13,9 +13,9 @@ from mix665k.builders.licences import CC_BY, Licence, Paper
 from mix665k.builders.published import MIX665K, Figure, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, ByField, Download, ImageFolder, Lookup, RawFile, Stated, by_origin, source
-from mix665k.builders.sentences import fold, with_period
 from mix665k.schemas.conversation import Conversation, Pair, is_blank
 from mix665k.schemas.prompts import OCR_LINE, RESPONSE_FORMATS
+from mix665k.schemas.sentences import fold, with_period
 
 
 class Caption(msgspec.Struct, gc=False):

@@ -6,18 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from mix665k.builders.boxes import (
-    DESCRIBE,
-    LOCATE,
-    AskWithBox,
-    AskWithSentence,
-    Box,
-    Convention,
-    Outside,
-    RegionPairs,
-    Side,
-    Size,
-)
+from mix665k.builders.boxes import DESCRIBE, LOCATE, AskWithBox, AskWithSentence, Outside, RegionPairs, Side
 from mix665k.builders.draw import Draw
 from mix665k.builders.funnel import Dropped
 from mix665k.builders.image_collections import COCO_IMAGES, VG_IMAGES, SameImages
@@ -35,6 +24,7 @@ from mix665k.builders.registry import (
     by_origin,
     source,
 )
+from mix665k.schemas.boxes import Box, Convention, Size
 from mix665k.schemas.conversation import Conversation, Pair
 
 

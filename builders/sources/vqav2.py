@@ -20,8 +20,8 @@ from mix665k.builders.licences import CC_BY, COCO, FLICKR, Paper
 from mix665k.builders.published import ARITHMETIC, COUNTED, MIX665K, Figure, Published
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import About, Download, RawFile, Stated, source
-from mix665k.builders.sentences import upper_first
 from mix665k.schemas.conversation import Conversation, Pair, is_blank
+from mix665k.schemas.sentences import upper_first
 
 
 class Annotation(msgspec.Struct, gc=False):

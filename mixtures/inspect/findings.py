@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from mix665k.builders.boxes import Convention
 from mix665k.builders.llava_records import Kind
 from mix665k.mixtures.inspect.fingerprint import Fingerprint
 from mix665k.mixtures.storage.llava_json import Fault
 from mix665k.mixtures.storage.published_counts import Audit
+from mix665k.schemas.boxes import Convention
 from mix665k.schemas.manifest import FunnelStep, LeftOut
 
 MAX_TOKENS = 2_048

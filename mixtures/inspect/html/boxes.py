@@ -1,13 +1,13 @@
 """Region boxes of a record's turns, back on the image.
 
-They are undone by `builders.boxes.pixels`, the inverse of the function that wrote them; so that a shared mistake is
+They are undone by `schemas.boxes.pixels`, the inverse of the function that wrote them; so that a shared mistake is
 seen, the test draws pages in a browser and measures pixels.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mix665k.builders.boxes import Box, Convention, Size, leaves, pixels
+from mix665k.schemas.boxes import Box, Convention, Size, leaves, pixels
 from mix665k.schemas.conversation import BOX
 
 COLOURS = (

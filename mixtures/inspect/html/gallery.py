@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mix665k.builders.boxes import Box, Convention, Size
 from mix665k.mixtures.inspect.findings import Sampled
 from mix665k.mixtures.inspect.html.boxes import WHOLE_SQUARE, DrawnBox, Span, place_tags, spans
 from mix665k.mixtures.inspect.html.pictures import Picture, read_picture
+from mix665k.schemas.boxes import Box, Convention, Size
 from mix665k.schemas.conversation import IMAGE_TOKEN
 
 DEFAULT_CONVENTION: Convention = "square"

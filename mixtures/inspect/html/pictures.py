@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from mix665k.builders.boxes import Size
+from mix665k.schemas.boxes import Size
 from mix665k.schemas.image_names import name_fault
 from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mix665k.builders.boxes import Box, Size, box_text, clipped, fractions, leaves, pixels
+from mix665k.schemas.boxes import Box, Size, box_text, clipped, fractions, leaves, pixels
 from tests.builders.building import build, write_raw
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=200)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from mix665k.builders.answers import most_common
-from mix665k.builders.sentences import fold, upper_first, with_period
 from mix665k.schemas.errors import RecipeError
+from mix665k.schemas.sentences import fold, upper_first, with_period
 from tests.builders.building import build, write_raw
 
 

@@ -13,11 +13,11 @@ import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.parts import parts_of
 from mix665k.builders.provenance import follow
 from mix665k.builders.registry import SOURCES
-from mix665k.builders.sentences import fold
 from mix665k.builders.synthetic import WRITERS
 from mix665k.mixtures.trace.tables import narrowed
 from mix665k.schemas.conversation import Pair
 from mix665k.schemas.recipe import Block
+from mix665k.schemas.sentences import fold
 from tests.builders.building import FIXTURES, ROOT, SHARED, run_block
 
 EXCERPTS = SHARED / "raw"

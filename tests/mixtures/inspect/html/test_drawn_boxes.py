@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mix665k.builders.boxes import Box, Size, fractions
 from mix665k.mixtures.inspect.html.boxes import WHOLE_SQUARE, place_tags, spans
+from mix665k.schemas.boxes import Box, Size, fractions
 
 SIDES = st.integers(50, 3_000)
 

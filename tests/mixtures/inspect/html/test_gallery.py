@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from mix665k.builders.boxes import Size
 from mix665k.mixtures.inspect.findings import Sampled
 from mix665k.mixtures.inspect.html.gallery import Gallery, make_gallery
+from mix665k.schemas.boxes import Size
 from tests.mixtures.inspect.html.pages import RECORDS, WIDE, draw
 from tests.mixtures.small import record
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mix665k.builders.boxes import Size
 from mix665k.mixtures.inspect.html.pictures import LONG_SIDE_PX, read_picture
+from mix665k.schemas.boxes import Size
 from tests.mixtures.inspect.html.pages import draw
 
 

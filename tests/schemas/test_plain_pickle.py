@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mix665k.builders.plain_pickle import NOT_PLAIN, load_plain
+from mix665k.schemas.plain_pickle import NOT_PLAIN, load_plain
 
 VALUES: list[Any] = [
     {"text": "a mill", "latin": "caf\xe9", "wide": "\u4e2d" * 300, "none": None, "yes": True, "no": False},

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mix665k.builders.sentences import fold, upper_first, with_period
+from mix665k.schemas.sentences import fold, upper_first, with_period
 
 
 @pytest.mark.parametrize(
