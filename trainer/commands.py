@@ -346,6 +346,60 @@ def score(
         show_score(open_console(), scored)
 
 
+def evaluate_model(
+    model: Annotated[str, typer.Argument(help="An exported model, folder or Hub name; or a run or checkpoint.")],
+    benchmarks: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="BENCHMARK...", help="What is asked, as `train benchmarks` lists them; or a YAML file: your own."
+        ),
+    ],
+    *,
+    data: Annotated[Path, typer.Option(help="Folder with the benchmarks' files.", file_okay=True)],
+    images: Annotated[Path, typer.Option(help="Folder with the images: those of the benchmarks.")],
+    out: Out,
+    limit: Annotated[int | None, typer.Option(min=0, help="Ask the first so many questions only.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to ask, where there are several.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Prompt, where there are several: by its name.")] = None,
+    batch: Annotated[str, typer.Option(metavar="auto|N", help="Most questions at once: auto, or a number.")] = "auto",
+    exact: Annotated[bool, typer.Option("--exact", help="Compute in float32: no answer depends on the batch.")] = False,
+    nproc: Nproc = 1,
+    on_bad_image: Annotated[
+        Literal["fail", "blank"],
+        typer.Option(help="A missing or broken image: stop, or a blank one, which is counted."),
+    ] = "fail",
+    output: OutputFormat = "table",
+) -> None:
+    """Ask a model a benchmark's questions, greedily, and score its answers. The same command resumes."""
+    from mix665k.trainer.evaluate import Settings, evaluate
+    from mix665k.trainer.evaluation.registry import Request
+    from mix665k.trainer.evaluation.score import document
+    from mix665k.trainer.evaluation.show import show_score
+
+    if batch != "auto" and not (batch.isdecimal() and int(batch)):
+        raise typer.BadParameter(f"{batch!r}, expected auto or a number from 1", param_hint="--batch")
+    settings = Settings(
+        data=data,
+        images=images,
+        out=out,
+        request=Request(split=split, prompt=prompt),
+        limit=limit,
+        rows=None if batch == "auto" else int(batch),
+        nproc=nproc,
+        exact=exact,
+        blank=on_bad_image == "blank",
+    )
+    found = []
+    for scored in evaluate(model, benchmarks, settings):
+        found.append(document(scored))
+        if output == "table":
+            show_score(open_console(), scored)
+    if output == "json":
+        say_json(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        say(f"wrote {out}")
+
+
 def _quieten() -> None:
     from mix665k.trainer.run.ranks import quieten
 

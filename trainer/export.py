@@ -80,7 +80,7 @@ def _write(job: Job, checkpoint: Path, out: Path, *, form: Form) -> None:
     for part in (model.config.text_config, model.config.vision_config):
         if Path(part._name_or_path).is_absolute():  # a folder of this machine, of no use elsewhere
             part._name_or_path = ""
-    processor = _load_processor(job)
+    processor = load_run_processor(job)
     encoder = make_encoder(processor.tokenizer, model.config, job)
     settings = model.generation_config
     settings.eos_token_id = end_tokens(settings.eos_token_id, encoder, tokenizer=processor.tokenizer)
@@ -133,7 +133,7 @@ def end_tokens(own: int | list[int] | None, encoder: "Encoder", *, tokenizer: An
     return found[0] if len(found) == 1 else found or tokenizer.eos_token_id
 
 
-def _load_processor(job: Job) -> Any:
+def load_run_processor(job: Job) -> Any:
     """The processor of the model that a run started from, with the image processor of its stage; pads on the left."""
     from transformers import AutoProcessor
 

@@ -56,6 +56,9 @@ def join(
 
 
 def _keys(answer: Answer, benchmark: Benchmark) -> list[Key]:
+    own = answer.fields.get("key")
+    if isinstance(own, list) and all(isinstance(part, str) for part in own):  # `train eval` writes the key itself
+        return [tuple(own)]
     keys = benchmark.keys(answer)
     if not keys and "doc_id" in answer.fields:  # lmms-eval's samples: the position in the split
         keys = [("position", str(answer.fields["doc_id"]))]

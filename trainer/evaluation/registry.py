@@ -76,7 +76,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     `score` gets a text for each question, None for one without an answer; it gives None where the data has no labels,
     and is None where a judge scores. With `repeats`, several questions may share a key, in the order of the file.
     `published` are the paper's figures of the 7B and 13B models, by the name of a figure, and `published_on` the
-    questions of each split that they are of; that of no split is called "".
+    questions of each split that they are of; that of no split is called "". `image_folders` are where pictures may be in
+    `--images`, our layout first, then LLaVA's; where the data holds them, `pictures` gives the bytes of each by its name.
     """
 
     name: str
@@ -99,6 +100,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[str, ...] = ("official",)
     published: Mapping[str, tuple[float, float]] = {}
     published_on: Mapping[str, int] = {}
+    image_folders: tuple[str, ...] = ("",)
+    pictures: Callable[[Data], Mapping[str, bytes]] | None = None
     judged: Callable[[Data, Sequence[Sequence[Mapping[str, Any]]], bool], Score] | None = None
 
 

@@ -1,6 +1,6 @@
 """Anybody's answers to a benchmark, scored: figures with counts, files for a server, one document with all of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from mix665k.trainer.evaluation.answer_files import read_answers, read_records
 from mix665k.trainer.evaluation.data_files import Data, data_of
 from mix665k.trainer.evaluation.intervals import LEVEL, NUM_DRAWS, SEED, Interval, intervals
 from mix665k.trainer.evaluation.joining import join
-from mix665k.trainer.evaluation.registry import Benchmark, Output, Request, Score
+from mix665k.trainer.evaluation.registry import Benchmark, Output, Question, Request, Score
 
 
 class Scored(NamedTuple):
@@ -23,6 +23,11 @@ class Scored(NamedTuple):
     counts: dict[str, int]
     score: Score | None
     outputs: list[Output]
+    about: Mapping[str, Any] = {}
+    """What was asked, and how, where it was asked here."""
+    unlike: tuple[str, ...] = ()
+    """Why the questions were not asked as for the published figures."""
+    notes: tuple[str, ...] = ()
 
 
 def score_answers(
@@ -33,7 +38,7 @@ def score_answers(
     Raises:
         EvaluationError: when the files are missing, damaged, or do not belong together.
     """
-    _require_offered(benchmark, request)
+    require_offered(benchmark, request)
     files = data_of(data, benchmark.files)
     if benchmark.judged is not None:
         return _judged(benchmark, files, answers, request=request, allow_missing=allow_missing)
@@ -45,15 +50,39 @@ def score_answers(
     if not questions:
         raise EvaluationError(f"{benchmark.name}: no questions in {data}, expected {benchmark.num_questions}")
     texts = join(questions, read_answers(answers[0]), benchmark=benchmark, allow_missing=allow_missing)
+    return score_texts(benchmark, files, questions, texts=texts, request=request)
+
+
+def score_texts(
+    benchmark: Benchmark,
+    files: Data,
+    questions: Sequence[Question],
+    *,
+    texts: Sequence[str | None],
+    request: Request,
+    complete: bool = True,
+) -> Scored:
+    """The score of a text for each question, None for one without an answer.
+
+    Unless the questions are `complete`, no files for servers are made.
+
+    Raises:
+        EvaluationError: when the files do not belong together.
+    """
     labelled = all(question.record is not None for question in questions)
     score = benchmark.score(questions, texts, request) if benchmark.score and labelled else None
-    outputs = benchmark.outputs(files, questions, texts) if benchmark.outputs else []
+    outputs = benchmark.outputs(files, questions, texts) if benchmark.outputs and complete else []
     missing = texts.count(None)
     counts = {"asked": len(questions), "answered": len(questions) - missing, "missing": missing}
     return Scored(benchmark, request=request, counts=counts, score=score, outputs=outputs)
 
 
-def _require_offered(benchmark: Benchmark, request: Request) -> None:
+def require_offered(benchmark: Benchmark, request: Request) -> None:
+    """Refuse a split or a rule that a benchmark does not have.
+
+    Raises:
+        EvaluationError: with those that it has.
+    """
     for kind, wanted, known in (("split", request.split, benchmark.splits), ("rule", request.rule, benchmark.rules)):
         if wanted and wanted not in known:
             raise EvaluationError(f"{benchmark.name}: no {kind} {wanted!r}{did_you_mean(wanted, known)}")
@@ -76,6 +105,11 @@ def incomparable(scored: Scored) -> str | None:
     benchmark, split = scored.benchmark, scored.request.split or ""
     if not benchmark.published:
         return "no figures are published"
+    if scored.unlike:
+        return "; ".join(scored.unlike)
+    prompt = next(iter(benchmark.prompts))
+    if scored.request.prompt not in (None, prompt):
+        return f"the prompt is {scored.request.prompt}, theirs {prompt}"
     if benchmark.judged is not None:
         return "figures of different judges do not compare, and the reviews' judge is not known"
     if split not in benchmark.published_on:
@@ -107,10 +141,11 @@ def document(scored: Scored) -> dict[str, Any]:
         "figures": dict(score.figures) if score else {},
         "intervals": intervals_of(scored),
         "interval": {"level": LEVEL, "draws": NUM_DRAWS, "seed": SEED, "over": "pictures"},
-        "notes": list(score.notes) if score else [],
+        "notes": [*(score.notes if score else ()), *scored.notes],
         "published": published,
         "comparable": (why := incomparable(scored)) is None,
         "incomparable_because": why,
+        **({"asked": dict(scored.about)} if scored.about else {}),
     }
 
 

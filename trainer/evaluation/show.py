@@ -83,7 +83,7 @@ def show_score(console: LiteralConsole, scored: Scored) -> None:
             row += [f"{pair[0]:.1f}", f"{pair[1]:.1f}", f"{value - pair[1]:+.1f}"]
         table.add_row(*row)
     console.print(table)
-    for line in (*score.lines, *score.notes):
+    for line in (*score.lines, *score.notes, *scored.notes):
         say(line)
     if scored.benchmark.published and (why := incomparable(scored)):
         say(f"not comparable with the published figures: {why}")

@@ -104,6 +104,7 @@ GQA = register(
         prompts={"short": SHORT},
         rule="The text without periods at its end, in lower case, is the answer.",
         evidence="The authors' outputs of LLaVA-1.5-13B give 60.44 on the 1,398 questions at hand.",
+        image_folders=("gqa/images", "gqa/data/images"),
         questions=_questions,
         keys=_keys,
         score=_score,

@@ -141,6 +141,7 @@ LLAVA_BENCH = register(
             "reviews the mean. A review without scores is left out, and more than 5 % of them are an error."
         ),
         evidence="GPT-4's three reviews of LLaVA-1.5-13B give the published 72.5.",
+        image_folders=("llava-bench-in-the-wild/images",),
         questions=_questions,
         keys=_keys,
         score=None,

@@ -122,6 +122,7 @@ MM_VET = register(
         max_new_tokens=MAX_LONG,
         rule="The mean of the judge's grades in per cent, over all questions and by ability; runs are averaged.",
         evidence="GPT-4's three runs on LLaVA-1.5-7B give the published 31.1.",
+        image_folders=("mm-vet/images",),
         questions=_questions,
         keys=_keys,
         score=None,

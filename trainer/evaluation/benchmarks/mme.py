@@ -165,6 +165,11 @@ MME = register(
             "is wrong. A subtask gives 100 times accuracy plus 100 times the share of pictures with both answers right."
         ),
         evidence="The authors' outputs of LLaVA-1.5-13B give the published 1531.3, and 295.36 for cognition.",
+        image_folders=(
+            "mme/MME_Benchmark_release_version",
+            "MME/MME_Benchmark_release_version",
+            "MME_Benchmark_release_version",
+        ),
         questions=_questions,
         keys=_keys,
         score=_score,

@@ -136,6 +136,7 @@ POPE = register(
             "87.1 with the later random file."
         ),
         evidence="The authors' outputs of LLaVA-1.5-13B give the published 87.1, 86.2 and 84.5.",
+        image_folders=("val2014", "pope/val2014"),
         questions=_questions,
         keys=_keys,
         score=_score,

@@ -136,6 +136,7 @@ SCIENCEQA = register(
             "a letter beyond the choices, is no reading, which counts as wrong; nothing is guessed."
         ),
         evidence="The authors' outputs of LLaVA-1.5-13B give the published 71.6, and 74.39 over all questions.",
+        image_folders=("scienceqa/images", "scienceqa"),
         questions=_questions,
         keys=_keys,
         score=_score,

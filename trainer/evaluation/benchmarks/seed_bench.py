@@ -129,6 +129,7 @@ SEED_BENCH = register(
             "ranks options by likelihood and is another measure."
         ),
         evidence="The authors' outputs of LLaVA-1.5-13B give 67.55 on the first 2,000 questions on pictures.",
+        image_folders=("seed_bench",),
         questions=_questions,
         keys=_keys,
         score=_score,

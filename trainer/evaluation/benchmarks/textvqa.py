@@ -100,6 +100,7 @@ TEXTVQA = register(
             "question ids are those of pictures: answers are joined by picture and question."
         ),
         evidence="The authors' outputs of LLaVA-1.5-13B give 62.71 on the first 1,000 questions.",
+        image_folders=("textvqa",),
         questions=_questions,
         keys=_keys,
         score=partial(score_by_people, rules=_RULES),

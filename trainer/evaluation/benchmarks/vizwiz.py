@@ -96,6 +96,7 @@ VIZWIZ = register(
             "normalised, people's answers are not; lmms-eval normalises both as TextVQA does."
         ),
         evidence="The upload made of the authors' outputs of LLaVA-1.5-13B is theirs, byte for byte.",
+        image_folders=("vizwiz",),
         questions=_questions,
         keys=_keys,
         score=partial(score_by_people, rules=_RULES),
