@@ -232,6 +232,6 @@ class _Roomy(DynamicLayer):  # type: ignore[no-untyped-call]
 
 def _roomy(states: torch.Tensor, rows: torch.Tensor, *, room: int) -> torch.Tensor:
     _, heads, length, size = states.shape
-    buffer = states.new_empty(len(rows), heads, length + room, size)
+    buffer = states.new_empty((len(rows), heads, length + room, size))
     buffer[:, :, :length] = states.index_select(0, rows)
     return buffer

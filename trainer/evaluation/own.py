@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -15,7 +15,7 @@ from mix665k.trainer.evaluation.answers import evalai_score, require_ten
 from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_json_lines
 from mix665k.trainer.evaluation.parts import means
 from mix665k.trainer.evaluation.readers import LETTERS, option_letter, pope_yes
-from mix665k.trainer.evaluation.registry import Benchmark, Key, Question, Request, Score, score_of
+from mix665k.trainer.evaluation.registry import MAX_SHORT, Benchmark, Key, Question, Request, Score, score_of
 
 _TOLERANCE = 0.05
 """ChartQA's relaxed accuracy: a number may be 5 % away from the right one."""
@@ -29,6 +29,7 @@ class OwnBenchmark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     prompt: str = ""
     title: str = ""
     licence: str = "your own"
+    max_new_tokens: Annotated[int, msgspec.Meta(ge=1)] = MAX_SHORT
 
 
 class Record(msgspec.Struct):
@@ -67,6 +68,7 @@ def read_own(path: Path) -> Benchmark:
         metric=f"accuracy ({own.scorer})",
         files=(DataFile(own.file, "where you keep it"),),
         prompts={own.prompt or "none": added},
+        max_new_tokens=own.max_new_tokens,
         rule=f"the scorer {own.scorer}",
         evidence="none",
         questions=partial(_questions, own=own, added=added),

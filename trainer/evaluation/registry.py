@@ -76,8 +76,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     `score` gets a text for each question, None for one without an answer; it gives None where the data has no labels,
     and is None where a judge scores. With `repeats`, several questions may share a key, in the order of the file.
     `published` are the paper's figures of the 7B and 13B models, by the name of a figure, and `published_on` the
-    questions of each split that they are of; that of no split is called "". `image_folders` are where pictures may be in
-    `--images`, our layout first, then LLaVA's; where the data holds them, `pictures` gives the bytes of each by its name.
+    questions of each split that they are of; that of no split is called "". `image_folders` are where pictures may be
+    in `--images`, our layout first, then LLaVA's; where the data holds them, `pictures` gives the bytes of each name.
     """
 
     name: str
