@@ -49,7 +49,7 @@ def own_benchmark(folder: Path, *, per_picture: int = 4, texts: int = 5) -> Path
 def ask(model: Path, benchmark: Path, out: Path, **options: Any) -> Scored:
     """The score of the only benchmark; `options` are those of `Settings`."""
     folder = benchmark.parent
-    given = {"data": folder, "images": folder / "images", "out": out, "request": Request()} | options
+    given: dict[str, Any] = {"data": folder, "images": folder / "images", "out": out, "request": Request()} | options
     [scored] = evaluate(str(model), [str(benchmark)], Settings(**given))
     return scored
 
