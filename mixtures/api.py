@@ -17,7 +17,7 @@ from mix665k.mixtures.diff.compare import compare
 from mix665k.mixtures.inspect.findings import Inspection
 from mix665k.mixtures.inspect.run import inspect as inspect_mixture
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.parallel import Done
+from mix665k.mixtures.parallel import Unwatched
 from mix665k.mixtures.select.derived import require_room
 from mix665k.mixtures.select.report import require_resolved
 from mix665k.mixtures.select.run import files_of, find, write_selection
@@ -30,16 +30,6 @@ from mix665k.schemas.terminal import open_console
 from mix665k.schemas.tokens import TOKENS_PER_IMAGE
 
 _Path = str | os.PathLike[str]
-
-
-class _Unwatched:
-    """Watches a build and shows nothing."""
-
-    def moved(self, label: str, num_bytes: int, records: int) -> None:
-        """See `parallel.Listener`."""
-
-    def finished(self, done: Done) -> None:
-        """See `parallel.Listener`."""
 
 
 def build(
@@ -94,7 +84,7 @@ def build(
         plugins=tuple(Path(plugin) for plugin in plugins),
     )
     plan = make_plan(recipe, options)
-    shown = build_progress(plan, console=open_console(stderr=True)) if progress else nullcontext(_Unwatched())
+    shown = build_progress(plan, console=open_console(stderr=True)) if progress else nullcontext(Unwatched())
     with shown as listener:
         build_plan(plan, jobs=jobs or os.cpu_count() or 1, overwrite=overwrite, listener=listener)
     return Mixture.open(out)

@@ -69,6 +69,16 @@ class _Failed(NamedTuple):
     trace: str
 
 
+class Unwatched:
+    """Watches a build and shows nothing."""
+
+    def moved(self, label: str, num_bytes: int, records: int) -> None:
+        """See `parallel.Listener`."""
+
+    def finished(self, done: Done) -> None:
+        """See `parallel.Listener`."""
+
+
 def run_tasks(tasks: Sequence[Task], *, jobs: int, preload: str, listener: Listener) -> dict[str, Done]:
     """What every task gives, by its label: the first ones first, `jobs` at a time.
 

@@ -59,7 +59,7 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tupl
         _require_room(plan, overwrite=overwrite)
         with locked(out, keep=_kept(plan)):
             _prepare(plan, overwrite=overwrite)
-            if _parts_of(plan.recipe):
+            if parts_of(plan.recipe):
                 return _build_parts(plan, jobs=jobs, listener=listener)
             manifest, done = _build_sources(plan, jobs=jobs, listener=listener)
             sweep(out, manifest)
@@ -70,10 +70,10 @@ def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tupl
 
 def _kept(plan: Plan) -> tuple[str, ...]:
     """The unfinished work that another try resumes."""
-    return (_WHOLE,) if _parts_of(plan.recipe) else ()
+    return (_WHOLE,) if parts_of(plan.recipe) else ()
 
 
-def _parts_of(recipe: Recipe) -> list[str]:
+def parts_of(recipe: Recipe) -> list[str]:
     """What a recipe does with all that its sources give, in this order."""
     return [name for name in ("select", "deduplicate", "balance", "hold_out") if getattr(recipe, name)]
 
@@ -89,7 +89,7 @@ def _build_parts(plan: Plan, *, jobs: int, listener: Listener) -> tuple[Manifest
     manifest, done = _build_sources(whole, jobs=jobs, listener=listener)
     write_manifest(whole.options.out, manifest)
     mixture = Mixture.open(whole.options.out)
-    for name in (parts := _parts_of(plan.recipe)):
+    for name in (parts := parts_of(plan.recipe)):
         about, gone = _part(name, plan, mixture, jobs=jobs)
         if name == parts[-1]:
             manifest = write_rest(mixture, gone, out, about=about, advance=no_progress)

@@ -20,6 +20,7 @@ from mix665k.mixtures.build.reuse_key import TOKENIZER, key_by_this_code
 from mix665k.mixtures.parallel import Task, gather
 from mix665k.mixtures.storage.recipes import load_recipe
 from mix665k.mixtures.terminal import Advance, Bar
+from mix665k.mixtures.verify import redrawn
 from mix665k.mixtures.verify.intact import Examined, examine
 from mix665k.mixtures.verify.rebuild import PRELOAD, RebuildRequest, Rebuilt, rebuild_source
 from mix665k.mixtures.verify.sample import ABSENT, Rows, differences, sample_faults
@@ -27,7 +28,7 @@ from mix665k.mixtures.verify.verification import Check, Lines, Outcome, Verifica
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
 from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
 
-_NAMES = ("raw files", "builder", "sources rebuilt", "rows rebuilt", "sample rebuilt")
+_NAMES = ("raw files", "builder", "sources rebuilt", "rows rebuilt", "sample rebuilt", redrawn.NAME)
 
 
 class RawRequest(NamedTuple):
@@ -103,8 +104,11 @@ def check_raw(examined: Examined, request: RawRequest, *, jobs: int, advance: Ad
         _check_builder(manifest, entries, request),
         checked(_NAMES[2], left, seen=f"{len(made)} of {len(entries)} sources", otherwise="not checked"),
     ]
+    every_source = len(made) == len(manifest.sources)
+    options = _options(manifest, request)
+    again = redrawn.check_redrawn(folder, manifest, options, every_source=every_source, jobs=jobs)
     if not made:
-        return checks + [Check(name, "not checked", "no source was rebuilt") for name in _NAMES[3:]]
+        return [*checks, *(Check(name, "not checked", "no source was rebuilt") for name in _NAMES[3:5]), again]
     rows = sum(one.rebuilt.entry.conversations for one in made if one.rebuilt.entry)
     sampled = sum(len(one.drawn) for one in made)
     return [
@@ -115,6 +119,7 @@ def check_raw(examined: Examined, request: RawRequest, *, jobs: int, advance: Ad
             (line for one in made for line in sample_faults(one.drawn, one.rebuilt.drawn, request.sample)),
             seen=f"{sampled:,} records, field by field",
         ),
+        again,
     ]
 
 
@@ -167,6 +172,7 @@ def _options(manifest: Manifest, request: RawRequest) -> Options:
         tokenizer=request.tokenizer or asked.get("tokenizer"),
         draws_from=request.draws_from or named,
         on_bad_record=asked.get("on_bad_record", "fail"),
+        plugins=request.plugins,
     )
 
 
