@@ -127,12 +127,23 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         ),
     ] = True
     batching: Annotated[
-        Literal["grouped", "padding_free", "llava_grouped", "llava_random"],
+        Literal["grouped", "padding_free", "shared_images", "llava_grouped", "llava_random"],
         msgspec.Meta(
-            description="batches of one modality and similar lengths, random ones in rows without padding, or exactly "
-            "those of LLaVA's trainer on several GPUs in its stage 2 or 1"
+            description="batches of one modality and similar lengths, random ones in rows without padding, such rows "
+            "in which records of a picture share its beginning, or exactly those of LLaVA's trainer on several GPUs in "
+            "its stage 2 or 1"
         ),
     ] = "grouped"
+    share: Annotated[
+        Literal["path", "content"],
+        msgspec.Meta(
+            description="which pictures `shared_images` takes for the same: of one path, or of the same bytes"
+        ),
+    ] = "path"
+    max_branches: Annotated[
+        Positive | None,
+        msgspec.Meta(description="records of a picture that `shared_images` takes in a row; all without it"),
+    ] = None
     attention: Annotated[
         Literal["auto", "eager", "sdpa", "segments", "flash_attention_2"],
         msgspec.Meta(description="`auto`: flash-attn where it is installed, else torch's own kernels"),

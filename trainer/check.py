@@ -11,7 +11,7 @@ from rich.table import Table
 from mix665k.schemas.manifest import HELD_OUT
 from mix665k.schemas.terminal import open_console
 from mix665k.trainer.batching.epoch import plan_epoch
-from mix665k.trainer.batching.types import Integers, Layout, Plan, load_of, measure, tokens_at
+from mix665k.trainer.batching.types import Examples, Layout, Plan, load_of, measure, tokens_at
 from mix665k.trainer.data.encode import Encoder
 from mix665k.trainer.data.lengths import Lengths, lengths
 from mix665k.trainer.data.mixture import Mixture
@@ -25,7 +25,7 @@ from mix665k.trainer.run.launch import image_names, require_attention
 from mix665k.trainer.run.stage_files import layout_of
 from mix665k.trainer.run.start_model import parts_of, require_trainable
 from mix665k.trainer.run.templates import settle_template
-from mix665k.trainer.run.training_data import eval_rows, examples_of, make_encoder, order_of, split_rows
+from mix665k.trainer.run.training_data import eval_rows, examples_of, make_encoder, order_of, split_rows, trees_of
 
 Rows = list[tuple[str, str]]
 SHOWN_FAULTS = 10
@@ -51,10 +51,10 @@ def check(job: Job, *, ranks: int, console: Console, has_weights: bool = True) -
     encoder = make_encoder(processor.tokenizer, model.config, job)
     found = lengths(mixture, encoder, jobs=os.cpu_count() or 1)
     train, held_out = split_rows(found, job, mixture=mixture)
-    tokens = found.tokens[train]
-    examples = examples_of(found, train, stage=stage, mixture=mixture)
+    trees = trees_of(job, mixture, encoder)
+    examples = examples_of(found, train, stage=stage, mixture=mixture, trees=trees)
     plan = plan_epoch(examples, layout=layout, order=order_of(stage), epoch=0)
-    loads = load_of(tokens_at(plan.steps, tokens), mode=stage.batching)
+    loads = load_of(plan.steps, examples, mode=stage.batching)
     labels = tokens_at(plan.steps, found.supervised[train]).sum(axis=-1)
     memory = estimate(model, stage, ranks=ranks, tokens=int(loads.max()), labels=int(labels.max()))
     parts = ", ".join(f"{name} {value / 1e9:,.1f}" for name, value in memory._asdict().items())
@@ -67,7 +67,7 @@ def check(job: Job, *, ranks: int, console: Console, has_weights: bool = True) -
         held_out = eval_rows(job, encoder)
     rows += [("train / held out", f"{len(train):,} / {len(held_out):,} records")]
     rows += _eval_rows(job, mixture)
-    rows += _plan_rows(plan, tokens, job=job, layout=layout)
+    rows += _plan_rows(plan, examples, job=job, layout=layout)
     rows += [("memory of a rank", f"about {memory.total / 1e9:,.1f} GB ({parts})")]
     faults = _image_faults(images, job, console)
     rows += [("images", f"{len(images):,}, {len(faults):,} of them unusable")]
@@ -103,8 +103,8 @@ def _control_rows(mixture: Mixture, encoder: Encoder) -> Rows:
     return [("special tokens in texts", listed)] if found else []
 
 
-def _plan_rows(plan: Plan, tokens: Integers, *, job: Job, layout: Layout) -> Rows:
-    cost = measure(plan, lengths=tokens, mode=job.stage.batching)
+def _plan_rows(plan: Plan, examples: Examples, *, job: Job, layout: Layout) -> Rows:
+    cost = measure(plan, examples, mode=job.stage.batching)
     steps = math.ceil(len(plan.steps) * job.stage.epochs)
     if job.stage.max_steps is not None:
         steps = min(steps, job.stage.max_steps)
@@ -112,7 +112,7 @@ def _plan_rows(plan: Plan, tokens: Integers, *, job: Job, layout: Layout) -> Row
     return [
         ("global batch", f"{layout.global_batch} = {numbers}"),
         ("steps", f"{steps:,}; an epoch has {len(plan.steps):,}"),
-        ("padding", f"{1 - cost.real / cost.padded:.1%}; cost {cost.ratio:.3f} of the ideal"),
+        ("padding", f"{1 - cost.real / cost.computed:.1%}; cost {cost.ratio:.3f} of the ideal"),
     ]
 
 

@@ -182,11 +182,20 @@ def plan(
     tokens_per_image: Annotated[
         int, typer.Option(min=1, help="Tokens of an image: as `train check` says of a vision tower.")
     ] = TOKENS_PER_IMAGE,
+    share: Annotated[
+        Literal["path", "content"], typer.Option(help="What is one picture to `shared_images`: a path, or equal files.")
+    ] = "path",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder with the images: for `--share content` alone.", file_okay=False)
+    ] = None,
+    max_branches: Annotated[
+        int | None, typer.Option(min=1, help="Records of a picture that `shared_images` takes in a row.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draws: it gives the orders.")] = 42,
     png: Annotated[Path | None, typer.Option(help="Draw it into this file too.", dir_okay=False)] = None,
     output: OutputFormat = "table",
 ) -> None:
-    """Simulate an epoch in random order, in LLaVA's, and in both of ours: padding, balance, cost; needs no GPU."""
+    """Simulate an epoch in random order, in LLaVA's, and in ours: tokens, padding, balance, cost; needs no GPU."""
     _quieten()
     from mix665k.schemas.tokenizer.load import load_tokenizer
     from mix665k.trainer import plan as planning
@@ -206,7 +215,9 @@ def plan(
         tokens_per_image=tokens_per_image,
         max_tokens=max_tokens,
     )
-    found = epoch_costs(planning.setting_of(Rows(mixture), encoder, layout=layout, seed=seed, window=window))
+    sharing = planning.Sharing(share=share, images=images, max_branches=max_branches)
+    setting = planning.setting_of(Rows(mixture), encoder, layout=layout, seed=seed, window=window, sharing=sharing)
+    found = epoch_costs(setting)
     if output == "json":
         say_json(planning.to_json(found))
     else:

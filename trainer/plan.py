@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,6 +17,7 @@ from mix665k.trainer.batching.types import Examples, Layout
 from mix665k.trainer.data.encode import Encoder
 from mix665k.trainer.data.lengths import lengths
 from mix665k.trainer.data.mixture import Mixture
+from mix665k.trainer.data.trees import Share, find_trees
 
 
 def split_batch(batch: int, *, ranks: int, per_device_batch: int) -> Layout:
@@ -34,27 +35,55 @@ def split_batch(batch: int, *, ranks: int, per_device_batch: int) -> Layout:
     return Layout(ranks=ranks, accumulation=batch // per_step, per_device_batch=per_device_batch)
 
 
-def setting_of(mixture: Mixture, encoder: Encoder, *, layout: Layout, seed: int, window: int) -> Setting:
+class Sharing(NamedTuple):
+    """How `shared_images` is simulated, as a stage says it; `images` is needed for `content`."""
+
+    share: Share = "path"
+    images: Path | None = None
+    max_branches: int | None = None
+
+
+def setting_of(
+    mixture: Mixture,
+    encoder: Encoder,
+    *,
+    layout: Layout,
+    seed: int,
+    window: int,
+    sharing: Sharing,
+) -> Setting:
     """What is simulated of a mixture, for one tokenizer and template.
 
     Rows without any label are left out; a line on stderr says how many.
 
     Raises:
+        StageError: when pictures are to be compared and no folder of them is given.
         UserError: when a row cannot be encoded.
     """
-    found = lengths(mixture, encoder, jobs=os.cpu_count() or 1)
+    if sharing.share == "content" and (sharing.images is None or not sharing.images.is_dir()):
+        raise StageError("--share content: expected --images, the folder whose files are compared")
+    jobs = os.cpu_count() or 1
+    found = lengths(mixture, encoder, jobs=jobs)
     kept = np.flatnonzero(found.supervised > 0)
     if left_out := len(mixture) - len(kept):
         row = "1 row has no label and is" if left_out == 1 else f"{left_out:,} rows have no label and are"
         say(f"{mixture.folder}: {row} left out; a higher --max-tokens may help", err=True)
     _, sources = np.unique(np.array(mixture.sources), return_inverse=True)
     words = np.maximum(mixture.words()[kept], 1)  # LLaVA's sampler has no place for a row without words
+    trees = find_trees(mixture, encoder, share=sharing.share, images=sharing.images, jobs=jobs)
     return Setting(
-        examples=Examples(lengths=found.tokens[kept], has_image=found.has_image[kept], words=words),
+        examples=Examples(
+            lengths=found.tokens[kept],
+            has_image=found.has_image[kept],
+            words=words,
+            trees=trees.numbers[kept],
+            shared=trees.shared[kept],
+        ),
         sources=sources[kept].astype(np.int64),
         layout=layout,
         seed=seed,
         window=window,
+        max_branches=sharing.max_branches,
     )
 
 
@@ -65,14 +94,14 @@ def to_json(found: list[EpochCost]) -> str:
 
 def print_costs(console: Console, found: list[EpochCost]) -> None:
     """Print a table, and how the orders compare in time."""
-    numbers = ("padding", "imbalance", "cost / ideal", "sources a step", "largest", "one modality")
+    numbers = ("tokens", "padding", "cost / ideal", "sources a step", "records a picture", "largest", "one modality")
     table = Table(box=SIMPLE_HEAD, collapse_padding=True)
     table.add_column("order", no_wrap=True)
     for title in numbers:
         table.add_column(title, justify="right", min_width=max(len(word) for word in title.split()))
     for one in found:
-        values = [f"{one.padding:.1%}", f"{one.imbalance:.2f}", f"{one.ratio:.3f}", f"{one.sources_per_step:.1f}"]
-        values += [f"{one.largest_micro_batch:,}", f"{one.one_modality:.0%}"]
+        values = [f"{one.tokens:,}", f"{one.padding:.1%}", f"{one.ratio:.3f}", f"{one.sources_per_step:.1f}"]
+        values += [f"{one.records_per_picture:.1f}", f"{one.largest_micro_batch:,}", f"{one.one_modality:.0%}"]
         table.add_row(one.order, *values)
     console.print(table)
     random, llava, *ours = found

@@ -79,7 +79,7 @@ def test_rows_without_a_label_are_told(tmp_path: Path, number: int, told: str, f
     shown = RUNNER.invoke(train, [*given, "--per-device-batch", "2", "--max-tokens", "100", "--format", form])
     assert shown.exit_code == 0, shown.output
     assert shown.stderr == (f"{mixture}: {told}; a higher --max-tokens may help\n" if told else "")
-    assert form == "table" or len(json.loads(shown.stdout)) == 4
+    assert form == "table" or len(json.loads(shown.stdout)) == 5
 
 
 @pytest.mark.parametrize("name", ["none", "."])

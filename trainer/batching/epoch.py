@@ -11,6 +11,7 @@ from mix665k.schemas.errors import UserError
 from mix665k.trainer.batching.grouped import plan_grouped
 from mix665k.trainer.batching.llava import plan_llava_grouped, plan_llava_random
 from mix665k.trainer.batching.padding_free import plan_padding_free
+from mix665k.trainer.batching.shared_images import plan_shared_images
 from mix665k.trainer.batching.types import Examples, Layout, Mode, Order, Plan
 
 
@@ -25,6 +26,7 @@ class Planner(Protocol):
 PLANNERS: dict[Mode, Planner] = {
     "grouped": plan_grouped,
     "padding_free": plan_padding_free,
+    "shared_images": plan_shared_images,
     "llava_grouped": plan_llava_grouped,
     "llava_random": plan_llava_random,
 }

@@ -11,6 +11,7 @@ class MicroBatches:
 
     They are this rank's share already: nothing may shard them again, as `accelerator.prepare` would. A list is shorter
     than `per_device_batch` in an incomplete global batch, and empty where that has fewer examples than micro-batches.
+    With `shared_images` lists are as long as gives them equal work.
     """
 
     def __init__(self, examples: Examples, *, layout: Layout, order: Order, rank: int) -> None:
@@ -44,8 +45,8 @@ class MicroBatches:
             yield row[row != EMPTY].tolist()
 
     def _planned(self) -> Integers:
-        """[micro-batches of the epoch, per_device_batch], this rank's."""
+        """[micro-batches of the epoch, examples], this rank's."""
         if self._rows is None:
             plan = plan_epoch(self._examples, layout=self._layout, order=self._order, epoch=self._epoch)
-            self._rows = plan.steps[:, self._rank].reshape(-1, self._layout.per_device_batch)
+            self._rows = plan.steps[:, self._rank].reshape(-1, plan.steps.shape[-1])
         return self._rows

@@ -15,7 +15,7 @@ EMPTY = -1
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Keys = npt.NDArray[np.uint64]
-Mode = Literal["grouped", "padding_free", "llava_grouped", "llava_random"]
+Mode = Literal["grouped", "padding_free", "shared_images", "llava_grouped", "llava_random"]
 Remainder = Literal["short", "drop", "repeat"]
 
 
@@ -28,6 +28,10 @@ class Examples(NamedTuple):
     """[E]"""
     words: Integers | None = None
     """[E], split at white space: what LLaVA orders by; None where the order is another."""
+    trees: Integers | None = None
+    """[E], a number for each picture, from 0, that all records of it have; one without a picture has its own."""
+    shared: Integers | None = None
+    """[E], tokens with which all records of its tree begin; 0 in a tree of one."""
 
 
 class Layout(NamedTuple):
@@ -45,19 +49,23 @@ class Layout(NamedTuple):
 
 
 class Order(NamedTuple):
-    """How a stage orders an epoch: its `batching`, `window`, `remainder` and `seed`."""
+    """How a stage orders an epoch: its `batching`, `window`, `remainder`, `seed` and `max_branches`."""
 
     mode: Mode
     window: int
     remainder: Remainder
     seed: int
+    max_branches: int | None = None
 
 
 class Plan(NamedTuple):
     """The batches of one epoch, S optimizer steps."""
 
     steps: Integers
-    """[S, ranks, accumulation, per_device_batch], numbers of examples; `EMPTY` only at the end of a micro-batch."""
+    """[S, ranks, accumulation, per_device_batch], numbers of examples; `EMPTY` only at the end of a micro-batch.
+
+    With `shared_images` the last axis is as long as the micro-batch with the most examples.
+    """
     dropped: Integers
     """Examples left out of this epoch."""
     repeated: Integers
@@ -99,16 +107,33 @@ def tokens_at(steps: Integers, lengths: Integers) -> Integers:
     return np.where(steps == EMPTY, 0, lengths[steps])
 
 
-def load_of(tokens: Integers, *, mode: Mode) -> Integers:
-    """Tokens that each micro-batch computes, from those of its examples along the last axis.
+def load_of(steps: Integers, examples: Examples, *, mode: Mode) -> Integers:
+    """Tokens that each micro-batch computes, its examples along the last axis of `steps`.
 
-    `padding_free` concatenates, all others pad to the longest example.
+    `padding_free` concatenates, `shared_images` does with a tree's beginning once, all others pad to the longest.
     """
+    tokens = tokens_at(steps, examples.lengths)
     if mode == "padding_free":
         summed: Integers = tokens.sum(axis=-1)
         return summed
+    if mode == "shared_images":
+        return _with_trees(steps, examples)
     padded: Integers = tokens.max(axis=-1) * (tokens > 0).sum(axis=-1)
     return padded
+
+
+def _with_trees(steps: Integers, examples: Examples) -> Integers:
+    """The same where the beginning of each tree of a micro-batch is computed once."""
+    assert examples.trees is not None, "no trees"
+    assert examples.shared is not None, "no trees"
+    tree = np.where(steps == EMPTY, EMPTY, examples.trees[steps])
+    by_tree = np.argsort(tree, axis=-1, kind="stable")
+    tree, numbers = np.take_along_axis(tree, by_tree, axis=-1), np.take_along_axis(steps, by_tree, axis=-1)
+    is_later = np.zeros(tree.shape, dtype=np.bool_)
+    is_later[..., 1:] = tree[..., 1:] == tree[..., :-1]
+    spared = tokens_at(np.where(is_later, numbers, EMPTY), examples.shared)
+    computed: Integers = (tokens_at(numbers, examples.lengths) - spared).sum(axis=-1)
+    return computed
 
 
 def costliest_first(steps: Integers, examples: Examples, *, mode: Mode, purpose: str) -> Integers:
@@ -124,7 +149,7 @@ def costliest_first(steps: Integers, examples: Examples, *, mode: Mode, purpose:
     batches = steps.reshape(len(steps), -1)
     tokens = tokens_at(batches, examples.lengths)
     with_image = ((batches != EMPTY) & examples.has_image[batches]).any(axis=1)
-    first = np.lexsort((tokens.sum(axis=1), with_image, load_of(tokens, mode=mode)))[-1:]
+    first = np.lexsort((tokens.sum(axis=1), with_image, load_of(batches, examples, mode=mode)))[-1:]
     return np.concatenate([first, shuffled[shuffled != first]])
 
 
@@ -132,11 +157,13 @@ class Cost(NamedTuple):
     """What a plan costs, in tokens."""
 
     real: int
-    padded: int
+    """Those of examples; with `shared_images` the beginning of each tree counts once an epoch."""
+    computed: int
+    """With padding, or with the beginnings that several micro-batches compute."""
     slowest: int
-    """The padded tokens of the rank that has most, summed over gradient-accumulation steps: the others wait for it."""
+    """The computed tokens of the rank that has most, summed over gradient-accumulation steps: the others wait."""
     ideal: float
-    """The tokens of each rank if there were no padding and all ranks had as many."""
+    """The real tokens of each rank if all ranks had as many."""
     imbalance: float
     """The slowest rank over the mean of the ranks, averaged over gradient-accumulation steps."""
 
@@ -146,16 +173,16 @@ class Cost(NamedTuple):
         return self.slowest / self.ideal
 
 
-def measure(plan: Plan, *, lengths: Integers, mode: Mode) -> Cost:
+def measure(plan: Plan, examples: Examples, *, mode: Mode) -> Cost:
     """The cost of an epoch whose ranks wait for each other in every gradient-accumulation step."""
-    tokens = tokens_at(plan.steps, lengths)
-    padded = load_of(tokens, mode=mode)
-    slowest = padded.max(axis=1)
-    real = int(tokens.sum())
+    computed = load_of(plan.steps, examples, mode=mode)
+    slowest = computed.max(axis=1)
+    whole: Mode = "shared_images" if mode == "shared_images" else "padding_free"
+    real = int(load_of(plan.steps.reshape(1, -1), examples, mode=whole).sum())
     return Cost(
         real=real,
-        padded=int(padded.sum()),
+        computed=int(computed.sum()),
         slowest=int(slowest.sum()),
         ideal=real / plan.steps.shape[1],
-        imbalance=float(slowest.sum() / padded.mean(axis=1).sum()),
+        imbalance=float(slowest.sum() / computed.mean(axis=1).sum()),
     )

@@ -1,6 +1,7 @@
 """From examples to the tensors of a micro-batch."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple, NotRequired, TypedDict
 
 import torch
@@ -9,6 +10,8 @@ from torch.nn.utils.rnn import pad_sequence
 from mix665k.trainer.batching.types import EMPTY, Mode
 from mix665k.trainer.data.dataset import Example, without_labels
 from mix665k.trainer.data.encode import IGNORED
+from mix665k.trainer.data.tree_rows import Tree, lay_out
+from mix665k.trainer.data.trees import common_beginning
 
 
 class Placeholders(NamedTuple):
@@ -26,7 +29,8 @@ class Batch(TypedDict):
     """B rows of T tokens with E examples, N images of P placeholders each, and n labels.
 
     input_ids        int64    [B, T]
-    labels           int64    [B, T]         -100 on prompts, padding and the first token of each example; not shifted
+    labels           int64    [B, T]         -100 on prompts, padding and the first token of each example; not shifted;
+                                             with `shared_images` [1, tokens of all examples], one after the other
     pixel_values     float32  [N, 3, H, W]   one per run of placeholders, in reading order
     image_positions  int64    [N x P]        the placeholders, counted over B x T, in reading order
     label_positions  int64    [n]            the token before each one with a label, counted over B x T: the head runs
@@ -44,6 +48,11 @@ class Batch(TypedDict):
     position_ids     int64    [1, T]         from 0 in each segment
     cu_seq_lens_q/k  int32    [segments + 1] where each segment begins, and T
     max_length_q/k   int                     the longest segment
+
+    `shared_images` has one row of trees, see `TreeRow`: examples of the same picture, whose common beginning is there
+    once, with its picture. Positions, segments and keys are a `TreeRow`'s, and
+    key_positions    int64    [keys]         which token each key is of, in the order of `cu_seq_lens_k`
+    shared_by        int64    [1, T]         how many examples each token belongs to
     """
 
     # The loop needs all these numbers on the host. Counting labels or placeholders in the tensors, as transformers
@@ -67,6 +76,8 @@ class Batch(TypedDict):
     cu_seq_lens_k: NotRequired[torch.Tensor]
     max_length_q: NotRequired[int]
     max_length_k: NotRequired[int]
+    key_positions: NotRequired[torch.Tensor]
+    shared_by: NotRequired[torch.Tensor]
 
 
 def collate(examples: Sequence[Example], *, mode: Mode, placeholders: Placeholders) -> Batch:
@@ -79,7 +90,8 @@ def collate(examples: Sequence[Example], *, mode: Mode, placeholders: Placeholde
     # the projector's collectives, and the others would hang.
     if not examples:
         examples = [without_labels("", source="", index=EMPTY, filler_id=placeholders.pad_id)]
-    return (_concatenated if mode == "padding_free" else _padded)(examples, placeholders)
+    ways = {"padding_free": _concatenated, "shared_images": _in_trees}
+    return ways.get(mode, _padded)(examples, placeholders)
 
 
 def _padded(examples: Sequence[Example], placeholders: Placeholders) -> Batch:
@@ -103,7 +115,7 @@ def _padded(examples: Sequence[Example], placeholders: Placeholders) -> Batch:
 def _concatenated(examples: Sequence[Example], placeholders: Placeholders) -> Batch:
     """One row of all examples, concatenated, each a segment; a blank image is a segment of its own."""
     segments = [example["input_ids"] for example in examples]
-    labels = [torch.cat([torch.tensor([IGNORED]), example["labels"][1:]]) for example in examples]
+    labels = [_unlabelled_first(example) for example in examples]
     if not _pixels(examples):
         segments.append(torch.full((placeholders.tokens_per_image,), placeholders.image_token_id))
         labels.append(torch.full((placeholders.tokens_per_image,), IGNORED))
@@ -150,6 +162,76 @@ def _batch(
         "sources": [example["source"] for example in examples],
         "bad_images": [example["bad_image"] for example in examples if example["bad_image"]],
     }
+
+
+def _unlabelled_first(example: Example) -> torch.Tensor:
+    """The labels of an example without that of its first token, which nothing predicts."""
+    return torch.cat([torch.tensor([IGNORED]), example["labels"][1:]])
+
+
+def _in_trees(examples: Sequence[Example], placeholders: Placeholders) -> Batch:
+    """One row of trees; a blank image is a tree of its own."""
+    groups: dict[str | int, list[int]] = {}
+    for number, example in enumerate(examples):
+        groups.setdefault(example["pictures"][0] if example["pictures"] else number, []).append(number)
+    trees, pixels = [], []
+    for numbers in groups.values():
+        branches = [examples[number] for number in numbers]
+        shared = _shared_tokens(branches, placeholders) if len(branches) > 1 else 0
+        trees.append(Tree([branch["input_ids"] for branch in branches], shared))
+        pixels += _pixels_of_tree(branches, shared, placeholders)
+    num_tokens = sum(sum(map(len, tree.conversations)) - tree.shared * (len(tree.conversations) - 1) for tree in trees)
+    side = placeholders.image_px
+    if not pixels:
+        trees.append(Tree([torch.full((placeholders.tokens_per_image,), placeholders.image_token_id)], 0))
+        pixels = [torch.zeros((1, 3, side, side))]
+    row = lay_out(trees)
+    numbers = [number for group in groups.values() for number in group]
+    places = dict(zip(numbers, row.places, strict=False))  # a blank image's are left out
+    labelled = [(example["labels"][1:] != IGNORED).nonzero().flatten() for example in examples]
+    return {
+        "input_ids": row.input_ids,
+        "position_ids": row.position_ids,
+        "cu_seq_lens_q": row.starts_q,
+        "cu_seq_lens_k": row.starts_k,
+        "max_length_q": int(row.starts_q.diff().max()),
+        "max_length_k": int(row.starts_k.diff().max()),
+        "key_positions": row.key_positions,
+        "shared_by": row.shared_by,
+        "labels": torch.cat([_unlabelled_first(example) for example in examples])[None],
+        "pixel_values": torch.cat(pixels),
+        "image_positions": (row.input_ids.flatten() == placeholders.image_token_id).nonzero().flatten(),
+        "label_positions": torch.cat([places[number][before] for number, before in enumerate(labelled)]),
+        "targets": torch.cat([example["labels"][1:][k] for example, k in zip(examples, labelled, strict=True)]),
+        "example_index": torch.arange(len(examples)).repeat_interleave(torch.tensor([len(k) for k in labelled])),
+        "num_labels": [len(before) for before in labelled],
+        "num_tokens": num_tokens,
+        "ids": [example["id"] for example in examples],
+        "sources": [example["source"] for example in examples],
+        "bad_images": [example["bad_image"] for example in examples if example["bad_image"]],
+    }
+
+
+def _shared_tokens(branches: Sequence[Example], placeholders: Placeholders) -> int:
+    """How many tokens some examples of one picture begin with alike, and with the same pictures at them.
+
+    It ends before a picture that is not the same in all, or not all of whose placeholders are at the same positions.
+    """
+    shared = common_beginning([branch["input_ids"].numpy() for branch in branches])
+    at_each = zip(*(branch["pictures"] for branch in branches), strict=False)
+    same = len(list(takewhile(lambda names: len(set(names)) == 1, at_each)))
+    images = (branches[0]["input_ids"][:shared] == placeholders.image_token_id).nonzero().flatten()
+    complete = min(len(images) // placeholders.tokens_per_image, same) * placeholders.tokens_per_image
+    return int(images[complete]) if complete < len(images) else shared
+
+
+def _pixels_of_tree(branches: Sequence[Example], shared: int, placeholders: Placeholders) -> list[torch.Tensor]:
+    """The images of a tree in reading order: those of the beginning once."""
+    images = int((branches[0]["input_ids"][:shared] == placeholders.image_token_id).sum())
+    once = images // placeholders.tokens_per_image
+    pixels = [branch["pixel_values"] for branch in branches if branch["pixel_values"] is not None]
+    parts = [of[once:] for of in pixels]
+    return [part for part in [*(of[:once] for of in pixels[:1]), *parts] if len(part)]
 
 
 def _pixels(examples: Sequence[Example]) -> list[torch.Tensor]:

@@ -1,5 +1,6 @@
 """The examples of a mixture, by row number."""
 
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import torch
@@ -17,6 +18,7 @@ class Example(TypedDict):
     input_ids     int64    [T]           with the image as its placeholders
     labels        int64    [T]           -100 on what is not learned; not shifted, `collate` shifts
     pixel_values  float32  [1, 3, H, W]  None without an image
+    pictures      a name for each image, the same for the same picture
     index         the number of the row, `EMPTY` for an example that fills a micro-batch
     bad_image     why its image could not be used, or None
     """
@@ -24,6 +26,7 @@ class Example(TypedDict):
     input_ids: torch.Tensor
     labels: torch.Tensor
     pixel_values: torch.Tensor | None
+    pictures: list[str]
     id: str
     source: str
     index: int
@@ -34,11 +37,21 @@ class MixtureDataset(Dataset[Example]):
     """Encodes a row and loads its image when it is asked for; the index `EMPTY` gives an example without labels.
 
     A row whose bad image the loader drops has no labels either, but keeps its id. The only token of an example without
-    labels is `filler_id`. Indexing raises what `Encoder.encode` and `ImageLoader.load` raise.
+    labels is `filler_id`. `aliases` gives the name of a picture that is known by other paths too. Indexing raises what
+    `Encoder.encode` and `ImageLoader.load` raise.
     """
 
-    def __init__(self, mixture: Mixture, *, encoder: Encoder, images: ImageLoader, filler_id: int) -> None:
+    def __init__(
+        self,
+        mixture: Mixture,
+        *,
+        encoder: Encoder,
+        images: ImageLoader,
+        filler_id: int,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
         self._mixture = mixture
+        self._aliases = aliases or {}
         self._encoder = encoder
         self._images = images
         self._filler_id = filler_id
@@ -47,21 +60,35 @@ class MixtureDataset(Dataset[Example]):
         return len(self._mixture)
 
     def __getitem__(self, index: int) -> Example:
+        return self._example(index, {})
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Example]:
+        """The examples of a micro-batch, as torch's loader asks for them; a picture of several is decoded once."""
+        decoded: dict[str, torch.Tensor] = {}
+        return [self._example(index, decoded) for index in indices]
+
+    def _example(self, index: int, decoded: dict[str, torch.Tensor]) -> Example:
         if index == EMPTY:
             return without_labels("", source="", index=EMPTY, filler_id=self._filler_id)
         row = self._mixture[index]
         pixels, fault = None, None
+        pictures = [] if row.image is None else [self._aliases.get(row.image, row.image)]
         if row.image is not None:
-            pixels, fault = self._images.load(row.image, record=row.id)
+            pixels = decoded.get(pictures[0])
+            if pixels is None:
+                pixels, fault = self._images.load(row.image, record=row.id)
             if pixels is None:
                 unlabelled = without_labels(row.id, source=row.source, index=index, filler_id=self._filler_id)
                 return {**unlabelled, "bad_image": fault}
+            if fault is None:  # each record says what is wrong with its image
+                decoded[pictures[0]] = pixels
         encoded = self._encoder.encode(row)
         assert encoded.num_images == (row.image is not None), (row.id, encoded.num_images)
         return {
             "input_ids": torch.from_numpy(encoded.input_ids),
             "labels": torch.from_numpy(encoded.labels),
             "pixel_values": None if pixels is None else pixels.unsqueeze(0),
+            "pictures": pictures,
             "id": row.id,
             "source": row.source,
             "index": index,
@@ -75,6 +102,7 @@ def without_labels(identifier: str, *, source: str, index: int, filler_id: int) 
         "input_ids": torch.tensor([filler_id]),
         "labels": torch.tensor([IGNORED]),
         "pixel_values": None,
+        "pictures": [],
         "id": identifier,
         "source": source,
         "index": index,

@@ -1,6 +1,6 @@
 """How long each row of a mixture is for one tokenizer and template; computed once and cached."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -21,9 +21,12 @@ from mix665k.trainer.data.cache import cached
 from mix665k.trainer.data.encode import Encoder
 from mix665k.trainer.data.mixture import Mixture
 
-_ROWS_PER_BLOCK = 512
+ROWS_PER_BLOCK = 512
 _FEW_ROWS = 4_096
 """Below this, starting processes takes longer than the work."""
+Block = Sequence[Sequence[int]]
+"""Numbers of rows, in groups."""
+Measure = Callable[[Block, Mixture, Encoder], NDArray[np.int64]]
 
 
 class Lengths(NamedTuple):
@@ -68,40 +71,53 @@ def _load(path: Path, *, rows: int) -> NDArray[np.int64] | None:
 
 
 def _write(part: Path, *, mixture: Mixture, encoder: Encoder, jobs: int) -> None:
-    blocks = [range(len(mixture))[start : start + _ROWS_PER_BLOCK] for start in range(0, len(mixture), _ROWS_PER_BLOCK)]
-    with _measured(blocks, mixture, encoder, jobs=jobs if len(mixture) > _FEW_ROWS else 1) as measured:
+    starts = range(0, len(mixture), ROWS_PER_BLOCK)
+    blocks = [[range(len(mixture))[start : start + ROWS_PER_BLOCK]] for start in starts]
+    columns = measure_rows(blocks, _measure, mixture=mixture, encoder=encoder, jobs=jobs)
+    with part.open("wb") as file:
+        np.save(file, np.concatenate([np.empty((len(Lengths._fields), 0), dtype=np.int64), *columns], axis=1))
+
+
+def _measure(block: Block, mixture: Mixture, encoder: Encoder) -> NDArray[np.int64]:
+    """The values of one block, int64 [5, rows], in the order of `Lengths`."""
+    [rows] = block
+    encoded = map(encoder.encode, mixture.rows(rows[0], rows[-1] + 1))
+    values = [(len(e.input_ids), e.num_supervised, e.num_images > 0, e.tokens_cut, e.answers_cut) for e in encoded]
+    return np.array(values, dtype=np.int64).T
+
+
+def measure_rows(
+    blocks: Sequence[Block], measure: Measure, *, mixture: Mixture, encoder: Encoder, jobs: int
+) -> list[NDArray[np.int64]]:
+    """What `measure`, a function of a module, gives for each block, in order; `jobs` processes share the work.
+
+    Raises:
+        UserError: when a row cannot be encoded, or a process is killed.
+    """
+    few = sum(len(rows) for block in blocks for rows in block) <= _FEW_ROWS
+    with _measured(blocks, measure, mixture=mixture, encoder=encoder, jobs=1 if few else jobs) as measured:
         shown = open_console(stderr=True)
         bar = track(
             measured, "counting tokens", total=len(blocks), console=shown, transient=True, disable=not shown.is_terminal
         )
-        columns = np.concatenate([np.empty((len(Lengths._fields), 0), dtype=np.int64), *bar], axis=1)
-    with part.open("wb") as file:
-        np.save(file, columns)
+        return list(bar)
 
 
 @contextmanager
 def _measured(
-    blocks: Iterable[range], mixture: Mixture, encoder: Encoder, *, jobs: int
+    blocks: Iterable[Block], measure: Measure, *, mixture: Mixture, encoder: Encoder, jobs: int
 ) -> Iterator[Iterable[NDArray[np.int64]]]:
-    """The values of blocks of rows, in order: see `_measure`."""
     if jobs == 1:
-        yield (_measure(block, mixture, encoder) for block in blocks)
+        yield (measure(block, mixture, encoder) for block in blocks)
         return
     # Forked from a clean process: torch and the tokenizer may have started threads in this one.
     choose_socket_folder()
     context: Any = get_context("forkserver")
     try:
         with ProcessPoolExecutor(jobs, context, initializer=_set_up_worker, initargs=(mixture, encoder)) as pool:
-            yield pool.map(_measure_in_worker, blocks)
+            yield pool.map(partial(_measure_in_worker, measure), blocks)
     except BrokenProcessPool:
         raise TrainingError(f"counting tokens: one of {jobs} processes was killed; out of memory?") from None
-
-
-def _measure(block: range, mixture: Mixture, encoder: Encoder) -> NDArray[np.int64]:
-    """The values of one block, int64 [5, rows], in the order of `Lengths`."""
-    encoded = map(encoder.encode, mixture.rows(block.start, block.stop))
-    values = [(len(e.input_ids), e.num_supervised, e.num_images > 0, e.tokens_cut, e.answers_cut) for e in encoded]
-    return np.array(values, dtype=np.int64).T
 
 
 _WORKER: list[tuple[Mixture, Encoder]] = []
@@ -112,6 +128,6 @@ def _set_up_worker(mixture: Mixture, encoder: Encoder) -> None:
     _WORKER.append((mixture, encoder))
 
 
-def _measure_in_worker(block: range) -> NDArray[np.int64]:
+def _measure_in_worker(measure: Measure, block: Block) -> NDArray[np.int64]:
     [(mixture, encoder)] = _WORKER
-    return _measure(block, mixture, encoder)
+    return measure(block, mixture, encoder)

@@ -8,11 +8,14 @@ from transformers import AttentionInterface, AttentionMaskInterface, AutoModel
 
 from mix665k.schemas.errors import StageError, one_line
 from mix665k.schemas.stage import Stage
+from mix665k.trainer.data.tree_rows import Tree, TreeRow, lay_out
 from mix665k.trainer.model.attention import FLASH_SEGMENTS, MASKED, SEGMENTS, has_flash_attn, inputs_of
 from mix665k.trainer.model.proof import VOCABULARY, draw, same, small
 
 LENGTHS = (13, 6, 9)
 """Of the conversations that a proof compares: longer than the copy's window, shorter, and longer again."""
+IN_A_ROW = ("padding_free", "shared_images")
+"""The ways to batch that put several conversations in one row."""
 _LOOK = "looked_at"
 _MODEL: Any = AutoModel
 _KNOWN = ("scaling", "dropout", "position_ids", "sliding_window", "softcap", "s_aux", "is_causal", "use_cache")
@@ -92,11 +95,13 @@ def require_fit(stage: Stage, config: Any) -> None:
     how = f"attention {stage.attention} with batching {stage.batching}"
     if kind == FLASH_SEGMENTS and needs.sinks:
         raise StageError(f"{how}: flash-attn 2 has no sinks, which {config.model_type} has; say --set attention=auto")
+    if kind in MASKED and stage.batching == "shared_images":
+        raise StageError(f"{how}: its masks do not know what conversations share; say --set attention=auto")
     if needs.plain and kind not in MASKED:
         return
     # flash-attn cannot be run without a GPU; it takes what `segments` takes, but for sinks.
     if why := _difference(config, kind=SEGMENTS if kind == FLASH_SEGMENTS else kind, mode=stage.batching):
-        other = "batching=grouped" if stage.batching == "padding_free" else "attention=eager"
+        other = "batching=grouped" if stage.batching in IN_A_ROW else "attention=eager"
         raise StageError(f"{how}: {why}; say --set {'attention=auto' if kind in MASKED else other}")
 
 
@@ -118,26 +123,29 @@ def _difference(config: Any, *, kind: str, mode: str) -> str | None:
         torch.manual_seed(0)
         try:
             copy = draw(small(config))
-            texts = [torch.randint(VOCABULARY, (length,)) for length in LENGTHS]
+            alike = torch.randint(VOCABULARY, (min(LENGTHS) - 1,))
+            texts = [torch.cat([alike, torch.randint(VOCABULARY, (n - len(alike),))]) for n in LENGTHS]
             expected = torch.cat([copy(input_ids=text[None]).logits[0] for text in texts])
             copy.set_attn_implementation(kind)
-            found = copy(**inputs_of(_batch(texts, mode), kind)).logits
+            row = lay_out([Tree(texts, len(alike))] if mode == "shared_images" else [Tree([one], 0) for one in texts])
+            found = copy(**inputs_of(_batch(texts, row, mode=mode), kind)).logits
         except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             return f"{config.model_type} cannot take it ({one_line(error).partition('. ')[0]})"
-    rows = found if mode == "padding_free" else [row[:length] for row, length in zip(found, LENGTHS, strict=True)]
-    if same(torch.cat(list(rows)), expected):
+    if mode in IN_A_ROW:
+        rows = [found[0, places] for places in row.places]
+    else:
+        rows = [of[:length] for of, length in zip(found, LENGTHS, strict=True)]
+    if same(torch.cat(rows), expected):
         return None
     return f"{config.model_type} gives other logits than for one conversation at a time"
 
 
-def _batch(texts: list[torch.Tensor], mode: str) -> dict[str, Any]:
+def _batch(texts: list[torch.Tensor], row: TreeRow, *, mode: str) -> dict[str, Any]:
     """As `collate` makes them: conversations in rows, or in one."""
-    lengths = torch.tensor(LENGTHS)
-    if mode != "padding_free":
-        inside = torch.arange(max(LENGTHS)) < lengths[:, None]
+    if mode not in IN_A_ROW:
+        inside = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]
         return {"input_ids": pad_sequence(texts, batch_first=True), "attention_mask": inside.long()}
-    starts = torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).int()
-    segments = {"cu_seq_lens_q": starts, "cu_seq_lens_k": starts}
-    longest = {"max_length_q": max(LENGTHS), "max_length_k": max(LENGTHS)}
-    positions = torch.cat([torch.arange(length) for length in LENGTHS])[None]
-    return {"input_ids": torch.cat(texts)[None], "position_ids": positions, **segments, **longest}
+    longest = {"max_length_q": int(row.starts_q.diff().max()), "max_length_k": int(row.starts_k.diff().max())}
+    starts = {"cu_seq_lens_q": row.starts_q, "cu_seq_lens_k": row.starts_k}
+    keys = {"key_positions": row.key_positions} if mode == "shared_images" else {}
+    return {"input_ids": row.input_ids, "position_ids": row.position_ids, **starts, **longest, **keys}

@@ -107,7 +107,7 @@ class Routers:
         Experts times the sum over them of their share of tokens and their mean probability (Fedus et al. 2021,
         equations 4 to 6), over all layers together as transformers has it.
 
-        attention_mask  [B, T], 0 at padding, which is not counted
+        attention_mask  [B, T], how often each token counts: 0 at padding
         """
         from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 

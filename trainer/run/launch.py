@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 _LOCK = ".lock"
 _WEIGHTS = ("zero", "lora", "trains", "bf16")
-_ORDER = ("seed", "global_batch", "batching", "window", "remainder", "eval_fraction", "template", "max_tokens")
+_ORDER = ("seed", "global_batch", "batching", "share", "max_branches", "window", "remainder", "eval_fraction")
+_ROWS = ("template", "max_tokens")
 _OPTIMIZER = ("lr", "projector_lr", "vision_tower_lr", "weight_decay", "decay_groups", "loss")
 _SCHEDULE = ("max_steps", "epochs", "schedule", "warmup_ratio")
-_SAME = (*_WEIGHTS, *_ORDER, *_OPTIMIZER)
+_SAME = (*_WEIGHTS, *_ORDER, *_ROWS, *_OPTIMIZER)
 """Fields of a stage that determine which weights a checkpoint holds, which examples a step takes, what AdamW keeps."""
 
 

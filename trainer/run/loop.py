@@ -104,7 +104,9 @@ class StageTrainer(Trainer):
         total = losses.sum()
         if self._routers is not None and model.training:
             # Weighted as its micro-batch is in the loss, by labels: over a global batch the weights sum to 1.
-            total = total + self.stage.router_loss * len(losses) * self._routers.loss(inputs.get("attention_mask"))
+            # A token that several examples share counts for each of them.
+            counted = inputs.get("shared_by", inputs.get("attention_mask"))
+            total = total + self.stage.router_loss * len(losses) * self._routers.loss(counted)
         if num_items_in_batch is None:
             loss = total / max(len(losses), 1)
         elif self.stage.loss == "batch_mean":

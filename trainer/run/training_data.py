@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mix665k.trainer.data.encode import Encoder
     from mix665k.trainer.data.lengths import Lengths
     from mix665k.trainer.data.mixture import Mixture
+    from mix665k.trainer.data.trees import Trees
 
 Rows = NDArray[np.int64]
 
@@ -60,6 +61,7 @@ def open_data(job: Job) -> TrainingData:
     encoder = make_encoder(tokenizer, config, job)
     found = lengths(mixture, encoder, jobs=os.cpu_count() or 1)
     train, held_out = split_rows(found, job, mixture=mixture)
+    trees = trees_of(job, mixture, encoder)
     processor = load_processor(str(job.start))
     loader = ImageLoader(
         job.images_folder,
@@ -70,7 +72,13 @@ def open_data(job: Job) -> TrainingData:
         background=stage.background,
     )
     dataset, other = (
-        MixtureDataset(rows, encoder=encoder, images=loader, filler_id=tokenizer.pad_token_id)
+        MixtureDataset(
+            rows,
+            encoder=encoder,
+            images=loader,
+            filler_id=tokenizer.pad_token_id,
+            aliases=None if trees is None else trees.aliases,
+        )
         for rows in (mixture, Mixture(Path(job.eval_mixture or job.mixture)))
     )
     if job.eval_mixture is not None:
@@ -85,22 +93,49 @@ def open_data(job: Job) -> TrainingData:
         train=Subset(dataset, train.tolist()),
         held_out=Subset(other, held_out.tolist()) if len(held_out) else None,
         collator=partial(collate, mode=stage.batching, placeholders=placeholders),
-        examples=examples_of(found, train, stage=stage, mixture=mixture),
+        examples=examples_of(found, train, stage=stage, mixture=mixture, trees=trees),
         order=order_of(stage),
         mixture_hash=mixture.row_hash,
         sources=[entry.name for entry in mixture.manifest.sources],
     )
 
 
-def examples_of(found: "Lengths", rows: Rows, *, stage: Stage, mixture: "Mixture") -> Examples:
+def trees_of(job: Job, mixture: "Mixture", encoder: "Encoder") -> "Trees | None":
+    """Which records share a picture, where the job's stage makes use of it.
+
+    Raises:
+        UserError: when a row cannot be encoded.
+    """
+    from mix665k.trainer.data.trees import find_trees
+
+    if job.stage.batching != "shared_images":
+        return None
+    jobs = os.cpu_count() or 1
+    return find_trees(mixture, encoder, share=job.stage.share, images=job.images_folder, jobs=jobs)
+
+
+def examples_of(
+    found: "Lengths", rows: Rows, *, stage: Stage, mixture: "Mixture", trees: "Trees | None" = None
+) -> Examples:
     """What a stage's batching must know of these rows."""
-    words = mixture.words()[rows] if stage.batching == "llava_grouped" else None
-    return Examples(lengths=found.tokens[rows], has_image=found.has_image[rows], words=words)
+    return Examples(
+        lengths=found.tokens[rows],
+        has_image=found.has_image[rows],
+        words=mixture.words()[rows] if stage.batching == "llava_grouped" else None,
+        trees=None if trees is None else trees.numbers[rows],
+        shared=None if trees is None else trees.shared[rows],
+    )
 
 
 def order_of(stage: Stage) -> Order:
     """How a stage orders an epoch."""
-    return Order(mode=stage.batching, window=stage.window, remainder=stage.remainder, seed=stage.seed)
+    return Order(
+        mode=stage.batching,
+        window=stage.window,
+        remainder=stage.remainder,
+        seed=stage.seed,
+        max_branches=stage.max_branches,
+    )
 
 
 def make_encoder(tokenizer: Any, config: Any, job: Job) -> "Encoder":

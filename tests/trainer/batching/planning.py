@@ -18,9 +18,15 @@ seeds = st.integers(0, 2**32)
 
 
 def examples_of(mixture: Sequence[tuple[int, bool]]) -> Examples:
-    """The arrays of a mixture; each token counts as a word."""
+    """The arrays of a mixture; each token counts as a word, and all pictures are different."""
     lengths = np.array([length for length, _ in mixture], dtype=np.int64)
-    return Examples(lengths=lengths, has_image=np.array([image for _, image in mixture], dtype=np.bool_), words=lengths)
+    return Examples(
+        lengths=lengths,
+        has_image=np.array([image for _, image in mixture], dtype=np.bool_),
+        words=lengths,
+        trees=np.arange(len(mixture)),
+        shared=np.zeros_like(lengths),
+    )
 
 
 def plan(

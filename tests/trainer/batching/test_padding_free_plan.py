@@ -74,6 +74,6 @@ def test_its_cost_is_near_the_ideal_on_lengths_like_the_mixtures() -> None:
     examples = examples_of([(int(length), length > 576) for length in lengths])
     order = Order(mode="padding_free", window=1, remainder="short", seed=3)
     planned = plan_epoch(examples, layout=Layout(8, 1, 16), order=order, epoch=0)
-    cost = measure(planned, lengths=examples.lengths, mode="padding_free")
-    assert cost.real == cost.padded == lengths.sum()
+    cost = measure(planned, examples, mode="padding_free")
+    assert cost.real == cost.computed == lengths.sum()
     assert cost.ratio <= 1.03

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mix665k.schemas.errors import UserError
 from mix665k.trainer.batching.types import EMPTY, Layout, measure
-from tests.trainer.batching.planning import Mixture, layouts, mixtures, plan, real, seeds, windows
+from tests.trainer.batching.planning import Mixture, examples_of, layouts, mixtures, plan, real, seeds, windows
 
 IMAGES = [(length, True) for length in (10, 20, 30, 40, 50, 60)]
 TEXTS = [(length, False) for length in (5, 15, 25, 35)]
@@ -189,19 +189,20 @@ def test_windows_of_fifty_steps_cost_little_more_than_the_ideal() -> None:
     mixture = [(int(576 + text), True) for text in spread.lognormal(5.3, 0.5, 24_000)]
     mixture += [(int(text), False) for text in spread.uniform(100, 2048, 4_000)]
     lengths = np.array([length for length, _ in mixture])
-    cost = measure(plan(mixture, (4, 1, 8), window=50), lengths=lengths, mode="grouped")
+    cost = measure(plan(mixture, (4, 1, 8), window=50), examples_of(mixture), mode="grouped")
     assert cost.real == lengths.sum()
     assert cost.ratio <= 1.03
-    assert measure(plan(mixture, (4, 1, 8), window=1), lengths=lengths, mode="grouped").ratio > 1.2
+    assert measure(plan(mixture, (4, 1, 8), window=1), examples_of(mixture), mode="grouped").ratio > 1.2
 
 
 def test_measure_counts_the_slowest_rank_of_each_micro_step() -> None:
-    planned = plan([(10, True), (8, True), (6, True), (2, True)], (2, 1, 2))
-    cost = measure(planned, lengths=np.array([10, 8, 6, 2]), mode="grouped")
+    mixture = [(10, True), (8, True), (6, True), (2, True)]
+    cost = measure(plan(mixture, (2, 1, 2)), examples_of(mixture), mode="grouped")
     assert cost == (26, 20 + 12, 20, 13.0, 20 / 16)
     assert cost.ratio == pytest.approx(20 / 13)
 
 
 def test_measure_does_not_pad_empty_places() -> None:
-    cost = measure(plan([(10, True), (8, True), (6, True)], (2, 1, 2)), lengths=np.array([10, 8, 6]), mode="grouped")
-    assert (cost.real, cost.padded, cost.slowest) == (24, 20 + 6, 20)
+    mixture = [(10, True), (8, True), (6, True)]
+    cost = measure(plan(mixture, (2, 1, 2)), examples_of(mixture), mode="grouped")
+    assert (cost.real, cost.computed, cost.slowest) == (24, 20 + 6, 20)

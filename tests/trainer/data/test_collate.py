@@ -27,6 +27,7 @@ def _example(ids: list[int], *, learned: int = 1, num_images: int = 0, bad_image
         "input_ids": input_ids,
         "labels": labels,
         "pixel_values": pixels,
+        "pictures": [f"{ids[-1]}.jpg"] * num_images,
         "id": f"made/{ids[-1]}",
         "source": "made",
         "index": ids[-1],

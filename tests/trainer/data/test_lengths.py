@@ -44,7 +44,7 @@ def test_lengths_are_those_of_the_encodings(tiny_mixture: Path, tmp_path: Path, 
 
 def test_several_processes_find_the_same(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "_FEW_ROWS", 0)
-    monkeypatch.setattr(module, "_ROWS_PER_BLOCK", 1)
+    monkeypatch.setattr(module, "ROWS_PER_BLOCK", 1)
     some = [Mixture(write_mixture(tmp_path / name, ROWS)) for name in ("one", "two")]
 
     alone, together = (lengths(mixture, encoder("v1"), jobs=jobs) for mixture, jobs in zip(some, (1, 2), strict=True))

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mix665k.trainer.batching.types import Mode
 from mix665k.trainer.model.activation_checkpointing import keep_costly
-from mix665k.trainer.model.attention import MASKED, Scores, _varlen
+from mix665k.trainer.model.attention import MASKED, Scores, Segments, _varlen
 from mix665k.trainer.model.trainable import load_model, make_trainable
 from mix665k.trainer.run.stage_files import load_stage
 from tests.trainer.model.test_attention import KINDS, Shortcuts, batch, examples, gradients, load, losses, saved
@@ -76,7 +76,7 @@ def test_a_gpus_attention_takes_grouped_heads_and_is_not_computed_anew() -> None
     scores = Scores(scale=0.125, window=24, softcap=None, sinks=None, dropout=0.0)
 
     def attend(query: torch.Tensor) -> torch.Tensor:
-        return _varlen(query, states, states, starts=starts, longest=60, scores=scores).sigmoid()
+        return _varlen(query, states, states, segments=Segments(starts, starts, 60, 60), scores=scores).sigmoid()
 
     with FakeTensorMode():
         query, states = (

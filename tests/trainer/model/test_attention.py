@@ -57,7 +57,14 @@ def examples(*, seed: int = 1) -> list[Example]:
         labels[len(ids) - learned :] = ids[len(ids) - learned :]
         pixels = torch.rand(1, 3, IMAGE_PX, IMAGE_PX, generator=draw) if image else None
         return Example(
-            input_ids=ids, labels=labels, pixel_values=pixels, id=name, source="made", index=0, bad_image=None
+            input_ids=ids,
+            labels=labels,
+            pixel_values=pixels,
+            pictures=[name] if image else [],
+            id=name,
+            source="made",
+            index=0,
+            bad_image=None,
         )
 
     return [

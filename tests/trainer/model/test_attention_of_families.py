@@ -1,4 +1,4 @@
-"""Windows, softcaps and sinks of today's families, in every kind of attention and both ways to batch."""
+"""Windows, softcaps and sinks of today's families, in every kind of attention and every way to batch."""
 
 from functools import lru_cache
 from typing import Any
@@ -19,7 +19,7 @@ from tests.trainer.model.test_attention import gradients, losses
 
 SPECIAL = ("gemma2", "gemma3", "gptoss", "mistral", "qwen2_window")
 """With windows in all layers or some, softcaps, sinks."""
-WHERE: list[tuple[Mode, str]] = [("grouped", SEGMENTS), ("padding_free", SEGMENTS)]
+WHERE: list[tuple[Mode, str]] = [("grouped", SEGMENTS), ("padding_free", SEGMENTS), ("shared_images", SEGMENTS)]
 ELSEWHERE: list[tuple[Mode, str]] = [
     ("grouped", "eager"),
     ("grouped", "sdpa"),
@@ -67,20 +67,30 @@ def model_of(name: str) -> Any:
 
 
 def examples() -> list[Example]:
-    """Conversations longer than the window and shorter; the first about an image."""
+    """Conversations longer than the window and shorter; two about an image, whose beginning is longer than it."""
     draw = torch.Generator().manual_seed(3)
+    beginning = torch.randint(5, NUM_WORDS, (WINDOW + 1,), generator=draw)
+    beginning[2 : 2 + TOKENS_PER_IMAGE] = NUM_WORDS
+    picture = torch.rand(1, 3, IMAGE_PX, IMAGE_PX, generator=draw)
 
     def one(index: int, length: int) -> Example:
         ids = torch.randint(5, NUM_WORDS, (length,), generator=draw)
-        pixels = torch.rand(1, 3, IMAGE_PX, IMAGE_PX, generator=draw) if index == 0 else None
-        if index == 0:
-            ids[2 : 2 + TOKENS_PER_IMAGE] = NUM_WORDS
+        pixels = None if index == 1 else picture
+        if index != 1:
+            ids[: len(beginning)] = beginning
         labels = torch.where(torch.arange(length) < 8, -100, ids)
         return Example(
-            input_ids=ids, labels=labels, pixel_values=pixels, id="", source="made", index=index, bad_image=None
+            input_ids=ids,
+            labels=labels,
+            pixel_values=pixels,
+            pictures=[] if index == 1 else ["a.jpg"],
+            id="",
+            source="made",
+            index=index,
+            bad_image=None,
         )
 
-    return [one(index, length) for index, length in enumerate((3 * WINDOW, WINDOW - 7, WINDOW + 1))]
+    return [one(index, length) for index, length in enumerate((3 * WINDOW, WINDOW - 7, WINDOW + 9))]
 
 
 def batch(mode: Mode, chosen: list[Example]) -> Batch:

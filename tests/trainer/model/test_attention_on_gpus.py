@@ -7,6 +7,7 @@ kernels' own numbers are left to `test_attention_on_cuda.py`.
 import sys
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -27,16 +28,28 @@ Window = tuple[int, int]
 """How many keys a query sees before and after its own, -1 for all."""
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, starts: Tensor, *, longest: int, scale: float, window: Window) -> Tensor:
-    """[T, heads, D]: each segment by itself, which sees at most `longest` tokens."""
-    assert starts.dtype == torch.int32
+class Parts(NamedTuple):
+    """Where the queries and the keys of segments begin, and how many the longest has."""
+
+    starts_q: Tensor
+    starts_k: Tensor
+    longest_q: int
+    longest_k: int
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, parts: Parts, *, scale: float, window: Window) -> Tensor:
+    """[T, heads, D]: each segment by itself. With fewer queries than keys they are those of the last keys."""
+    assert parts.starts_q.dtype == parts.starts_k.dtype == torch.int32
     given = []
-    for begin, end in zip(starts.tolist(), starts.tolist()[1:], strict=False):
-        assert 0 < end - begin <= longest
-        one, keys, values = (states[begin:end].transpose(0, 1) for states in (q, k, v))
-        place = torch.arange(end - begin)
-        distance = place[:, None] - place
-        before, after = (longest if side < 0 else side for side in window)
+    ends_q, ends_k = (list(pairwise(starts.tolist())) for starts in parts[:2])
+    for (begin, end), (first, last) in zip(ends_q, ends_k, strict=True):
+        assert 0 < end - begin <= parts.longest_q
+        assert end - begin <= last - first <= parts.longest_k
+        one = q[begin:end].transpose(0, 1)
+        keys, values = (states[first:last].transpose(0, 1) for states in (k, v))
+        place = torch.arange(last - first)
+        distance = place[last - first - (end - begin) :, None] - place
+        before, after = (parts.longest_k if side < 0 else side for side in window)
         seen = (distance <= before) & (-distance <= after)
         grouped = len(one) != len(keys)
         out = scaled_dot_product_attention(one, keys, values, attn_mask=seen, scale=scale, enable_gqa=grouped)
@@ -48,12 +61,10 @@ def varlen_of_torch_2_13(
     query: Tensor, key: Tensor, value: Tensor, cu_seq_q: Tensor, cu_seq_k: Tensor, max_q: int, max_k: int, *,
     scale: float | None = None, window_size: tuple[int, int] = (-1, -1), enable_gqa: bool = False,
 ) -> Tensor:  # fmt: skip
-    """-1 looks as far as there is, 0 not at all: to the left, to the right."""
-    assert torch.equal(cu_seq_q, cu_seq_k)
-    assert max_q == max_k
+    """-1 looks as far as there is, 0 not at all: to the left, to the right of the key that is aligned to the end."""
     assert enable_gqa or query.shape[1] == key.shape[1]
     scale = scale or query.shape[-1] ** -0.5
-    return attend(query, key, value, cu_seq_q, longest=max_q, scale=scale, window=window_size)
+    return attend(query, key, value, Parts(cu_seq_q, cu_seq_k, max_q, max_k), scale=scale, window=window_size)
 
 
 def varlen_of_torch_2_11(
@@ -71,14 +82,13 @@ def flash_attn_varlen_func(
     dropout_p: float = 0.0, softmax_scale: float | None = None, causal: bool = False,
     window_size: Window = (-1, -1), softcap: float = 0.0,
 ) -> Tensor:  # fmt: skip
-    """flash-attn's name and arguments, from its README."""
+    """flash-attn's name and arguments, from its README: since 2.1 a causal mask is aligned to the end of the keys."""
     assert dropout_p == 0.0
     assert softcap == 0.0
-    assert torch.equal(cu_seqlens_q, cu_seqlens_k)
-    assert max_seqlen_q == max_seqlen_k
     scale = softmax_scale or q.shape[-1] ** -0.5
     window = (window_size[0], 0) if causal else window_size
-    return attend(q, k, v, cu_seqlens_q, longest=max_seqlen_q, scale=scale, window=window)
+    parts = Parts(cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k)
+    return attend(q, k, v, parts, scale=scale, window=window)
 
 
 def flash_attn_func(
@@ -129,9 +139,9 @@ def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> S
     calls: list[int] = []
     stand_in = attend
 
-    def counted(q: Tensor, k: Tensor, v: Tensor, starts: Tensor, **how: Any) -> Tensor:
-        calls.append(len(starts) - 1)
-        return stand_in(q, k, v, starts, **how)
+    def counted(q: Tensor, k: Tensor, v: Tensor, parts: Parts, **how: Any) -> Tensor:
+        calls.append(len(parts.starts_q) - 1)
+        return stand_in(q, k, v, parts, **how)
 
     monkeypatch.setattr(sys.modules[__name__], "attend", counted)
     return StandIn(KERNELS[request.param](monkeypatch), calls)
