@@ -104,7 +104,7 @@ def check_raw(examined: Examined, request: RawRequest, *, jobs: int, advance: Ad
         _check_builder(manifest, entries, request),
         checked(_NAMES[2], left, seen=f"{len(made)} of {len(entries)} sources", otherwise="not checked"),
     ]
-    every_source = len(made) == len(manifest.sources)
+    every_source = len(entries) == len(manifest.sources)
     options = _options(manifest, request)
     again = redrawn.check_redrawn(folder, manifest, options, every_source=every_source, jobs=jobs)
     if not made:

@@ -48,6 +48,13 @@ def test_the_same_records_are_drawn_and_held_out(drawn: Path, made_up_raw: Path)
     assert check.seen.startswith("balance, hold_out: ")
 
 
+def test_what_is_held_out_is_compared_with_what_would_be(drawn: Path, made_up_raw: Path, tmp_path: Path) -> None:
+    assert redrawn(drawn / "held_out", made_up_raw)[0].outcome == "ok"
+    forged = shutil.copytree(drawn / "held_out", tmp_path / "forged")
+    change_manifest(forged, lambda manifest: setattr(manifest, "recipe", manifest.recipe.replace("0.3", "0.5")))
+    assert redrawn(forged, made_up_raw)[0].outcome == "failed"
+
+
 @pytest.mark.parametrize(
     ("was", "says"), [("budget: {records: 20}", "budget: {records: 18}"), ("fraction: 0.3", "fraction: 0.5")]
 )
@@ -80,4 +87,4 @@ def test_what_a_later_command_left_is_among_what_is_drawn(drawn: Path, made_up_r
 
 def test_a_part_of_the_sources_cannot_tell(drawn: Path, made_up_raw: Path) -> None:
     check, others = redrawn(drawn, made_up_raw, "okvqa")
-    assert (check.outcome, check.seen, others) == ("not checked", "needs every source; leave --source out", [])
+    assert (check.outcome, check.seen, others) == ("not applicable", "needs every source; leave --source out", [])
