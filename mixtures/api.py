@@ -14,10 +14,10 @@ from mix665k.mixtures.build.display import build_progress
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build as build_plan
 from mix665k.mixtures.diff.compare import compare
+from mix665k.mixtures.engine.tasks import Unwatched
 from mix665k.mixtures.inspect.findings import Inspection
 from mix665k.mixtures.inspect.run import inspect as inspect_mixture
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.parallel import Unwatched
 from mix665k.mixtures.select.derived import require_room
 from mix665k.mixtures.select.report import require_resolved
 from mix665k.mixtures.select.run import files_of, find, write_selection

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from mix665k.mixtures.engine.tasks import OnRay
+
 
 def recipe_names(incomplete: str) -> list[str]:
     """Shipped recipes that begin so, for the shell's completion."""
@@ -33,6 +35,28 @@ ALL_CORES = os.cpu_count() or 1
 Jobs = Annotated[
     int, typer.Option("--jobs", "-j", min=1, show_default="all cores", help="How many at once: processes.")
 ]
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="Who does the work: processes of this machine, or a Ray cluster."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="With --engine ray: the cluster's head, HOST:PORT or auto; by default that of RAY_ADDRESS, or else a "
+        "cluster of this machine alone."
+    ),
+]
+
+
+def workers(jobs: int, *, engine: Literal["local", "ray"], address: str | None) -> int | OnRay:
+    """Who does the work of a command, by its options; a cluster takes on as much as it has processors."""
+    if engine == "local":
+        if address is not None:
+            raise typer.BadParameter("goes with --engine ray", param_hint="--address")
+        return jobs
+    return OnRay(address)
+
+
 OutputFormat = Annotated[
     Literal["table", "json"],
     typer.Option("--format", help="Format of the output: tables to read, or one JSON document."),

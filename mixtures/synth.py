@@ -11,7 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from rich.text import Text
 
 from mix665k.builders.synthetic import WRITERS, draw_images
-from mix665k.mixtures.parallel import Done, Report, Task, run_tasks
+from mix665k.mixtures.engine.tasks import Done, Report, Task
+from mix665k.mixtures.parallel import run_tasks
 from mix665k.schemas.errors import MixtureError, did_you_mean, os_reason
 from mix665k.schemas.files import write_whole
 from mix665k.schemas.terminal import text_column

@@ -11,7 +11,7 @@ from hypothesis import settings
 from mix665k.builders.synthetic import write_raw
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build
-from mix665k.mixtures.parallel import Done
+from mix665k.mixtures.engine.tasks import Done
 from tests.loopback_hub import Hub, serve, turn_to
 
 SCALE = 0.0005

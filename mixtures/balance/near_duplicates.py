@@ -21,7 +21,7 @@ from mix665k.mixtures.balance.measure import rank_key
 from mix665k.mixtures.balance.pictures import MAX_DISTANCE, PRELOAD, looks_of, parts
 from mix665k.mixtures.image_keys import image_key
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.parallel import map_in_processes
+from mix665k.mixtures.parallel import Workers, map_in_processes
 from mix665k.mixtures.select.derived import Leaving
 from mix665k.mixtures.storage.parquet import to_dicts
 from mix665k.mixtures.terminal import no_progress
@@ -59,7 +59,7 @@ class _Record(NamedTuple):
 
 
 def near_duplicates(
-    mixture: Mixture, asked: Deduplicate, *, seed: int, images: Path | None, jobs: int
+    mixture: Mixture, asked: Deduplicate, *, seed: int, images: Path | None, jobs: Workers
 ) -> tuple[list[NearDuplicate], Leaving]:
     """The records to drop, in the order of the mixture, with those that stay for them.
 

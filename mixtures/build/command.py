@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mix665k.mixtures.options import ALL_CORES, CommercialOnly, ExcludeSource, Jobs, Plugin, Source, recipe_names
+from mix665k.mixtures.options import (
+    ALL_CORES,
+    Address,
+    CommercialOnly,
+    Engine,
+    ExcludeSource,
+    Jobs,
+    Plugin,
+    Source,
+    recipe_names,
+    workers,
+)
 from mix665k.schemas.terminal import open_console, say
 
 if TYPE_CHECKING:
@@ -71,6 +82,8 @@ def build(
     on_missing_image: Annotated[Literal["fail", "drop"], typer.Option(help="With --images.")] = "fail",
     on_bad_record: Annotated[Literal["fail", "drop"], typer.Option(help="What to do with a bad raw record.")] = "fail",
     jobs: Jobs = ALL_CORES,
+    engine: Engine = "local",
+    address: Address = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Dry run: resolve and check everything, build nothing.")
     ] = False,
@@ -105,8 +118,9 @@ def build(
     from mix665k.mixtures.build.display import build_progress, show_result
     from mix665k.mixtures.build.run import build as build_mixture
 
+    who = workers(jobs, engine=engine, address=address)
     with build_progress(plan, console=open_console(stderr=True)) as progress:
-        manifest, results = build_mixture(plan, jobs=jobs, overwrite=overwrite, listener=progress)
+        manifest, results = build_mixture(plan, jobs=who, overwrite=overwrite, listener=progress)
     show_result(open_console(), manifest, results)
     say(f"wrote {out}, row hash {manifest.row_hash[:16]}")
 

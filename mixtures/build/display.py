@@ -12,8 +12,8 @@ from rich.text import Text
 from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.build.plan import Plan
 from mix665k.mixtures.build.source import Built
+from mix665k.mixtures.engine.tasks import Done
 from mix665k.mixtures.image_keys import SHARED_IMAGES
-from mix665k.mixtures.parallel import Done
 from mix665k.mixtures.terminal import left_out_table, narrow_table, noted_table
 from mix665k.schemas.manifest import HELD_OUT, Balanced, Manifest, SourceEntry, left_out
 from mix665k.schemas.terminal import printable, text_column

@@ -14,8 +14,9 @@ from mix665k.mixtures.build.hold_out import image_data_of, require_room, write_h
 from mix665k.mixtures.build.plan import Options, Plan, is_held, named_by
 from mix665k.mixtures.build.source import build_source
 from mix665k.mixtures.card.card import CARD, write_card
+from mix665k.mixtures.engine.tasks import Done, Listener, Task
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.parallel import Done, Listener, Task, run_tasks
+from mix665k.mixtures.parallel import Workers, run_tasks
 from mix665k.mixtures.select.derived import Leaving, write_derived, write_rest
 from mix665k.mixtures.select.report import require_resolved
 from mix665k.mixtures.select.run import files_of, find, leaving, with_selection
@@ -46,7 +47,7 @@ _PART = "part"
 """What folders among the unfinished work begin with that hold what one part leaves to the next."""
 
 
-def build(plan: Plan, *, jobs: int, overwrite: bool, listener: Listener) -> tuple[Manifest, list[Done]]:
+def build(plan: Plan, *, jobs: Workers, overwrite: bool, listener: Listener) -> tuple[Manifest, list[Done]]:
     """Build the mixture of a plan into its folder; gives each source's `Built`, in the order of the recipe.
 
     Raises:
@@ -78,7 +79,7 @@ def parts_of(recipe: Recipe) -> list[str]:
     return [name for name in ("select", "deduplicate", "balance", "hold_out") if getattr(recipe, name)]
 
 
-def _build_parts(plan: Plan, *, jobs: int, listener: Listener) -> tuple[Manifest, list[Done]]:
+def _build_parts(plan: Plan, *, jobs: Workers, listener: Listener) -> tuple[Manifest, list[Done]]:
     """The same for a recipe that selects, draws or holds out: all its sources in a folder inside, then parts of that.
 
     That folder stays where a part fails, so that another try does not build again.
@@ -101,7 +102,7 @@ def _build_parts(plan: Plan, *, jobs: int, listener: Listener) -> tuple[Manifest
     return manifest, [one._replace(result=one.result._replace(entry=entry)) for one, entry in kept]
 
 
-def _part(name: str, plan: Plan, mixture: Mixture, *, jobs: int) -> tuple[Manifest, Leaving]:
+def _part(name: str, plan: Plan, mixture: Mixture, *, jobs: Workers) -> tuple[Manifest, Leaving]:
     """The manifest of what one part of a recipe leaves, and the records that it takes away."""
     out, recipe = plan.options.out, plan.recipe
     if name == "select":
@@ -135,7 +136,7 @@ def _selected(plan: Plan, select: Select, mixture: Mixture) -> tuple[Manifest, L
     return with_selection(mixture.require_manifest(), found), leaving(mixture, found)
 
 
-def _build_sources(plan: Plan, *, jobs: int, listener: Listener) -> tuple[Manifest, list[Done]]:
+def _build_sources(plan: Plan, *, jobs: Workers, listener: Listener) -> tuple[Manifest, list[Done]]:
     """Every source of a plan, the longest first, `jobs` at a time; gives them in the order of the recipe.
 
     Raises:

@@ -24,7 +24,7 @@ from mix665k.mixtures.build.reuse_key import (
     require_same_plugins,
     require_unchanged,
 )
-from mix665k.mixtures.parallel import Report
+from mix665k.mixtures.engine.tasks import Report
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, Named, ShardWriter, name, to_rows
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.schemas.conversation import Conversation, Pair

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mix665k.mixtures.contamination.findings import Kind
-from mix665k.mixtures.options import ALL_CORES, Jobs, MixtureOrFile, OutputFormat
+from mix665k.mixtures.options import ALL_CORES, Address, Engine, Jobs, MixtureOrFile, OutputFormat, workers
 from mix665k.schemas.terminal import open_console, say_json
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def contamination(
     drop_by: DropBy = None,
     fail_on: FailOn = None,
     jobs: Jobs = ALL_CORES,
+    engine: Engine = "local",
+    address: Address = None,
     output: OutputFormat = "table",
 ) -> None:
     """Report what a mixture shares with evaluation sets: images, questions about the same image, question texts.
@@ -114,7 +116,7 @@ def contamination(
         list_file=write_list,
         drop_to=drop_to,
         drop_by=tuple(drop_by or [Kind.PAIRS]),
-        jobs=jobs,
+        jobs=workers(jobs, engine=engine, address=address),
     )
     found = find_contamination(mixture, request, bar=bar_on_stderr)
     _print_found(found, output=output)

@@ -12,7 +12,7 @@ from mix665k.mixtures.contamination.content import PRELOAD, Content, Sought, con
 from mix665k.mixtures.contamination.evaluation import EvaluationSet, named
 from mix665k.mixtures.contamination.findings import ImageFiles
 from mix665k.mixtures.image_keys import Aliases, image_key
-from mix665k.mixtures.parallel import map_in_processes
+from mix665k.mixtures.parallel import Workers, map_in_processes
 from mix665k.mixtures.terminal import Bar
 from mix665k.schemas.errors import MixtureError
 
@@ -64,7 +64,7 @@ def compare_image_files(
     folders: Sequence[Folder],
     mine: Folder,
     aliases: Aliases,
-    jobs: int,
+    jobs: Workers,
     bar: Bar,
 ) -> Compared:
     """Compare the mixture's images (`mine`) with those of the sets.
@@ -91,7 +91,7 @@ def compare_image_files(
     return Compared(links, list(known.values()), _pictures(found, ours, sought))
 
 
-def _contents(folder: Folder, sought: Sought, *, jobs: int, bar: Bar) -> list[Content]:
+def _contents(folder: Folder, sought: Sought, *, jobs: Workers, bar: Bar) -> list[Content]:
     work = partial(contents_of, folder=folder.folder, sought=sought)
     with bar(f"hashing images of {folder.name}") as advance:
         return map_in_processes(work, folder.files, jobs=jobs, preload=PRELOAD, advance=advance)

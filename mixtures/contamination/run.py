@@ -17,6 +17,7 @@ from mix665k.mixtures.contamination.summary import all_hits, summarise, touched
 from mix665k.mixtures.image_keys import SHARED_IMAGES, Aliases
 from mix665k.mixtures.images.naming import named_images
 from mix665k.mixtures.mixture import Mixture
+from mix665k.mixtures.parallel import Workers
 from mix665k.mixtures.select.derived import require_room
 from mix665k.mixtures.storage.prompt_kinds import SOURCES, known_prompts
 from mix665k.mixtures.terminal import Bar
@@ -42,7 +43,7 @@ class ContaminationRequest(NamedTuple):
     list_file: Path | None = None
     drop_to: Path | None = None
     drop_by: tuple[Kind, ...] = (Kind.PAIRS,)
-    jobs: int = 1
+    jobs: Workers = 1
 
 
 class _Sets(NamedTuple):

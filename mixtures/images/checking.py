@@ -13,7 +13,7 @@ from mix665k.mixtures.images.mapping import Mapping, load_mapping
 from mix665k.mixtures.images.naming import named_images
 from mix665k.mixtures.images.similar_names import SimilarNames, difference
 from mix665k.mixtures.images.summary import summarise
-from mix665k.mixtures.parallel import map_in_processes
+from mix665k.mixtures.parallel import Workers, map_in_processes
 from mix665k.mixtures.terminal import Advance, Bar
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import write_whole
@@ -26,7 +26,7 @@ _SOUND = Verdict()
 class ImagesRequest(NamedTuple):
     """Where the images lie, which sources to look at (or all), and what to do.
 
-    `bad_list` is a file to write the bad images to, `jobs` the number of processes.
+    `bad_list` is a file to write the bad images to, `jobs` who does it.
     """
 
     folder: Path
@@ -35,7 +35,7 @@ class ImagesRequest(NamedTuple):
     fix: bool = False
     min_side_px: int = MIN_SIDE_PX
     bad_list: Path | None = None
-    jobs: int = 1
+    jobs: Workers = 1
 
 
 def examine(images: Sequence[str], mapping: Mapping, request: ImagesRequest, *, bar: Bar) -> dict[str, Case]:

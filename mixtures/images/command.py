@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mix665k.mixtures.images.findings import MIN_SIDE_PX
-from mix665k.mixtures.options import ALL_CORES, Jobs, MixtureOrFile, OutputFormat, Source
+from mix665k.mixtures.options import ALL_CORES, Address, Engine, Jobs, MixtureOrFile, OutputFormat, Source, workers
 from mix665k.schemas.terminal import open_console, say_json
 
 Mapping = Annotated[
@@ -41,6 +41,8 @@ def images(
     min_side: MinSide = MIN_SIDE_PX,
     write_list: WriteList = None,
     jobs: Jobs = ALL_CORES,
+    engine: Engine = "local",
+    address: Address = None,
     output: OutputFormat = "table",
 ) -> None:
     """Decode every image that a mixture names, and say which cannot be used as they are.
@@ -59,7 +61,7 @@ def images(
         fix=fix,
         min_side_px=min_side,
         bad_list=write_list,
-        jobs=jobs,
+        jobs=workers(jobs, engine=engine, address=address),
     )
     found = check_images(mixture, request, bar=bar_on_stderr)
     if output == "json":

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from mix665k.mixtures.options import ALL_CORES, CommercialOnly, ExcludeSource, Jobs, MixtureFolder, OutputFormat
+from mix665k.mixtures.options import (
+    ALL_CORES,
+    Address,
+    CommercialOnly,
+    Engine,
+    ExcludeSource,
+    Jobs,
+    MixtureFolder,
+    OutputFormat,
+    workers,
+)
 from mix665k.schemas.terminal import say, say_json
 
 Repository = Annotated[
@@ -37,6 +47,8 @@ def publish(
     dry_run: DryRun = False,
     out: Out = None,
     jobs: Jobs = ALL_CORES,
+    engine: Engine = "local",
+    address: Address = None,
     output: OutputFormat = "table",
 ) -> None:
     """Publish a mixture on the Hugging Face Hub: shards, manifest, recipe and a card. Re-running is a no-op.
@@ -60,7 +72,7 @@ def publish(
             with_images=with_images is not None,
         ),
         images=with_images,
-        jobs=jobs,
+        jobs=workers(jobs, engine=engine, address=address),
     )
     folder = (out or Path(repository.rpartition("/")[2])) if dry_run else None
     done = publish_mixture(mixture, request, folder, bar=bar_on_stderr)

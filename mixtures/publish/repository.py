@@ -12,6 +12,7 @@ from mix665k.mixtures.card.card import CARD, card, licence_table
 from mix665k.mixtures.card.front_matter import CROISSANT, IMAGES, LICENCES, RECIPE, Place, Size
 from mix665k.mixtures.card.sizes import source_size
 from mix665k.mixtures.mixture import Mixture
+from mix665k.mixtures.parallel import Workers
 from mix665k.mixtures.publish.croissant import ParquetFile, croissant
 from mix665k.mixtures.publish.published import LeftOutSource, Published
 from mix665k.mixtures.publish.with_images import Part, plan_parts, write_parts
@@ -34,7 +35,7 @@ class PublishRequest(NamedTuple):
     target: Target
     choice: Choice = Choice()
     images: Path | None = None
-    jobs: int = 1
+    jobs: Workers = 1
 
 
 class Repository(NamedTuple):

@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from mix665k.mixtures.card.card import CARD
 from mix665k.mixtures.card.front_matter import BESIDE
+from mix665k.mixtures.engine.tasks import Report, Task
 from mix665k.mixtures.inspect.fingerprint import Tally
 from mix665k.mixtures.inspect.sample import Sampler
-from mix665k.mixtures.parallel import Report, Task, gather
+from mix665k.mixtures.parallel import Workers, gather
 from mix665k.mixtures.storage.integrity import (
     file_faults,
     record_faults,
@@ -139,7 +140,7 @@ class Examined(NamedTuple):
     drawn: dict[str, list[dict[str, Any]]]
 
 
-def verify_mixture(folder: Path, *, advance: Advance, jobs: int = 1) -> Verification:
+def verify_mixture(folder: Path, *, advance: Advance, jobs: Workers = 1) -> Verification:
     """Check all that a mixture tells of itself, in `jobs` processes.
 
     Raises:
@@ -148,7 +149,7 @@ def verify_mixture(folder: Path, *, advance: Advance, jobs: int = 1) -> Verifica
     return examine(folder, sample=0, jobs=jobs, advance=advance).verification
 
 
-def examine(folder: Path, *, sample: int, jobs: int, advance: Advance) -> Examined:
+def examine(folder: Path, *, sample: int, jobs: Workers, advance: Advance) -> Examined:
     """The same, with `sample` records drawn of each source.
 
     Raises:
@@ -184,7 +185,9 @@ def examine(folder: Path, *, sample: int, jobs: int, advance: Advance) -> Examin
     return Examined(found, manifest, _drawn(reports, sample))
 
 
-def _examine_shards(folder: Path, manifest: Manifest, *, sample: int, jobs: int, advance: Advance) -> list[ShardReport]:
+def _examine_shards(
+    folder: Path, manifest: Manifest, *, sample: int, jobs: Workers, advance: Advance
+) -> list[ShardReport]:
     """What was found in each shard, in the order of the manifest."""
     shards = [(entry, shard) for entry in manifest.sources for shard in entry.shards]
     tasks = {
@@ -198,7 +201,7 @@ def _examine_shards(folder: Path, manifest: Manifest, *, sample: int, jobs: int,
     def heard(num_bytes: int, records: int) -> None:  # noqa: ARG001, see `tasks.Report`
         advance(records / whole)
 
-    if jobs > 1:
+    if jobs != 1:
         found = gather(list(tasks.values()), jobs=jobs, preload=PRELOAD, report=heard)
     else:
         found = {label: task.work(heard) for label, task in tasks.items()}

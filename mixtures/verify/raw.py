@@ -17,7 +17,8 @@ from mix665k.builders.bind import BoundSource, bind
 from mix665k.builders.plugins import missing_plugin, use_plugins
 from mix665k.mixtures.build.plan import Options, overridden, params_of
 from mix665k.mixtures.build.reuse_key import TOKENIZER, key_by_this_code
-from mix665k.mixtures.parallel import Task, gather
+from mix665k.mixtures.engine.tasks import Task
+from mix665k.mixtures.parallel import Workers, gather
 from mix665k.mixtures.storage.recipes import load_recipe
 from mix665k.mixtures.terminal import Advance, Bar
 from mix665k.mixtures.verify import redrawn
@@ -66,7 +67,7 @@ def require_request(folder: Path, request: RawRequest) -> None:
                 raise MixtureError(f"--source {name}: {folder} has no such source{did_you_mean(name, names)}")
 
 
-def verify_all(folder: Path, request: RawRequest | None, *, jobs: int, bar: Bar) -> Verification:
+def verify_all(folder: Path, request: RawRequest | None, *, jobs: Workers, bar: Bar) -> Verification:
     """Verify a mixture by itself, and where it is asked for against its raw files.
 
     Raises:
@@ -86,7 +87,7 @@ def verify_all(folder: Path, request: RawRequest | None, *, jobs: int, bar: Bar)
     return examined.verification
 
 
-def check_raw(examined: Examined, request: RawRequest, *, jobs: int, advance: Advance) -> list[Check]:
+def check_raw(examined: Examined, request: RawRequest, *, jobs: Workers, advance: Advance) -> list[Check]:
     """Hash what the sources were built from, build them again, and compare rows, funnels and drawn records."""
     manifest = examined.manifest
     if manifest is None:
@@ -129,7 +130,7 @@ def _rebuild(
     entries: Sequence[SourceEntry],
     *,
     request: RawRequest,
-    jobs: int,
+    jobs: Workers,
     advance: Advance,
 ) -> dict[str, Rebuilt]:
     """Each source built again, the longest first."""

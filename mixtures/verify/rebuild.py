@@ -13,8 +13,8 @@ from mix665k.builders.bind import BoundSource
 from mix665k.mixtures.build.plan import Options, named_by
 from mix665k.mixtures.build.reuse_key import TOKENIZER, hash_tokenizer, input_fault
 from mix665k.mixtures.build.source import begin, finished_rows, make_entry, was_there
+from mix665k.mixtures.engine.tasks import Report
 from mix665k.mixtures.inspect.sample import Sampler
-from mix665k.mixtures.parallel import Report
 from mix665k.mixtures.select.derived import full_groups
 from mix665k.mixtures.storage.parquet import Filling, count_pairs, read_shard, shard_name, to_rows
 from mix665k.schemas.errors import UserError

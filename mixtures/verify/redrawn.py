@@ -8,7 +8,8 @@ import polars as pl
 
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.build.run import build, parts_of
-from mix665k.mixtures.parallel import Unwatched
+from mix665k.mixtures.engine.tasks import Unwatched
+from mix665k.mixtures.parallel import Workers
 from mix665k.mixtures.storage.integrity import unequal
 from mix665k.mixtures.storage.recipes import load_recipe
 from mix665k.mixtures.verify.verification import Check, checked
@@ -29,7 +30,7 @@ NAME = "draws repeated"
 _STEPS = {"select": SELECTION, "deduplicate": NEAR_DUPLICATES, "balance": BALANCE, "hold_out": HELD_OUT}
 
 
-def check_redrawn(folder: Path, manifest: Manifest, options: Options, *, every_source: bool, jobs: int) -> Check:
+def check_redrawn(folder: Path, manifest: Manifest, options: Options, *, every_source: bool, jobs: Workers) -> Check:
     """Build a recipe that draws from all its sources again, in a temporary folder, and compare what is left.
 
     `options` are those of the mixture's build. Of a mixture that a later command took records out of, those that

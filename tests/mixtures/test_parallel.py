@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from mix665k.mixtures.parallel import Done, Report, Task, gather, run_tasks, starting
+from mix665k.mixtures.engine.processes import starting
+from mix665k.mixtures.engine.tasks import Done, Report, Task
+from mix665k.mixtures.parallel import gather, run_tasks
 from mix665k.schemas.errors import MixtureError, RawDataError
 from tests.mixtures import work_to_do
 from tests.mixtures.work_to_do import (

@@ -9,7 +9,7 @@ import pytest
 from mix665k.mixtures.build.display import build_progress, expected, show_result
 from mix665k.mixtures.build.plan import Options, Plan, make_plan
 from mix665k.mixtures.build.source import Built
-from mix665k.mixtures.parallel import Done
+from mix665k.mixtures.engine.tasks import Done
 from mix665k.schemas.manifest import Manifest, SourceEntry, load_manifest
 from mix665k.schemas.recipe import Expect
 from mix665k.schemas.terminal import LiteralConsole
