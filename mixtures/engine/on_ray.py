@@ -96,10 +96,8 @@ class _Cluster:
     """Parts on a cluster: given to it some at a time, each result once, everything called back at the end."""
 
     def __init__(self, cluster: OnRay, *, own_process: bool) -> None:
-        from ray import cloudpickle
-
         self.ray = ray = connect(cluster)
-        cloudpickle.register_pickle_by_value(on_node)  # works where our package does not
+        ray.cloudpickle.register_pickle_by_value(on_node)  # works where our package does not
         # no retries of Ray's own: those are counted here; a process that ends gives its memory back
         options: dict[str, Any] = {"num_cpus": 1, "max_retries": 0} | ({"max_calls": 1} if own_process else {})
         self._work = ray.remote(**options)(on_node.work_on_node)

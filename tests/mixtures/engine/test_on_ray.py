@@ -35,8 +35,8 @@ def cluster() -> Iterator[Any]:
     """Three nodes of one processor each; the head works too."""
     from ray.cluster_utils import Cluster
 
-    one = {"num_cpus": 1, "object_store_memory": _STORE, "include_dashboard": False}
-    found = Cluster(initialize_head=True, head_node_args=one)
+    one: dict[str, Any] = {"num_cpus": 1, "object_store_memory": _STORE, "include_dashboard": False}
+    found: Any = Cluster(initialize_head=True, head_node_args=one)
     for _ in range(_NODES - 1):
         found.add_node(**one)
     yield found
@@ -105,8 +105,9 @@ def test_many_small_things_come_in_their_order_and_a_defect_comes_out(cluster: A
     found = map_in_processes(list, range(300), jobs=OnRay(cluster.address), preload="json", advance=shares.append)
     assert found == list(range(300))
     assert sum(shares) == pytest.approx(1.0)
+    work: Any = sorted
     with pytest.raises(TypeError, match="'<' not supported"):
-        map_in_processes(sorted, [1, "a"] * 60, jobs=OnRay(cluster.address), preload="json", advance=lambda _: None)
+        map_in_processes(work, [1, "a"] * 60, jobs=OnRay(cluster.address), preload="json", advance=lambda _: None)
 
 
 def test_a_mixture_has_the_rows_that_processes_give(cluster: Any, made_up_raw: Path, tmp_path: Path) -> None:
