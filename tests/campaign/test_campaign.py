@@ -11,7 +11,7 @@ from tests.campaign.report import KindReport, load, save
 from tests.campaign.runner import MODULES, run_cases
 
 IN_TESTS = {
-    **{"mutations": 2_010, "recipes": 60, "mixtures": 40, "names": 3, "pictures": 60, "tokenizers": 6},
+    **{"mutations": 1_005, "recipes": 60, "mixtures": 40, "names": 3, "pictures": 60, "tokenizers": 6},
     **{"archives": 20, "servers": 6, "disk": 3, "kills": 1},
 }
 """Cases of each kind."""

@@ -54,21 +54,28 @@ def chat_model(parts: Path) -> Path:
     return parts / "chat-model"
 
 
+@pytest.fixture(scope="module")
+def asked_here(model: Path, chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What this release makes of both models, asked with a picture."""
+    out = tmp_path_factory.mktemp("here") / "asked.pt"
+    run_there(Path(sys.executable), ASKED, model, chat_model, out)
+    return list(torch.load(out))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("release", sorted(RELEASES))
-@pytest.mark.parametrize("name", ["model", "chat_model"])
-def test_other_releases_of_transformers_read_the_same_model(
-    request: pytest.FixtureRequest, tmp_path: Path, name: str, release: str
+def test_other_releases_of_transformers_read_the_same_models(
+    asked_here: list[dict[str, Any]], model: Path, chat_model: Path, tmp_path: Path, release: str
 ) -> None:
-    folder = request.getfixturevalue(name)
-    run_there(Path(sys.executable), ASKED, folder, tmp_path / "here.pt")
-    run_there(environment(*RELEASES[release]), ASKED, folder, tmp_path / "there.pt")
+    run_there(environment(*RELEASES[release]), ASKED, model, chat_model, tmp_path / "there.pt")
 
-    here, there = (torch.load(tmp_path / f"{place}.pt") for place in ("here", "there"))
-    assert (there["missing"], there["unexpected"]) == ([], [])
-    assert [there[fact] for fact in ("ids", "stops", "side")] == [here[fact] for fact in ("ids", "stops", "side")]
-    assert torch.equal(there["pixels"], here["pixels"])
-    assert (there["logits"] - here["logits"]).abs().max() <= 1e-5
+    asked_there = torch.load(tmp_path / "there.pt")
+    assert len(asked_there) == len(asked_here) == 2
+    for here, there in zip(asked_here, asked_there, strict=True):
+        assert (there["missing"], there["unexpected"]) == ([], [])
+        assert [there[fact] for fact in ("ids", "stops", "side")] == [here[fact] for fact in ("ids", "stops", "side")]
+        assert torch.equal(there["pixels"], here["pixels"])
+        assert (there["logits"] - here["logits"]).abs().max() <= 1e-5
 
 
 def test_the_card_says_how_to_ask_in_python_and_it_runs(
