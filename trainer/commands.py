@@ -329,7 +329,20 @@ def score(
         ),
     ],
     split: Annotated[str | None, typer.Option(help="Split that was asked, where there are several.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Rule of another program, where there is one: lmms-eval.")] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(help="Rule of another program, where there is one: lmms-eval; LLaVA-Bench's rule.json."),
+    ] = None,
+    judge: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask this OpenAI-compatible judge; key: OPENAI_API_KEY.")
+    ] = None,
+    judge_model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The judge's model; without --judge requests are only written."),
+    ] = None,
+    judge_prompt: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="MM-Vet's prompt for its judge, a text file.")
+    ] = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Count questions without an answer as wrong.")
     ] = False,
@@ -337,17 +350,25 @@ def score(
     output: OutputFormat = "table",
 ) -> None:
     """Score anybody's answers to a benchmark by its official rule; needs neither the model nor torch."""
+    from mix665k.trainer.evaluation.judge import REQUESTS, Judge, judge_answers
     from mix665k.trainer.evaluation.own import read_own
     from mix665k.trainer.evaluation.registry import Request, by_name
     from mix665k.trainer.evaluation.score import document, score_answers, write_results
     from mix665k.trainer.evaluation.show import show_score
 
+    of = read_own(Path(benchmark)) if benchmark.endswith((".yaml", ".yml")) else by_name(benchmark)
+    if judge or judge_model:
+        if not (judge_model and out and len(answers) == 1):
+            raise typer.BadParameter("needs --judge-model, --out and one --answers", param_hint="--judge")
+        given = {"--rule": Path(rule) if rule else None, "--judge-prompt": judge_prompt}
+        asked = Judge(judge, judge_model, {name: path for name, path in given.items() if path})
+        reviews = judge_answers(of, data=data, answers=answers[0], judge=asked, out=out, allow_missing=allow_missing)
+        if reviews is None:
+            say(f"wrote {out / REQUESTS}; --judge asks them, or give what a batch of them gave as --answers")
+            return
+        answers = [reviews]
     scored = score_answers(
-        read_own(Path(benchmark)) if benchmark.endswith((".yaml", ".yml")) else by_name(benchmark),
-        data=data,
-        answers=answers,
-        request=Request(split=split, rule=rule),
-        allow_missing=allow_missing,
+        of, data=data, answers=answers, request=Request(split=split, rule=rule), allow_missing=allow_missing
     )
     if out is not None:
         write_results(scored, out)

@@ -1,6 +1,7 @@
 """What a benchmark is: its files, prompts, rule and evidence, and three pure functions: questions, keys, score."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -69,6 +70,29 @@ class Output(NamedTuple):
     content: bytes
 
 
+class JudgeRequest(NamedTuple):
+    """What a judge is asked about one answer: the body of a chat completion, without the model."""
+
+    name: str
+    body: Mapping[str, Any]
+
+
+class Judging(NamedTuple):
+    """How a judge is asked about answers, and how its replies are read.
+
+    `option` names the option of the file with its instructions, `model` is the paper's judge. `read` gives the fields
+    of a review that a reply holds, None where it holds no grade; then the review has those of `unread`. `facts` are the
+    other fields, by question.
+    """
+
+    option: str
+    model: str
+    requests: Callable[[Data, Sequence[tuple[Question, str]], Path], list[JudgeRequest]]
+    read: Callable[[str], Mapping[str, Any] | None]
+    unread: Mapping[str, Any]
+    facts: Callable[[Data], Mapping[str, Mapping[str, Any]]]
+
+
 class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     """A benchmark.
 
@@ -103,6 +127,7 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     image_folders: tuple[str, ...] = ("",)
     pictures: Callable[[Data], Mapping[str, bytes]] | None = None
     judged: Callable[[Data, Sequence[Sequence[Mapping[str, Any]]], bool], Score] | None = None
+    judging: Judging | None = None
 
 
 BENCHMARKS: dict[str, Benchmark] = {}

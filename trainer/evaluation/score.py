@@ -1,6 +1,6 @@
 """Anybody's answers to a benchmark, scored: figures with counts, files for a server, one document with all of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from mix665k.trainer.evaluation.answer_files import read_answers, read_records
 from mix665k.trainer.evaluation.data_files import Data, data_of
 from mix665k.trainer.evaluation.intervals import LEVEL, NUM_DRAWS, SEED, Interval, intervals
 from mix665k.trainer.evaluation.joining import join
+from mix665k.trainer.evaluation.judge import batch_review
 from mix665k.trainer.evaluation.registry import Benchmark, Output, Question, Request, Score
 
 
@@ -28,6 +29,8 @@ class Scored(NamedTuple):
     unlike: tuple[str, ...] = ()
     """Why the questions were not asked as for the published figures."""
     notes: tuple[str, ...] = ()
+    judge: str | None = None
+    """Who scored the answers, where the reviews say it."""
 
 
 def score_answers(
@@ -38,7 +41,7 @@ def score_answers(
     Raises:
         EvaluationError: when the files are missing, damaged, or do not belong together.
     """
-    require_offered(benchmark, request)
+    require_offered(benchmark, request if benchmark.judged is None else request._replace(rule=None))
     files = data_of(data, benchmark.files)
     if benchmark.judged is not None:
         return _judged(benchmark, files, answers, request=request, allow_missing=allow_missing)
@@ -96,8 +99,27 @@ def _judged(
     for path, run in zip(paths, runs, strict=True):
         if not run:
             raise EvaluationError(f"{path}: holds no reviews, expected one for each question")
+    judging = benchmark.judging
+    if judging is not None and any("custom_id" in one for run in runs for one in run):
+        facts = judging.facts(files)
+        runs = [[batch_review(one, judging=judging, facts=facts) for one in run] for run in runs]
     score = benchmark.judged(files, runs, allow_missing)
-    return Scored(benchmark, request=request, counts={"reviews": sum(map(len, runs))}, score=score, outputs=[])
+    counts = {"reviews": sum(map(len, runs))}
+    judge = _judge(one for run in runs for one in run)
+    return Scored(benchmark, request=request, counts=counts, score=score, outputs=[], judge=judge)
+
+
+def _judge(reviews: Iterable[Mapping[str, Any]]) -> str | None:
+    """The judge that the reviews name; MM-Vet's own grades name one for each run."""
+    names: dict[str, Any] = {}
+    for one in reviews:
+        grades = one["text"].get("model") if isinstance(one.get("text"), dict) else one.get("judge")
+        for name in grades if isinstance(grades, list) else [grades]:
+            names.setdefault(str(name or "not named"), one["where"])
+    if len(names) > 1:
+        (first, _), (second, where) = list(names.items())[:2]
+        raise EvaluationError(f"{where}: the judge is {second}, of others {first}; their scores do not compare")
+    return next((name for name in names if name != "not named"), None)
 
 
 def incomparable(scored: Scored) -> str | None:
@@ -111,7 +133,9 @@ def incomparable(scored: Scored) -> str | None:
     if scored.request.prompt not in (None, prompt):
         return f"the prompt is {scored.request.prompt}, theirs {prompt}"
     if benchmark.judged is not None:
-        return "figures of different judges do not compare, and the reviews' judge is not known"
+        theirs = benchmark.judging.model if benchmark.judging else "another"
+        ours = scored.judge or "not known"
+        return None if ours == theirs else f"figures of judges do not compare: it is {ours}, the paper's {theirs}"
     if split not in benchmark.published_on:
         return f"the published figures are of {', '.join(filter(None, benchmark.published_on))}"
     if (asked := scored.counts["asked"]) != benchmark.published_on[split]:
@@ -137,6 +161,7 @@ def document(scored: Scored) -> dict[str, Any]:
         "metric": benchmark.metric,
         "split": scored.request.split or next(iter(benchmark.splits), None),
         "rule": scored.request.rule or benchmark.rules[0],
+        **({"judge": scored.judge} if benchmark.judged else {}),
         "counts": scored.counts | ({"no_reading": score.unread} if score else {}),
         "figures": dict(score.figures) if score else {},
         "intervals": intervals_of(scored),

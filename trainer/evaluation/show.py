@@ -85,5 +85,7 @@ def show_score(console: LiteralConsole, scored: Scored) -> None:
     console.print(table)
     for line in (*score.lines, *score.notes, *scored.notes):
         say(line)
+    if scored.judge:
+        say(f"judge: {scored.judge}")
     if scored.benchmark.published and (why := incomparable(scored)):
         say(f"not comparable with the published figures: {why}")

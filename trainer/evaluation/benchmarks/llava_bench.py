@@ -1,18 +1,22 @@
 """LLaVA-Bench (in the wild): open questions, answers graded by a judge beside GPT-4's."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.answer_files import Answer
-from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_json_lines
+from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_json, read_json_lines
 from mix665k.trainer.evaluation.parts import Part
 from mix665k.trainer.evaluation.registry import (
     MAX_LONG,
     Benchmark,
+    JudgeRequest,
+    Judging,
     Key,
     Question,
     Request,
@@ -24,6 +28,8 @@ from mix665k.trainer.evaluation.registry import (
 _PLACE = "https://huggingface.co/datasets/liuhaotian/llava-bench-in-the-wild"
 _NUM_QUESTIONS = 60
 _MAX_UNREAD = 0.05
+_SYSTEM = "You are a helpful and precise assistant for checking the quality of the answer."
+"""What LLaVA's eval_gpt_review_bench.py says to the judge, with its temperature and length."""
 
 
 class Asked(msgspec.Struct):
@@ -57,6 +63,72 @@ def _keys(answer: Answer) -> list[Key]:
     return [("id", plain(answer.fields["question_id"]))] if "question_id" in answer.fields else []
 
 
+class Picture(msgspec.Struct):
+    """`{"image": "001.jpg", "caption": "…"}`; what the judge, which sees no picture, is given in its place."""
+
+    image: str
+    caption: str | list[str]
+
+
+class Answered(msgspec.Struct):
+    """`{"question_id": 0, "text": "…"}`: GPT-4's answer."""
+
+    question_id: int
+    text: str
+
+
+class Rule(msgspec.Struct):
+    """`"llava_bench_conv": {"prompt": "…", "role": "Assistant"}`."""
+
+    prompt: str
+    role: str
+
+
+def _requests(data: Data, asked: Sequence[tuple[Question, str]], instructions: Path) -> list[JudgeRequest]:
+    captions = {one.image: one.caption for _, one in read_json_lines(data.require("context.jsonl"), Picture)}
+    path = data.require("answers_gpt4.jsonl")
+    theirs = {str(one.question_id): one.text for _, one in read_json_lines(path, Answered)}
+    rules = read_json(instructions, dict[str, Rule])
+    requests = []
+    for question, text in asked:
+        name, category = question.keys[0][1], f"llava_bench_{question.record}"
+        missing = [
+            where
+            for where, has in (
+                (f"{instructions}: no rule {category}", category in rules),
+                (f"context.jsonl: no caption of {question.image}", question.image in captions),
+                (f"{path}: no answer to question {name}", name in theirs),
+            )
+            if not has
+        ]
+        if missing:
+            raise EvaluationError(f"{missing[0]}, expected one; are the files of the same version?")
+        caption, rule = captions[str(question.image)], rules[category]
+        lines = caption if isinstance(caption, str) else "\n".join(caption)
+        content = f"[Context]\n{lines}\n\n[Question]\n{question.bare}\n\n"
+        for number, answer in enumerate((theirs[name], text), start=1):
+            content += f"[{rule.role} {number}]\n{answer}\n\n[End of {rule.role} {number}]\n\n"
+        content += f"[System]\n{rule.prompt}\n\n"
+        messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": content}]
+        requests.append(JudgeRequest(name, {"messages": messages, "temperature": 0.2, "max_tokens": MAX_LONG}))
+    return requests
+
+
+def _pair(content: str) -> dict[str, Any] | None:
+    """The two numbers of a reply's first line, between them a space or a comma."""
+    words = content.partition("\n")[0].replace(",", " ").split()
+    try:
+        pair = [float(word) for word in words]
+    except ValueError:
+        return None
+    return {"tuple": pair} if len(pair) == 2 and all(math.isfinite(one) and one >= 0 for one in pair) else None
+
+
+def _facts(data: Data) -> dict[str, dict[str, str]]:
+    asked = read_json_lines(data.require("questions.jsonl"), Asked)
+    return {str(one.question_id): {"category": f"llava_bench_{one.category}"} for _, one in asked}
+
+
 def _judged(data: Data, runs: Sequence[Sequence[Mapping[str, Any]]], allow_missing: bool) -> Score:
     """The mean over reviews of the ratio of mean scores; without the questions at hand, 60 reviews are expected."""
     known = data.find("questions.jsonl")
@@ -84,7 +156,8 @@ def _one_review(reviews: Sequence[Mapping[str, Any]], *, asked: Mapping[str, str
         pair = review.get("tuple")
         if not isinstance(category, str) or not isinstance(pair, list) or len(pair) != 2:
             raise EvaluationError(
-                f"{where}: no review, expected category and tuple; LLaVA-Bench is scored by a judge: give its reviews"
+                f"{where}: no review, expected category and tuple; LLaVA-Bench is scored by a judge: give its "
+                "reviews, or --judge"
             )
         name = plain(review.get("question_id", review.get("id")))
         if name in seen:
@@ -133,7 +206,11 @@ LLAVA_BENCH = register(
         licence="Apache-2.0, as LLaVA; texts of GPT-4 for research",
         num_questions="60 on 24 pictures",
         metric="the judge's scores relative to those of GPT-4's answers",
-        files=(DataFile("llava-bench-in-the-wild/questions.jsonl", _PLACE),),
+        files=(
+            DataFile("llava-bench-in-the-wild/questions.jsonl", _PLACE),
+            DataFile("llava-bench-in-the-wild/context.jsonl", place=_PLACE, llava="", optional=True),
+            DataFile("llava-bench-in-the-wild/answers_gpt4.jsonl", place=_PLACE, llava="", optional=True),
+        ),
         prompts={"none": ""},
         max_new_tokens=MAX_LONG,
         rule=(
@@ -146,6 +223,14 @@ LLAVA_BENCH = register(
         keys=_keys,
         score=None,
         judged=_judged,
+        judging=Judging(
+            option="--rule",
+            model="gpt-4-0314",
+            requests=_requests,
+            read=_pair,
+            unread={"tuple": [-1, -1]},
+            facts=_facts,
+        ),
         published={"all": (65.4, 72.5)},
     )
 )

@@ -4,17 +4,21 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from mix665k.schemas.errors import EvaluationError
+from mix665k.schemas.files import fault
 from mix665k.trainer.evaluation.answer_files import Answer
-from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_json
+from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_bytes, read_json
 from mix665k.trainer.evaluation.parts import figures_of, means
 from mix665k.trainer.evaluation.registry import (
     MAX_LONG,
     Benchmark,
+    JudgeRequest,
+    Judging,
     Key,
     Output,
     Question,
@@ -25,6 +29,7 @@ from mix665k.trainer.evaluation.registry import (
 )
 
 _PLACE = "https://github.com/yuweihao/MM-Vet"
+_MAX_UNREAD = 0.05
 
 
 class Asked(msgspec.Struct):
@@ -58,18 +63,45 @@ def _outputs(_: Data, questions: Sequence[Question], texts: Sequence[str | None]
     return [Output("mm-vet_results.json", json.dumps(answers, indent=2).encode())]
 
 
+def _requests(data: Data, asked: Sequence[tuple[Question, str]], instructions: Path) -> list[JudgeRequest]:
+    """The prompt of MM-Vet's program, a table of graded examples, with one row more."""
+    try:
+        prompt = read_bytes(instructions).decode()
+    except UnicodeDecodeError as error:
+        raise EvaluationError(f"{instructions}: {fault(error)[1]}") from None
+    records = read_json(data.require("mm-vet.json"), dict[str, Asked])
+    requests = []
+    for question, text in asked:
+        name = question.keys[0][1]
+        right = records[name].answer.replace("<AND>", " <AND> ").replace("<OR>", " <OR> ")
+        content = prompt + "\n" + " | ".join([records[name].question, right, text, ""])
+        messages = [{"role": "user", "content": content}]
+        requests.append(JudgeRequest(name, {"messages": messages, "temperature": 0, "max_tokens": 3}))
+    return requests
+
+
+def _graded(content: str) -> dict[str, Any] | None:
+    """The number from 0 to 1 that a reply begins with."""
+    word = content.split(" ")[0].strip()
+    try:
+        grade = float(word)
+    except ValueError:
+        return None
+    return {"score": grade} if 0 <= grade <= 1 else None
+
+
 def _judged(data: Data, runs: Sequence[Sequence[Mapping[str, Any]]], allow_missing: bool) -> Score:
     """Totals of the judge's runs, averaged; one file holds all runs of a question."""
     asked = read_json(data.require("mm-vet.json"), dict[str, Asked])
-    grades: dict[str, list[float]] = {}
+    grades: dict[str, list[float | None]] = {}
     for records in runs:
         for record in records:
             name, where = str(record.get("question_id")), record["where"]
-            grade = record.get("text")
-            scores = grade.get("score") if isinstance(grade, dict) else None
+            grade = record["text"] if isinstance(record.get("text"), dict) else record
+            scores = [grade["score"]] if isinstance(grade.get("score"), int | float) else grade.get("score")
             if not isinstance(scores, list) or not scores:
                 raise EvaluationError(
-                    f"{where}: no grades, expected score; MM-Vet is scored by a judge: give its grades"
+                    f"{where}: no grades, expected score; MM-Vet is scored by a judge: give its grades, or --judge"
                 )
             if name not in asked:
                 raise EvaluationError(f"{where}: {name!r} is no question of mm-vet.json; are they of the same version?")
@@ -80,27 +112,39 @@ def _judged(data: Data, runs: Sequence[Sequence[Mapping[str, Any]]], allow_missi
     num_runs = {len(of) for of in grades.values()}
     if len(num_runs) != 1:
         raise EvaluationError(f"mm_vet: questions have {sorted(num_runs)} grades, expected one of each run")
-    return _average(asked, grades, num_runs=num_runs.pop())
+    unread = sum(one is None for of in grades.values() for one in of)
+    if unread > _MAX_UNREAD * sum(map(len, grades.values())):
+        raise EvaluationError(f"mm_vet: {unread} replies of the judge hold no grade; ask it again")
+    return _average(asked, grades, num_runs=num_runs.pop())._replace(unread=unread)
 
 
-def _grade(value: Any, *, where: str) -> float:
+def _grade(value: Any, *, where: str) -> float | None:
+    if value == -1:  # `--judge` writes it where a reply holds no grade
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise EvaluationError(f"{where}: grade {value!r}, expected a number from 0 to 1")
     return float(value)
 
 
-def _average(asked: Mapping[str, Asked], grades: Mapping[str, Sequence[float]], *, num_runs: int) -> Score:
+def _mean(grades: Sequence[float | None]) -> float | None:
+    known = [one for one in grades if one is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _average(asked: Mapping[str, Asked], grades: Mapping[str, Sequence[float | None]], *, num_runs: int) -> Score:
+    """The figures; a question without a grade is wrong, one whose grade was not read is left out."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name, one in asked.items():
         groups["total"].append(name)
         for ability in one.capability:
             groups[ability].append(name)
         groups["+".join(sorted(one.capability))].append(name) if len(one.capability) > 1 else None
-    none = [0.0] * num_runs
-    totals = [100 * statistics.fmean(grades.get(name, none)[run] for name in asked) for run in range(num_runs)]
+    none: list[float | None] = [0.0] * num_runs
+    totals = [100 * (_mean([grades.get(name, none)[run] for name in asked]) or 0.0) for run in range(num_runs)]
+    each = {name: _mean(grades.get(name, none)) for name in asked}
     parts = means(
         {
-            group: [(asked[name].imagename, statistics.fmean(grades.get(name, none))) for name in names]
+            group: [(asked[name].imagename, mean) for name in names if (mean := each[name]) is not None]
             for group, names in groups.items()
         }
     )
@@ -128,6 +172,14 @@ MM_VET = register(
         score=None,
         outputs=_outputs,
         judged=_judged,
+        judging=Judging(
+            option="--judge-prompt",
+            model="gpt-4-0613",
+            requests=_requests,
+            read=_graded,
+            unread={"score": -1},
+            facts=lambda _: {},
+        ),
         published={"total": (31.1, 36.1)},
     )
 )
