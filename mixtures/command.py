@@ -68,7 +68,11 @@ def synth(
     source: Source = None,
     exclude_source: ExcludeSource = None,
     draw_images: Annotated[
-        bool, typer.Option("--draw-images", help="Draw a small JPEG for each image named, into OUT/images.")
+        bool,
+        typer.Option(
+            "--draw-images",
+            help="Draw a small JPEG of coloured shapes for each image; the raw files say what it shows.",
+        ),
     ] = False,
     jobs: Jobs = ALL_CORES,
     overwrite: Annotated[

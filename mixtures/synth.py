@@ -33,7 +33,9 @@ def synthesize(
     overwrite: bool,
     console: Console,
 ) -> None:
-    """Write the raw files of `sources`, or of all, but not of `exclude`; with `images` a JPEG for each image named.
+    """Write the raw files of `sources`, or of all, but not of `exclude`.
+
+    With `images` a JPEG is drawn for each image named, and the files say what is true of it.
 
     Raises:
         MixtureError: for a scale or a source that cannot be, or a folder that may hold real files.
@@ -56,27 +58,28 @@ def synthesize(
         write_whole(
             out / MARKER, f"Raw files made up by `mix synth --scale {scale} --seed {seed}`; no word of them is real.\n"
         )
-        _write(out, names, scale=scale, seed=seed, jobs=jobs, console=console)
+        _write(out, names, scale=scale, seed=seed, scenes=images, jobs=jobs, console=console)
         if images:
             with console.status("drawing images"):
-                num_images = draw_images(out, out / IMAGES)
+                num_images = draw_images(out, out / IMAGES, seed=seed)
             console.print(Text(f"drew {num_images:,} images into {out / IMAGES}"), soft_wrap=True)
     except OSError as error:
         raise MixtureError(f"{error.filename or out}: {os_reason(error)}") from None
 
 
-def _write(out: Path, names: list[str], *, scale: float, seed: int, jobs: int, console: Console) -> None:
+def _write(out: Path, names: list[str], *, scale: float, seed: int, scenes: bool, jobs: int, console: Console) -> None:
     shown_name = text_column("{task.description:>15}")
     columns = (shown_name, BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
-    tasks = [Task(name, partial(_write_source, name, out / name, scale=scale, seed=seed), out) for name in names]
+    write = partial(_write_source, scale=scale, seed=seed, scenes=scenes)
+    tasks = [Task(name, partial(write, name, out / name), out) for name in names]
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         shown = _Shown(progress, num_sources=len(names))
         run_tasks(tasks, jobs=jobs, preload=_write_source.__module__, listener=shown)
 
 
-def _write_source(name: str, folder: Path, report: Report, *, scale: float, seed: int) -> int:
+def _write_source(name: str, folder: Path, report: Report, *, scale: float, seed: int, scenes: bool) -> int:
     """The bytes of the files that were written."""
-    num_bytes = sum(path.stat().st_size for path in WRITERS[name](folder, scale=scale, seed=seed))
+    num_bytes = sum(path.stat().st_size for path in WRITERS[name](folder, scale=scale, seed=seed, scenes=scenes))
     report(num_bytes, 0)
     return num_bytes
 

@@ -6,6 +6,9 @@ that they name. No word of them is real, and the same seed and scale give the sa
 A module writes the files of one source or two: texts come from `text`, ids and sizes of images, which sources share,
 from `image_ids`, and `files.write_records` streams the records, encoded, to disk. `pictures` reads the written files
 to know which images to draw, `images` draws them. `tokenizer` makes the shipped `tiny` tokenizer.
+
+With `scenes` the words are true: `scenes` decides what a picture shows, `scene_questions`, `scene_graph` and
+`scene_texts` say it, `images` draws it, each from nothing but the seed and the picture's name.
 """
 
 from collections.abc import Callable, Collection
@@ -29,7 +32,7 @@ __all__ = ["WRITERS", "Writer", "draw_images", "write_raw"]
 class Writer(Protocol):
     """Writes the files of one source into its folder and gives their paths; can be pickled."""
 
-    def __call__(self, folder: Path, *, scale: float, seed: int) -> list[Path]: ...
+    def __call__(self, folder: Path, *, scale: float, seed: int, scenes: bool = False) -> list[Path]: ...
 
 
 WRITERS: dict[str, Writer] = {
@@ -57,12 +60,14 @@ def write_raw(
     scale: float,
     seed: int,
     only: Collection[str] = (),
+    scenes: bool = False,
     on_file: Callable[[Path, int], None] = say_nothing,
 ) -> None:
     """Write the raw files of all sources, or of those in `only`, to `out/<source>/`, one source after the other.
 
     `on_file` hears of every finished file and its size in bytes. At scale F a source has its real number of
-    images and questions times F, rounded, and a few of each at the least.
+    images and questions times F, rounded, and a few of each at the least. With `scenes` the files say what is true of
+    the pictures that `draw_images` draws with the same seed.
 
     Raises:
         UserError: `only` names an unknown source, or the scale is not above zero.
@@ -73,5 +78,5 @@ def write_raw(
         raise UserError(f"{unknown[0]!r}: no such source; expected one of {', '.join(WRITERS)}")
     for source, write in WRITERS.items():
         if not only or source in only:
-            for path in write(out / source, scale=scale, seed=seed):
+            for path in write(out / source, scale=scale, seed=seed, scenes=scenes):
                 on_file(path, path.stat().st_size)

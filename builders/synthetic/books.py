@@ -50,6 +50,14 @@ def title(rng: Random) -> str:
     )
 
 
+def short_title(rng: Random) -> str:
+    """A title of a few words; a few hold quotation marks or letters outside ASCII."""
+    text = fill(
+        rng, ("The {adj} {noun}", "{noun} and {noun}", 'My "{adj}" {noun}', "{family}\u2019s {noun}", "{color} {noun}s")
+    )
+    return text[0].upper() + text[1:]
+
+
 def image_url(rng: Random, number: int) -> str:
     """Where the cover would lie; a few are no JPEG."""
     ending = {5: "gif", 9: "png"}.get(number % 300, "jpg")
@@ -70,9 +78,9 @@ def pairs(rng: Random, number: int, *, title: str, author: str, genre: str) -> I
         yield quoted(TITLE), title  # a repeated question
 
 
-def records(rng: Random, scale: float) -> Iterator[str]:
-    """One book after the other; four in five belong to split 1."""
-    titles = pool(rng, scaled(100_000, scale, least=500), title)
+def records(rng: Random, scale: float, *, short: bool) -> Iterator[str]:
+    """One book after the other; four in five belong to split 1. `short` titles can be read on a small cover."""
+    titles = pool(rng, scaled(100_000, scale, least=500), short_title if short else title)
     authors = pool(rng, 3_000, lambda rng: fill(rng, ("{name} {family}", "{name} B. {family}", "{name} {family} M.A.")))
     for number in range(scaled(BOOKS, scale)):
         title_, author, genre = rng.choice(titles), rng.choice(authors), quoted(rng.choice(GENRES))
@@ -89,7 +97,7 @@ def records(rng: Random, scale: float) -> Iterator[str]:
         )
 
 
-def write_ocrvqa(folder: Path, *, scale: float, seed: int) -> list[Path]:
+def write_ocrvqa(folder: Path, *, scale: float, seed: int, scenes: bool = False) -> list[Path]:
     """The single file of OCR-VQA."""
     rng = source_rng("ocrvqa", seed=seed)
-    return [write_records(folder / "dataset.json", records(rng, scale), head="{", tail="}")]
+    return [write_records(folder / "dataset.json", records(rng, scale, short=scenes), head="{", tail="}")]

@@ -190,8 +190,9 @@ def records(rng: Random, scale: float) -> Iterator[str]:
         yield f'{{"id": "{name}_{part}", "conversations": [{values}]}}'
 
 
-def write_sharegpt(folder: Path, *, scale: float, seed: int) -> list[Path]:
-    """The single file of ShareGPT."""
+def write_sharegpt(folder: Path, *, scale: float, seed: int, scenes: bool = False) -> list[Path]:
+    """The single file of ShareGPT, the same with scenes and without."""
+    del scenes  # its conversations have no pictures, so nothing in them can be true of one
     rng = source_rng("sharegpt", seed=seed)
     made = records(rng, scale)
     return [write_records(folder / "ShareGPT_V3_unfiltered_cleaned_split.json", made)]

@@ -8,23 +8,12 @@ from typing import NamedTuple
 
 from mix665k.builders.synthetic.files import numbered, quoted, scaled, source_rng, spread, write_records
 from mix665k.builders.synthetic.image_ids import VG_IMAGES, vg_id
+from mix665k.builders.synthetic.scene_graph import Question, graph_question
 from mix665k.builders.synthetic.text import WORDS
 
 IMAGES = 72_140
 QUESTIONS = 943_000
 IDS_PER_IMAGE = 1_000  # a question's number on its image takes the last three digits of its id
-
-
-class Question(NamedTuple):
-    """A made-up question; `marks` are the objects named in its answer, question and full answer."""
-
-    steps: list[tuple[str, list[int], str]]  # operation, the steps it depends on, argument
-    text: str
-    answer: str
-    full_answer: str
-    groups: dict[str, str | None]
-    types: dict[str, str]
-    marks: tuple[dict[str, str], dict[str, str], dict[str, str]]
 
 
 class Part(NamedTuple):
@@ -102,7 +91,11 @@ def chosen(rng: Random) -> Question:
 
 def part(rng: Random) -> Part:
     """The pieces of one made-up question."""
-    made = rng.choice((related, related, verified, chosen))(rng)
+    return pieces(rng.choice((related, related, verified, chosen))(rng))
+
+
+def pieces(made: Question) -> Part:
+    """The pieces of a question."""
     semantic = [{"operation": name, "dependencies": on, "argument": argument} for name, on, argument in made.steps]
     written = [f"{name}: {argument}{f' {on}' if on else ''}" for name, on, argument in made.steps]
     rest = {
@@ -122,7 +115,7 @@ def entailed(rng: Random) -> str:
     return ", ".join(f'"#{number:03d}"' for number in numbers)
 
 
-def records(rng: Random, scale: float) -> Iterator[str]:
+def records(rng: Random, scale: float, *, scenes_seed: int | None) -> Iterator[str]:
     """All questions in random order; ids have eight digits and may start with zeros."""
     num_images = scaled(IMAGES, scale)
     images = [vg_id(index) for index in rng.sample(range(max(num_images, scaled(VG_IMAGES, scale))), k=num_images)]
@@ -135,6 +128,8 @@ def records(rng: Random, scale: float) -> Iterator[str]:
         rows, rng.choices(parts, k=len(rows)), rng.choices(lists, k=len(rows)), strict=True
     ):
         image, number = divmod(row, IDS_PER_IMAGE)
+        if scenes_seed is not None:
+            semantic, question, rest = pieces(graph_question(images[image], number, seed=scenes_seed))
         digits = f"{image * 38_501 % 99_991:05d}"  # scattered, so that one in ten starts with a zero
         yield (
             f'"{digits}{number:03d}": {{"semantic": {semantic}, "entailed": [{others.replace("#", digits)}], '
@@ -143,7 +138,8 @@ def records(rng: Random, scale: float) -> Iterator[str]:
         )
 
 
-def write_gqa(folder: Path, *, scale: float, seed: int) -> list[Path]:
+def write_gqa(folder: Path, *, scale: float, seed: int, scenes: bool = False) -> list[Path]:
     """The balanced questions of the train split."""
     rng = source_rng("gqa", seed=seed)
-    return [write_records(folder / "train_balanced_questions.json", records(rng, scale), head="{", tail="}")]
+    made = records(rng, scale, scenes_seed=seed if scenes else None)
+    return [write_records(folder / "train_balanced_questions.json", made, head="{", tail="}")]

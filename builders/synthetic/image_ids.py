@@ -5,6 +5,7 @@ real range, never repeat, and two sources that draw the same index name the same
 """
 
 from random import Random
+from zlib import crc32
 
 from mix665k.builders.synthetic.files import scaled
 
@@ -12,6 +13,8 @@ TRAIN2014 = 82_783  # images of COCO train2014, all of them in VQAv2
 TRAIN2017 = 118_287  # train2014 and most of val2014
 VG_IMAGES = 108_077
 COCO_SIZES = ((640, 480), (640, 427), (480, 640), (640, 426), (427, 640), (500, 375), (640, 640), (612, 612))
+COVER_SIZES = ((331, 500), (400, 500), (500, 500), (310, 475))
+WEB_SIZES = ((448, 336), (336, 336), (336, 448), (500, 336), (336, 600))
 VG_SIZES = ((800, 600), (1024, 768), (500, 375), (375, 500), (640, 480), (1024, 683), (683, 1024), (500, 333))
 
 
@@ -38,6 +41,11 @@ def vg_size(image_id: int) -> tuple[int, int]:
 def vg_folder(image_id: int) -> str:
     """The folder of a Visual Genome image; about six in ten lie in the first, as upstream."""
     return "VG_100K" if image_id % 5 < 3 else "VG_100K_2"
+
+
+def guessed_size(name: str, sizes: tuple[tuple[int, int], ...]) -> tuple[int, int]:
+    """One of the sizes, always the same for a name; for images whose size no raw file states."""
+    return sizes[crc32(name.encode()) % len(sizes)]
 
 
 def open_images_id(index: int) -> str:

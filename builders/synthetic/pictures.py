@@ -1,28 +1,33 @@
-"""Which images the raw files name, how large these say they are, and boxes to outline in them."""
+"""Which images the raw files name, how large these say they are, and what is to be drawn."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
-from zlib import crc32
 
 import msgspec
 
-from mix665k.builders.synthetic.image_ids import coco_size, vg_size
+from mix665k.builders.synthetic.image_ids import COVER_SIZES, WEB_SIZES, coco_size, guessed_size, vg_size
 
 T = TypeVar("T")
-Box = tuple[float, float, float, float]  # x, y, width, height in pixels of the original
-COVER_SIZES = ((331, 500), (400, 500), (500, 500), (310, 475))
-WEB_SIZES = ((448, 336), (336, 336), (336, 448), (500, 336), (336, 600))
-MOST_BOXES = 3  # outlined in one picture
+YEAR = "What is the year printed on this calendar?"
+
+
+class Cover(NamedTuple):
+    """What is printed on a book, and its genre, which decides how the cover looks."""
+
+    title: str
+    author: str
+    year: str
+    genre: str
 
 
 class Picture(NamedTuple):
-    """An image to draw: its path below the images' root, the original's size, and boxes to outline."""
+    """An image to draw: its path below the images' root, the original's size, the name of its scene, or a cover."""
 
     path: str
     size: tuple[int, int]
-    boxes: tuple[Box, ...] = ()
+    scene: str
+    cover: Cover | None = None
 
 
 class Asked(msgspec.Struct):
@@ -43,8 +48,14 @@ class GqaQuestion(msgspec.Struct, rename={"image_id": "imageId"}):
     image_id: str
 
 
-class Book(msgspec.Struct):
+class Book(msgspec.Struct, rename={"author_name": "authorName"}):
     """A book of OCR-VQA; its key names the image."""
+
+    title: str
+    author_name: str
+    genre: str
+    questions: list[str]
+    answers: list[str]
 
 
 class Record(msgspec.Struct):
@@ -75,34 +86,10 @@ class CocoImage(msgspec.Struct):
     height: int
 
 
-class CocoBox(msgspec.Struct):
-    """An annotation of RefCOCO's `instances.json`."""
-
-    image_id: int
-    bbox: Box
-
-
 class Instances(msgspec.Struct):
     """RefCOCO's `instances.json`."""
 
     images: list[CocoImage]
-    annotations: list[CocoBox]
-
-
-class Region(msgspec.Struct):
-    """A region of Visual Genome."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-class RegionList(msgspec.Struct):
-    """The regions of one image."""
-
-    id: int
-    regions: list[Region]
 
 
 class VgImage(msgspec.Struct):
@@ -119,14 +106,9 @@ def read(path: Path, form: type[T]) -> T:
     return msgspec.json.decode(path.read_bytes(), type=form)
 
 
-def guessed_size(name: str, sizes: tuple[tuple[int, int], ...]) -> tuple[int, int]:
-    """One of the sizes, always the same for a name; for images whose size no raw file states."""
-    return sizes[crc32(name.encode()) % len(sizes)]
-
-
 def coco_picture(image_id: int) -> Picture:
     """A COCO image, under the name that all sources share."""
-    return Picture(f"coco/train2017/{image_id:012d}.jpg", coco_size(image_id))
+    return Picture(f"coco/train2017/{image_id:012d}.jpg", coco_size(image_id), scene=f"coco/{image_id}")
 
 
 def instruct_pictures(file: Path) -> Iterator[Picture]:
@@ -148,48 +130,42 @@ def gqa_pictures(file: Path) -> Iterator[Picture]:
     """GQA's images."""
     for asked in read(file, dict[str, GqaQuestion]).values():
         size = vg_size(int(asked.image_id)) if asked.image_id.isdigit() else (640, 480)  # testdev: n54424
-        yield Picture(f"gqa/images/{asked.image_id}.jpg", size)
+        yield Picture(f"gqa/images/{asked.image_id}.jpg", size, scene=f"vg/{asked.image_id}")
 
 
 def book_pictures(file: Path) -> Iterator[Picture]:
     """OCR-VQA's covers, always named .jpg."""
-    for key in read(file, dict[str, Book]):
-        yield Picture(f"ocr_vqa/images/{key}.jpg", guessed_size(key, COVER_SIZES))
+    for key, book in read(file, dict[str, Book]).items():
+        year = dict(zip(book.questions, book.answers, strict=False)).get(YEAR, "")
+        cover = Cover(book.title, book.author_name, year, book.genre)
+        yield Picture(f"ocr_vqa/images/{key}.jpg", guessed_size(key, COVER_SIZES), scene=f"book/{key}", cover=cover)
 
 
 def textcaps_pictures(file: Path) -> Iterator[Picture]:
     """TextCaps' images in their stated sizes."""
     for captioned in read(file, Captions).data:
         size = (captioned.image_width, captioned.image_height)
-        yield Picture(f"textvqa/train_images/{captioned.image_id}.jpg", size)
+        path = f"textvqa/train_images/{captioned.image_id}.jpg"
+        yield Picture(path, size, scene=f"textcaps/{captioned.image_id}")
 
 
 def refcoco_pictures(file: Path) -> Iterator[Picture]:
-    """The images of one `instances.json` in their stated sizes, with a few of their boxes."""
-    instances = read(file, Instances)
-    boxes: defaultdict[int, list[Box]] = defaultdict(list)
-    for annotation in instances.annotations:
-        boxes[annotation.image_id].append(annotation.bbox)
-    for image in instances.images:
-        yield Picture(coco_picture(image.id).path, (image.width, image.height), tuple(boxes[image.id][:MOST_BOXES]))
+    """The images of one `instances.json` in their stated sizes."""
+    for image in read(file, Instances).images:
+        yield coco_picture(image.id)._replace(size=(image.width, image.height))
 
 
 def vg_pictures(file: Path) -> Iterator[Picture]:
-    """Visual Genome's images in their stated sizes, with a few of their regions."""
-    boxes = {}
-    for encoded in read(file.with_name("region_descriptions.json"), list[msgspec.Raw]):
-        described = msgspec.json.decode(encoded, type=RegionList)
-        regions = described.regions[:MOST_BOXES]
-        boxes[described.id] = tuple((one.x, one.y, one.width, one.height) for one in regions)
+    """Visual Genome's images in their stated sizes."""
     for image in read(file, list[VgImage]):
         path = "/".join(("vg", *image.url.split("/")[-2:]))
-        yield Picture(path, (image.width, image.height), boxes.get(image.image_id, ()))
+        yield Picture(path, (image.width, image.height), scene=f"vg/{image.image_id}")
 
 
 def lcs_pictures(file: Path) -> Iterator[Picture]:
     """LCS-558K's images, named by the records themselves."""
     for record in read(file, list[Record]):
-        yield Picture(record.image, guessed_size(record.image, WEB_SIZES))
+        yield Picture(record.image, guessed_size(record.image, WEB_SIZES), scene=f"web/{record.image}")
 
 
 READERS: tuple[tuple[str, Callable[[Path], Iterator[Picture]]], ...] = (
@@ -209,11 +185,11 @@ READERS: tuple[tuple[str, Callable[[Path], Iterator[Picture]]], ...] = (
 
 
 def named_pictures(raw: Path) -> list[Picture]:
-    """Every image that the raw files present name, once each; stated sizes and boxes win over guesses."""
+    """Every image that the raw files present name, once each; a stated size wins over a guess."""
     pictures: dict[str, Picture] = {}
     for name, read_pictures in READERS:
         if (raw / name).exists():
             for picture in read_pictures(raw / name):
-                if picture.boxes or picture.path not in pictures:
+                if read_pictures is refcoco_pictures or picture.path not in pictures:
                     pictures[picture.path] = picture
     return list(pictures.values())

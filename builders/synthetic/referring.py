@@ -10,6 +10,8 @@ from typing import NamedTuple
 from mix665k.builders.synthetic.files import numbered, scaled, source_rng, spread, write_records
 from mix665k.builders.synthetic.image_ids import TRAIN2014, coco_size, drawn_coco_ids
 from mix665k.builders.synthetic.python2_pickle import Plain, pickled
+from mix665k.builders.synthetic.scene_texts import referring_expression
+from mix665k.builders.synthetic.scenes import Box, Scene, Shape, coco_scene
 from mix665k.builders.synthetic.text import fill
 from mix665k.schemas.files import whole_file
 
@@ -127,16 +129,34 @@ def expression(rng: Random) -> tuple[str, str]:
             "{color} thing {where} {color} {noun}, {doing}",
         ),
     )
-    raw = rng.choice((text, text, text.upper(), text.capitalize() + ".", f"{text} caf\u00e9"))
+    return typed(rng, text)
+
+
+def typed(rng: Random, text: str, *, accented: str = "caf\u00e9") -> tuple[str, str]:
+    """An expression as somebody types it, at times with a word that is not ASCII, and its cleaned form."""
+    raw = rng.choice((text, text, text.upper(), text.capitalize() + ".", f"{text} {accented}"))
     return raw, "".join(letter for letter in raw.lower() if letter in " abcdefghijklmnopqrstuvwxyz")
 
 
-def ref_records(rng: Random, refs: Sequence[Ref], *, first_ann: int) -> Iterator[dict[str, Plain]]:
+def referred(ref: Ref, *, seed: int) -> tuple[Scene, Shape]:
+    """The shape of its image's scene that a ref points at; refs take turns, so every shape may have its own."""
+    scene = coco_scene(ref.image_id, seed=seed)
+    return scene, scene.shapes[ref.number % len(scene.shapes)]
+
+
+def ref_records(
+    rng: Random, refs: Sequence[Ref], *, first_ann: int, scenes_seed: int | None
+) -> Iterator[dict[str, Plain]]:
     """The refs in the key order that Python 2's dicts gave them."""
     expressions = [expression(rng) for _ in range(200 + len(refs) // 2)]
     next_sentence = count()
     for ref in refs:
         sent_ids = [next(next_sentence) for _ in range(ref.num_sentences)]
+        if scenes_seed is None:
+            said = rng.choices(expressions, k=ref.num_sentences)
+        else:
+            scene, shape = referred(ref, seed=scenes_seed)
+            said = [typed(rng, referring_expression(scene, shape, rng), accented="voil\u00e0") for _ in sent_ids]
         yield {
             "sent_ids": sent_ids,
             "file_name": f"COCO_train2014_{ref.image_id:012d}_{ref.number}.jpg",
@@ -146,7 +166,7 @@ def ref_records(rng: Random, refs: Sequence[Ref], *, first_ann: int) -> Iterator
             "split": ref.split,
             "sentences": [
                 {"tokens": sent.split(), "raw": raw, "sent_id": sent_id, "sent": sent}
-                for sent_id, (raw, sent) in zip(sent_ids, rng.choices(expressions, k=ref.num_sentences), strict=True)
+                for sent_id, (raw, sent) in zip(sent_ids, said, strict=True)
             ],
             "category_id": CATEGORIES[ref.number % len(CATEGORIES)][1],
         }
@@ -165,11 +185,13 @@ def image_record(rng: Random, image_id: int) -> str:
     )
 
 
-def annotation(rng: Random, image_id: int, *, ann_id: int, crowd: bool = False) -> str:
-    """A box inside the image with an outline in it; crowds have a run-length mask instead."""
+def annotation(rng: Random, image_id: int, *, ann_id: int, crowd: bool = False, box: Box | None = None) -> str:
+    """A box inside the image, the given one or any, with an outline in it; crowds have a run-length mask instead."""
     width, height = coco_size(image_id)
     x, y = round(rng.random() * width * 0.8, 2), round(rng.random() * height * 0.8, 2)
     w, h = round(5 + rng.random() * (width - x - 5), 2), round(5 + rng.random() * (height - y - 5), 2)
+    if box:
+        x, y, w, h = map(float, box)
     corners = [(0.0, 0.3), (0.4, 0.0), (0.9, 0.1), (1.0, 0.6), (0.7, 1.0), (0.2, 0.9)]
     outline: object = [[round(value, 2) for u, v in corners for value in (x + u * w, y + v * h)]]
     if crowd:
@@ -180,16 +202,22 @@ def annotation(rng: Random, image_id: int, *, ann_id: int, crowd: bool = False) 
     )
 
 
-def write_instances(path: Path, rng: Random, refs: Sequence[Ref], *, spare: Sequence[int], first_ann: int) -> Path:
+def write_instances(
+    path: Path, rng: Random, refs: Sequence[Ref], *, spare: Sequence[int], first_ann: int, scenes_seed: int | None
+) -> None:
     """Images and annotations, among them images and annotations that no ref uses."""
     images = sorted({ref.image_id for ref in refs}.union(spare))
     unused = count(first_ann + len(refs))
-    annotations = [annotation(rng, ref.image_id, ann_id=first_ann + ref.number) for ref in refs]
+    boxes = [None if scenes_seed is None else referred(ref, seed=scenes_seed)[1].box for ref in refs]
+    annotations = [
+        annotation(rng, ref.image_id, ann_id=first_ann + ref.number, box=box)
+        for ref, box in zip(refs, boxes, strict=True)
+    ]
     annotations += [annotation(rng, image, ann_id=next(unused), crowd=at % 90 == 5) for at, image in enumerate(images)]
     rng.shuffle(annotations)
     described = ", ".join(image_record(rng, image) for image in images)
     kinds = [{"supercategory": group, "id": number, "name": name} for group, number, name in CATEGORIES]
-    return write_records(
+    write_records(
         path,
         annotations,
         head=f'{{"info": {INFO}, "images": [{described}], "licenses": {LICENSES}, "annotations": [',
@@ -197,8 +225,9 @@ def write_instances(path: Path, rng: Random, refs: Sequence[Ref], *, spare: Sequ
     )
 
 
-def write_refcoco(folder: Path, *, scale: float, seed: int) -> list[Path]:
+def write_refcoco(folder: Path, *, scale: float, seed: int, scenes: bool = False) -> list[Path]:
     """The three datasets, each with its own pickle and its own `instances.json`."""
+    scenes_seed = seed if scenes else None
     rng = source_rng("refcoco", seed=seed)
     drawn = drawn_coco_ids(rng, scale, num=scaled(30_000, scale, least=24), among=TRAIN2014)
     written = []
@@ -209,7 +238,8 @@ def write_refcoco(folder: Path, *, scale: float, seed: int) -> list[Path]:
         path = folder / dataset / REFS_FILE[dataset]
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
-            file.writelines(pickled(ref_records(rng, refs, first_ann=first_ann)))
+            file.writelines(pickled(ref_records(rng, refs, first_ann=first_ann, scenes_seed=scenes_seed)))
         instances = folder / dataset / "instances.json"
-        written += [path, write_instances(instances, rng, refs, spare=drawn[-8:], first_ann=first_ann)]
+        write_instances(instances, rng, refs, spare=drawn[-8:], first_ann=first_ann, scenes_seed=scenes_seed)
+        written += [path, instances]
     return written

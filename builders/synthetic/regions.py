@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from mix665k.builders.synthetic.files import scaled, source_rng, spread, write_records
+from mix665k.builders.synthetic.files import quoted, scaled, source_rng, spread, write_records
 from mix665k.builders.synthetic.image_ids import VG_IMAGES, VG_SIZES, vg_folder, vg_id, vg_size
+from mix665k.builders.synthetic.scene_texts import empty_box, region_phrase
+from mix665k.builders.synthetic.scenes import Box, Scene, vg_scene
 from mix665k.builders.synthetic.text import phrase, pool
 
 REGIONS = 5_408_689
 ODD_PHRASES = ('"the oar is wet "', '"a torn sail\\n"', '""', '" "', '"two  anvils"', '"the oar is wet "')
-Box = tuple[int, int, int, int]  # x, y, width, height
 
 
 def inner_box(rng: Random, width: int, height: int) -> Box:
@@ -77,6 +78,58 @@ def region_records(rng: Random, image_ids: list[int], *, scale: float) -> Iterat
         yield f'{{"regions": [{", ".join(regions)}], "id": {image_id}}}'
 
 
+def scene_regions(rng: Random, image_ids: list[int], *, scale: float, seed: int) -> Iterator[str]:
+    """An image with its regions, each of them a shape, the word, or background; the oddities are those of `records`."""
+    total = scaled(REGIONS, scale, least=len(image_ids) * 40)
+    region_id = 1_000
+    for image_id, count in zip(image_ids, region_counts(rng, len(image_ids), total=total), strict=True):
+        scene = vg_scene(image_id, seed=seed)
+        described = [scene_region(scene, number, rng=rng) for number in range(count)]
+        if region_id == 1_000:
+            described[1:] = [*odd_regions(scene, described[0]), *described[1:]][: count - 1]
+        regions = [
+            f'{{"region_id": {number}, {extent}{image_id}, "phrase": {quoted(phrase_)}{corner}'
+            for number, (phrase_, box) in enumerate(described, start=region_id)
+            for extent, corner in (box_fields(box),)
+        ]
+        region_id += count + 3
+        yield f'{{"regions": [{", ".join(regions)}], "id": {image_id}}}'
+
+
+def scene_region(scene: Scene, number: int, *, rng: Random) -> tuple[str, Box]:
+    """A phrase and its box; all but the first of an image may be odd, at the rate of the published files."""
+    odd = rng.random() if number else 1
+    if odd < 0.01:
+        return odd_place(scene, rng.choice(odd_boxes(*scene.size)))
+    shape = rng.choice(scene.shapes)
+    empty = empty_box(scene, rng) if rng.random() < 0.2 else None
+    box = empty or shaken(shape.box, rng)
+    phrase_ = region_phrase(scene, None if empty else shape, rng)
+    if scene.word and rng.random() < 0.1:
+        box, phrase_ = scene.word_box, f"the word {scene.word}"
+    return ("" if odd > 0.999 and number else phrase_ + (rng.choice((" ", " ", "\n")) if odd < 0.1 else "")), box
+
+
+def shaken(box: Box, rng: Random) -> Box:
+    """A box as another person would draw it: each side is moved inwards by up to a twentieth."""
+    x, y, width, height = box
+    left, right = (int(rng.random() * width / 20) for _ in "12")
+    top, bottom = (int(rng.random() * height / 20) for _ in "12")
+    return x + left, y + top, width - left - right, height - top - bottom
+
+
+def odd_regions(scene: Scene, sound: tuple[str, Box]) -> list[tuple[str, Box]]:
+    """Every oddity of the published file once: of the phrase of a sound region, and of boxes."""
+    phrase_, box = sound
+    odd = (f"{phrase_} ", f"{phrase_}\n", "", " ", f"  {phrase_}".replace(" ", "  "), f"{phrase_} ")
+    return [(text, box) for text in odd] + [odd_place(scene, box) for box in odd_boxes(*scene.size)]
+
+
+def odd_place(scene: Scene, box: Box) -> tuple[str, Box]:
+    """An odd box with what can be said of it."""
+    return "the picture" if box == (0, 0, *scene.size) else "edge of the picture", box
+
+
 def image_records(rng: Random, image_ids: list[int]) -> Iterator[str]:
     """Sizes and addresses; about half of the images have a COCO id."""
     for image_id in image_ids:
@@ -90,11 +143,12 @@ def image_records(rng: Random, image_ids: list[int]) -> Iterator[str]:
         )
 
 
-def write_vg(folder: Path, *, scale: float, seed: int) -> list[Path]:
+def write_vg(folder: Path, *, scale: float, seed: int, scenes: bool = False) -> list[Path]:
     """Regions in the order of the image ids, and `image_data.json` in the same order."""
     rng = source_rng("vg", seed=seed)
     image_ids = sorted(vg_id(index) for index in range(scaled(VG_IMAGES, scale)))
+    described = scene_regions(rng, image_ids, scale=scale, seed=seed) if scenes else None
     return [
-        write_records(folder / "region_descriptions.json", region_records(rng, image_ids, scale=scale)),
+        write_records(folder / "region_descriptions.json", described or region_records(rng, image_ids, scale=scale)),
         write_records(folder / "image_data.json", image_records(rng, image_ids)),
     ]

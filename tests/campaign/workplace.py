@@ -46,7 +46,7 @@ def workplace() -> Path:
     chosen_sources = [word for name in _SOURCES for word in ("--source", name)]
     built = said("build", "tiny", "--raw", folder / "raw", "--out", folder / "mixture", *chosen_sources, "--jobs", "2")
     assert built.code == 0, built
-    draw_images(folder / "raw", folder / "images")
+    draw_images(folder / "raw", folder / "images", seed=0)
     pictures = sorted((folder / "images").rglob("*.jpg"))
     for number, path in enumerate(pictures[:200:2]):  # for `images --fix`
         path.rename(path.with_suffix(".gif" if number % 2 else ".JPG"))

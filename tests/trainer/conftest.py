@@ -14,7 +14,7 @@ from tests.trainer.running import Inputs, pretrain
 def inputs(made_up_raw: Path, tiny_mixture: Path, tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     """Mixture, images and models; read only."""
     folder = tmp_path_factory.mktemp("training")
-    draw_images(made_up_raw, folder / "images")
+    draw_images(made_up_raw, folder / "images", seed=0)
     write_tiny(folder, tokenizer="tiny")
     return Inputs(tiny_mixture, folder / "images", folder / "llm", folder / "vision")
 

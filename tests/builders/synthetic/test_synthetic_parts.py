@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mix665k.builders.synthetic import captions, chats, gqa, image_ids, instruct, referring, regions, vqa
 from mix665k.builders.synthetic.books import book_key, image_url, pairs
 from mix665k.builders.synthetic.files import BATCH, numbered, quoted, scaled, source_rng, spread, write_records
-from mix665k.builders.synthetic.pictures import Picture, guessed_size, named_pictures
+from mix665k.builders.synthetic.pictures import Picture, named_pictures
 from mix665k.builders.synthetic.python2_pickle import pickled
 from mix665k.builders.synthetic.text import WORDS, fill, pool
 
@@ -363,16 +363,15 @@ def test_a_python_2_pickle_of_any_nesting_loads(value: Any) -> None:
 def test_a_guessed_size_stays_the_same_for_a_name() -> None:
     sizes = ((1, 2), (3, 4), (5, 6))
 
-    assert {guessed_size(str(name), sizes) for name in range(60)} == set(sizes)
-    assert guessed_size("a", sizes) == guessed_size("a", sizes)
+    assert {image_ids.guessed_size(str(name), sizes) for name in range(60)} == set(sizes)
+    assert image_ids.guessed_size("a", sizes) == image_ids.guessed_size("a", sizes)
 
 
-def test_a_stated_size_and_its_boxes_win_over_a_guess(tmp_path: Path) -> None:
+def test_a_stated_size_wins_over_a_guess(tmp_path: Path) -> None:
     for name, content in {
         "okvqa/OpenEnded_mscoco_train2014_questions.json": {"questions": [{"image_id": 7}, {"image_id": 7}]},
         "refcoco/refcoco/instances.json": {
             "images": [{"id": 7, "width": 30, "height": 20}],
-            "annotations": [{"image_id": 7, "bbox": [1, 2, 3, number]} for number in range(5)],
         },
         "gqa/train_balanced_questions.json": {"1": {"imageId": "n54424"}},
     }.items():
@@ -380,6 +379,6 @@ def test_a_stated_size_and_its_boxes_win_over_a_guess(tmp_path: Path) -> None:
         (tmp_path / name).write_text(json.dumps(content))
 
     assert named_pictures(tmp_path) == [
-        Picture("coco/train2017/000000000007.jpg", (30, 20), ((1, 2, 3, 0), (1, 2, 3, 1), (1, 2, 3, 2))),
-        Picture("gqa/images/n54424.jpg", (640, 480)),
+        Picture("coco/train2017/000000000007.jpg", (30, 20), scene="coco/7"),
+        Picture("gqa/images/n54424.jpg", (640, 480), scene="vg/n54424"),
     ]

@@ -19,7 +19,7 @@ def raw_and_images(made_up_raw: Path, tmp_path: Path) -> tuple[Path, Path]:
     """OKVQA's raw files, and its images but one."""
     raw, images = tmp_path / "raw", tmp_path / "images"
     shutil.copytree(made_up_raw / "okvqa", raw / "okvqa")
-    draw_images(raw, images)
+    draw_images(raw, images, seed=0)
     min(images.rglob("*.jpg")).unlink()
     return raw, images
 
@@ -50,7 +50,7 @@ def test_looking_for_images_that_are_all_there_changes_no_recipe(
     raw_and_images: tuple[Path, Path], tmp_path: Path
 ) -> None:
     raw, images = raw_and_images
-    draw_images(raw, images)
+    draw_images(raw, images, seed=0)
     manifest, _ = run(written(tmp_path, RECIPE), Options(raw, tmp_path / "out", images=images))
     assert manifest.overrides == {}
     assert "image was missing" not in (tmp_path / "out" / "README.md").read_text()
