@@ -5,7 +5,7 @@ READY := .venv/.ready
 DATA := --mixture demo/mixture --images demo/raw/images
 SMALL := --set global_batch=16 --set per_device_batch=8 --set bf16=false --set workers=0 --max-steps 12
 
-.PHONY: demo test lint docs recordings screenshots bench schemas mutants campaign clean
+.PHONY: demo test lint docs docs-check recordings screenshots bench schemas mutants campaign clean
 
 demo: $(READY)  ## small made-up raw files, a mixture of them, what it holds, and a tiny model trained on it
 	rm -rf demo
@@ -27,7 +27,12 @@ lint: $(READY)  ## style, types, import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(READY)  ## the documentation into site/; a warning is an error
+docs: $(READY)  ## renew what pages quote of the code and of commands, and build the site into site/; a warning is an error
+	$(BIN)/python -m docs.generator.pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+docs-check: $(READY)  ## build the site, and fail if `make docs` would change a page
+	$(BIN)/python -m docs.generator.pages --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 recordings: $(READY)  ## run anew the commands whose outputs docs/recorded/ keeps: a few minutes

@@ -23,7 +23,7 @@ from docs.generator.record import COMMANDS
 from docs.generator.recordings import RECORDED, typed
 from docs.generator.screenshots import PAGES as PICTURES
 from docs.generator.screenshots import SESSIONS
-from docs.generator.source_pages import image_table, raw_file_list, source_page
+from docs.generator.source_pages import image_table, raw_file_list
 from docs.generator.stages import SHIPPED
 from docs.generator.tables import readable_json
 from mix665k.builders.bind import parameters
@@ -61,8 +61,9 @@ def test_every_step_is_in_the_reference_with_its_parameters() -> None:
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
 def test_every_source_has_a_page_with_rules_oddities_files_licences_and_an_example(name: str) -> None:
-    by_hand = PAGES[f"sources/{name}.md"]
-    page = source_page(name, by_hand, {})
+    page = PAGES[f"sources/{name}.md"]
+    asked = [text.partition(" ")[0] for directive, text in asked_for(page) if directive.startswith("source_")]
+    assert asked == [name] * 3
     about = SOURCES[name].about
     for heading in ("## Rules", "## Oddities", "## A raw record, and what it becomes", "## Parameters"):
         assert page.count(f"{heading}\n") == 1, heading

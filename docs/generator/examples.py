@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import tempfile
 from collections.abc import Collection, Sequence
 from functools import cache
@@ -10,7 +11,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 import yaml
-from mkdocs.utils.meta import get_data
 
 import mix665k.builders  # noqa: F401, registers the sources
 from docs.generator.recordings import execute
@@ -40,8 +40,8 @@ class Example(NamedTuple):
 def examples() -> dict[str, Example]:
     """An example of every source, all built at once.
 
-    A page's front matter says which records of its raw files to take (`example: {questions: [7, 9]}`, ids, or places
-    where the form has no id); a page that says nothing takes all.
+    A source's page says which records of its raw files to take, `<!-- source_example: gqa {questions: [7, 9]} -->`:
+    ids, or positions where the form has no id. A page that says nothing takes all.
     """
     raw = {name: _raw_records(name) for name in SOURCES}
     blocks = [_block(name, records) for name, records in raw.items()]
@@ -52,8 +52,9 @@ def examples() -> dict[str, Example]:
 
 def _raw_records(name: str) -> list[RawRecords]:
     page = PAGES / f"{name}.md"
-    meta = get_data(page.read_text(encoding="utf-8"))[1] if page.is_file() else {}
-    chosen = meta.get("example", {})
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    asked = re.search(rf"^<!-- source_example: {name} (.+) -->$", text, re.MULTILINE)
+    chosen = yaml.safe_load(asked[1]) if asked else {}
     files = [file for file in SOURCES[name].about.files if not chosen or file.role in chosen]
     return [RawRecords(file, _chosen(file, chosen.get(file.role))) for file in files]
 

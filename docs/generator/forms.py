@@ -22,7 +22,7 @@ def raw_schema_list() -> str:
     """Links to the schemas of all raw files."""
     names = sorted(name for name in contracts() if name.startswith("raw/"))
     return "\n".join(
-        f"- [{name.removeprefix('raw/').removesuffix('.schema.json')}](../schemas/{name})" for name in names
+        f"- [{name.removeprefix('raw/').removesuffix('.schema.json')}](../../schemas/{name})" for name in names
     )
 
 

@@ -1,5 +1,6 @@
-"""What MkDocs calls while it builds the site; `make docs` runs it."""
+"""What MkDocs calls while it builds the site; `make docs` runs it after it has renewed the pages."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from docs.generator.directives import asked_for, fill
-from docs.generator.recordings import run_ahead
-from docs.generator.source_pages import SOURCE_PAGES, source_page
+from docs.generator.source_pages import SOURCE_PAGES
 from mix665k.mixtures.storage.json_schemas import FOLDER as SCHEMAS
 
 _STYLE = r"""url\(["']?https?:|@import\s+["']https?:"""
@@ -25,7 +24,11 @@ _ELSEWHERE = {
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put a page per source into the navigation."""
+    """Put a page per source into the navigation, and say where site and repository are if `REPOSITORY` names it."""
+    if repository := os.environ.get("REPOSITORY") or os.environ.get("GITHUB_REPOSITORY"):
+        owner, _, name = repository.partition("/")
+        config.repo_url, config.repo_name = f"https://github.com/{repository}", repository
+        config.site_url = f"https://{owner.lower()}.github.io/{name}/"
     for entry in config.nav or []:
         if "Sources" in entry:
             entry["Sources"] += [{name: f"sources/{name}.md"} for name in SOURCE_PAGES]
@@ -33,24 +36,24 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the JSON Schemas, and a page for each source that has none written by hand."""
+    """Add the JSON Schemas."""
     for path in sorted(SCHEMAS.rglob("*.schema.json")):
         name = path.relative_to(SCHEMAS).as_posix()
         files.append(File.generated(config, f"schemas/{name}", abs_src_path=str(path)))
-    for name in SOURCE_PAGES:
-        if files.get_file_from_path(f"sources/{name}.md") is None:
-            files.append(File.generated(config, f"sources/{name}.md", content=""))
-    pages = [asked_for(file.content_string) for file in files.documentation_pages()]
-    run_ahead([[text for name, text in page if name in ("run", "prepare")] for page in pages])
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Fill in what is generated."""
-    path = Path(page.file.src_uri)
-    if path.parent.name == "sources" and path.stem in SOURCE_PAGES:
-        markdown = source_page(path.stem, markdown, page.meta)
-    return fill(markdown, where=page.file.src_uri)
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
+    """Point links that leave `docs/` to what the site has instead: its copies of the schemas, or the repository."""
+    depth = page.file.src_uri.count("/")
+
+    def one(match: re.Match[str]) -> str:
+        target = match["target"]
+        if target.startswith("schemas/") and target.endswith(".json"):
+            return f"[{match['text']}]({'../' * depth}{target})"
+        return f"[{match['text']}]({config.repo_url}/blob/HEAD/{target})" if config.repo_url else match["text"]
+
+    return re.sub(rf"\[(?P<text>[^]]+)\]\({'../' * (depth + 1)}(?P<target>(?!\.\./)[^)]+)\)", one, markdown)
 
 
 def on_post_build(config: MkDocsConfig) -> None:

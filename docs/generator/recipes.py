@@ -12,7 +12,7 @@ from mix665k.mixtures.storage.recipes import FOLDER
 from mix665k.mixtures.storage.subsets import load_subset, subset_names
 
 ABLATIONS = Path(__file__).parent.parent / "recipes" / "ablations"
-"""Recipes that are built while the site is."""
+"""Recipes that the page on ablations builds."""
 
 
 def recipe_text(name: str) -> str:

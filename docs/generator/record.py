@@ -5,6 +5,7 @@ They are kept in `docs/recorded/`, the command in the first line.
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from docs.generator.memory import seven_billion
@@ -29,18 +30,20 @@ COMMANDS = {
     "train-generate": (
         'train generate model --prompt "What is this?" --image raw/images/gqa/images/139748.jpg --max-new-tokens 16'
     ),
+    "mix-doctor": "mix doctor | grep -v -e libraries -e '^   '",
 }
 """Each can use what those before it wrote."""
 
 
-def main() -> None:
-    """Run all commands and keep what they print."""
+def main(names: Sequence[str]) -> None:
+    """Run all commands, or those named, and keep what they print."""
     where = folder()
     execute(f"{sys.executable} -m mix665k.trainer.tiny models --tokenizer tiny", where)
     _write_shapes(where)
-    for name, command in COMMANDS.items():
+    for name in names or COMMANDS:
+        command = COMMANDS[name]
         done = execute(command, where)
-        shown = trimmed(done.stderr + done.stdout).replace(f"{where}/", "")
+        shown = trimmed(done.stderr + done.stdout).replace(f"{where}/", "").replace(str(where), "/home/me/llava")
         (RECORDED / f"{name}.txt").write_text(f"{typed(command)}\n{shown}\n", encoding="utf-8")
         print(f"recorded {name}")
 
@@ -60,4 +63,4 @@ def _write_shapes(where: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

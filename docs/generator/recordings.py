@@ -1,9 +1,9 @@
-"""Real outputs of the commands, run on made-up data while the site is built.
+"""Real outputs of the commands, run on made-up data by `make docs`.
 
-Outputs that were typed in go stale without anybody seeing it, so each is made by its command, and a command that ends
-with another exit code breaks the build. All commands of all pages share one folder with the demo's raw files and its
-mixture. What trains a model takes too long for that: `python -m docs.generator.record` runs it, and its outputs are
-kept in `docs/recorded/`.
+Each output on a page is made by its command: one that was typed in would go stale without anybody noticing. A command
+that ends with another exit code stops `make docs`. The commands of all pages share one folder with the demo's raw files
+and its mixture. Training takes too long for that: `python -m docs.generator.record` runs it and keeps its outputs in
+`docs/recorded/`.
 """
 
 import atexit

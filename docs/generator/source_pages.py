@@ -1,7 +1,5 @@
 """A page per source: what the code knows of it around what was written by hand."""
 
-from collections.abc import MutableMapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from docs.generator.examples import examples
@@ -16,20 +14,27 @@ SOURCE_PAGES = sorted(SOURCES)
 _MAX_ROWS = 2
 
 
-def source_page(name: str, by_hand: str, meta: MutableMapping[str, Any]) -> str:
-    """The page of a source; `by_hand` holds its rules with their evidence and its oddities."""
+def source_facts(name: str) -> str:
+    """What a source is, its files, counts, licences and papers."""
     source = SOURCES[name]
-    meta.setdefault("title", name)
-    return "\n\n".join(
-        [
-            f"# {name}",
-            f"**{source.about.title}.** {docstring(source)}",
-            _facts(source),
-            by_hand.strip(),
-            f"## A raw record, and what it becomes\n\n{_example(name)}",
-            f"## Parameters\n\n{parameter_table(source)}",
-        ]
-    )
+    return f"**{source.about.title}.** {docstring(source)}\n\n{_facts(source)}"
+
+
+def source_parameters_of(name: str) -> str:
+    """The parameters of a source."""
+    return parameter_table(SOURCES[name])
+
+
+def source_example(text: str) -> str:
+    """Raw records of a source and what they become: the source's name, then which records, in YAML."""
+    name = text.partition(" ")[0]
+    found = examples()[name]
+    raw = [block("json", readable_json(one.records), title=f"{one.file.path}, {one.file.role}") for one in found.raw]
+    rows = [block("json", readable_json(row)) for row in found.rows[:_MAX_ROWS]]
+    more = len(found.rows) - _MAX_ROWS
+    left = f"… and {more} more." if more > 0 else ""
+    intro = "Made up for the tests, and built with the block of the shipped recipe."
+    return "\n\n".join([intro, *raw, "becomes", *rows, left]).rstrip()
 
 
 def source_table() -> str:
@@ -86,17 +91,6 @@ def _facts(source: Source) -> str:
             ),
         ]
     )
-
-
-def _example(name: str) -> str:
-    """Raw records and rows as JSON."""
-    found = examples()[name]
-    raw = [block("json", readable_json(one.records), title=f"{one.file.path}, {one.file.role}") for one in found.raw]
-    rows = [block("json", readable_json(row)) for row in found.rows[:_MAX_ROWS]]
-    more = len(found.rows) - _MAX_ROWS
-    left = f"… and {more} more." if more > 0 else ""
-    intro = "Made up for the tests, and built with the shipped recipe's block when this page was."
-    return "\n\n".join([intro, *raw, "becomes", *rows, left]).rstrip()
 
 
 def _by_path(source: Source) -> list[RawFile]:
