@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -96,18 +97,56 @@ def test_padding_free_gives_a_blank_image_a_segment_of_its_own() -> None:
     assert (batch["num_labels"], batch["num_tokens"]) == ([1, 0], 3)
 
 
-@given(lengths=st.lists(st.integers(1, 40), max_size=6), learned=st.integers(1, 40))
-def test_both_modes_learn_the_same_labels(lengths: list[int], learned: int) -> None:
-    examples = [_example(list(range(1, length + 1)), learned=min(learned, length)) for length in lengths]
-    modes: list[Mode] = ["grouped", "padding_free"]
-    padded, concatenated = (_collate(examples, mode=mode) for mode in modes)
+def test_shared_images_puts_the_beginning_of_a_picture_once_and_its_records_after_it() -> None:
+    run = [IMAGE_TOKEN_ID] * TOKENS_PER_IMAGE
+    first, text, second = (
+        _example([5, *run, 7, 8], num_images=1),
+        _example([6, 9]),
+        _example([5, *run, 4], num_images=1),
+    )
+    second["pictures"] = first["pictures"]
+    batch = _collate([first, text, second], mode="shared_images")
 
-    assert torch.equal(padded["targets"], concatenated["targets"])
-    assert torch.equal(padded["example_index"], concatenated["example_index"])
-    assert padded["num_labels"] == concatenated["num_labels"]
-    assert padded["num_tokens"] == concatenated["num_tokens"]
-    assert padded["ids"] == concatenated["ids"]
-    for batch in (padded, concatenated):
+    length = TOKENS_PER_IMAGE + 1
+    assert batch["input_ids"].tolist() == [[5, *run, 7, 8, 4, 6, 9]]
+    assert batch["position_ids"].tolist() == [[*range(length), length, length + 1, length, 0, 1]]
+    assert batch["cu_seq_lens_q"].tolist() == [0, length, length + 2, length + 3, length + 5]
+    keys = [range(length), range(length + 2), [*range(length), length + 2], [length + 3, length + 4]]
+    assert batch["key_positions"].tolist() == [position for seen in keys for position in seen]
+    assert batch["cu_seq_lens_k"].tolist() == [0, *np.cumsum([len(seen) for seen in keys])]
+    assert batch["cu_seq_lens_q"].dtype == batch["cu_seq_lens_k"].dtype == torch.int32
+    assert (batch["max_length_q"], batch["max_length_k"]) == (length, length + 2)
+    assert batch["shared_by"].tolist() == [[2] * length + [1] * 5]
+    assert (len(batch["pixel_values"]), batch["image_positions"].tolist()) == (1, list(range(1, length)))
+    assert batch["label_positions"].tolist() == [length, length + 3, length - 1]
+    assert batch["targets"].tolist() == [8, 9, 4]
+    assert batch["example_index"].tolist() == [0, 1, 2]
+    assert (batch["num_labels"], batch["num_tokens"]) == ([1, 1, 1], length + 5)
+    assert "attention_mask" not in batch
+
+
+def test_shared_images_gives_a_blank_image_a_tree_of_its_own() -> None:
+    batch = _collate([_example([1, 2]), _example([1, 3])], mode="shared_images", tokens_per_image=2)
+
+    assert batch["input_ids"].tolist() == [[1, 2, 1, 3, IMAGE_TOKEN_ID, IMAGE_TOKEN_ID]]
+    assert batch["cu_seq_lens_k"].tolist() == [0, 2, 4, 6]
+    assert batch["pixel_values"].shape == (1, 3, IMAGE_PX, IMAGE_PX)
+    assert batch["num_tokens"] == 4
+
+
+@given(lengths=st.lists(st.integers(1, 40), max_size=6), learned=st.integers(1, 40))
+def test_all_modes_learn_the_same_labels(lengths: list[int], learned: int) -> None:
+    examples = [_example(list(range(1, length + 1)), learned=min(learned, length)) for length in lengths]
+    modes: list[Mode] = ["grouped", "padding_free", "shared_images"]
+    padded, *others = batches = [_collate(examples, mode=mode) for mode in modes]
+
+    for batch in others:
+        assert torch.equal(padded["targets"], batch["targets"])
+        assert torch.equal(padded["example_index"], batch["example_index"])
+        assert padded["num_labels"] == batch["num_labels"]
+        assert padded["num_tokens"] == batch["num_tokens"]
+        assert padded["ids"] == batch["ids"]
+    for batch in batches:
         assert torch.equal(batch["input_ids"].flatten()[batch["label_positions"] + 1], batch["targets"])
         assert int((batch["labels"] != IGNORED).sum()) == len(batch["targets"])
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from mix665k.builders.synthetic import draw_images
@@ -11,7 +12,7 @@ from mix665k.schemas.errors import ImageFileError
 from mix665k.trainer.batching.types import EMPTY
 from mix665k.trainer.data.dataset import Example, MixtureDataset
 from mix665k.trainer.data.encode import IGNORED
-from mix665k.trainer.data.images import ImageLoader, OnBad
+from mix665k.trainer.data.images import ImageLoader, Loaded, OnBad
 from mix665k.trainer.data.mixture import Mixture
 from tests.trainer.mixtures import record, write_mixture
 from tests.trainer.parts import IMAGE_PX, IMAGE_TOKEN_ID, TOKENS_PER_IMAGE, encoder, processor
@@ -104,3 +105,40 @@ def test_workers_give_what_the_process_itself_gives(few: Path, tmp_path: Path) -
     for index, example in enumerate(loader):
         assert example["id"] == dataset[index]["id"]
         assert torch.equal(example["input_ids"], dataset[index]["input_ids"])
+
+
+def test_a_loader_decodes_a_picture_of_several_records_once_and_gives_each_what_it_gets_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["a/1.jpg", "a/1.jpg", "a/2.jpg", "copy.jpg", "missing.jpg", "missing.jpg"]
+    rows = [record(f"a/{k}", "<image>\nWhat?", "A cat.", image=name) for k, name in enumerate(names)]
+    for name, colour in (("a/1.jpg", "red"), ("a/2.jpg", "blue"), ("copy.jpg", "blue")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (20, 10), colour).save(tmp_path / name)
+    loader = ImageLoader(tmp_path, processor(), on_bad="drop")
+    dataset = MixtureDataset(
+        Mixture(write_mixture(tmp_path / "rows", rows)),
+        encoder=encoder("v1"),
+        images=loader,
+        filler_id=PAD,
+        aliases={"copy.jpg": "a/2.jpg"},
+    )
+    loaded: list[str] = []
+    load = loader.load
+
+    def load_and_count(image: str, *, record: str) -> Loaded:
+        loaded.append(record)
+        return load(image, record=record)
+
+    monkeypatch.setattr(loader, "load", load_and_count)
+    [together] = DataLoader(dataset, batch_sampler=[[0, 1, 2, 3, 4, 5, EMPTY]], collate_fn=list)
+
+    assert loaded == ["a/0", "a/2", "a/4", "a/5"]
+    alone = [dataset[index] for index in (0, 1, 2, 3, 4, 5, EMPTY)]
+    for one, other in zip(together, alone, strict=True):
+        pixels, expected = one["pixel_values"], other["pixel_values"]
+        assert pixels is expected is None or (pixels is not None and expected is not None and pixels.equal(expected))
+        assert one["input_ids"].tolist() == other["input_ids"].tolist()
+    assert [one["pictures"] for one in together] == [["a/1.jpg"], ["a/1.jpg"], ["a/2.jpg"], ["a/2.jpg"], [], [], []]
+    faults = [one["bad_image"] for one in together]
+    assert [fault and fault.partition(":")[0] for fault in faults] == [None, None, None, None, "a/4", "a/5", None]

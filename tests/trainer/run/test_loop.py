@@ -12,6 +12,7 @@ from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGener
 from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.batching.types import Examples, Layout, Order
 from mix665k.trainer.data.collate import Placeholders, collate
+from mix665k.trainer.data.dataset import Example
 from mix665k.trainer.model.cost import Flops
 from mix665k.trainer.model.trainable import make_trainable
 from mix665k.trainer.run.arguments import training_arguments
@@ -42,13 +43,17 @@ def make(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         lengths = torch.tensor([len(row["input_ids"]) for row in rows]).numpy()
         has_image = torch.tensor([row["pixel_values"] is not None for row in rows]).numpy()
         order = Order(mode=stage.batching, window=1, remainder="short", seed=1)
+        trees = torch.arange(len(rows)).numpy()
         placeholders = Placeholders(
             pad_id=0, image_token_id=IMAGE_TOKEN_ID, tokens_per_image=TOKENS_PER_IMAGE, image_px=IMAGE_PX
         )
         return StageTrainer(
             stage=stage,
             batches=MicroBatches(
-                Examples(lengths=lengths, has_image=has_image, words=lengths), layout=layout, order=order, rank=0
+                Examples(lengths=lengths, has_image=has_image, words=lengths, trees=trees, shared=trees * 0),
+                layout=layout,
+                order=order,
+                rank=0,
             ),
             metrics=Metrics(["made"], flops=Flops(token=1.0, label=1.0)),
             mixture_hash="a" * 64,
@@ -122,6 +127,31 @@ def test_the_router_loss_is_weighted_as_its_micro_batch_is(make: Any, recomputin
     assert found == pytest.approx(expected, rel=1e-4)
     assert expected > 0.9 * 0.5 * 2  # two experts of a token, nearly evenly taken
     assert all(layer.mlp.gate.weight.grad.abs().sum() > 0 for layer in trainer.model.model.language_model.layers)
+
+
+def test_sharing_a_picture_changes_neither_loss_nor_router_loss_nor_held_out_loss(make: Any) -> None:
+    a, b, c, d = examples()
+    begin = len(a["input_ids"]) - 20
+    ids = torch.cat([a["input_ids"][:begin], d["input_ids"]])
+    labels = torch.where(torch.arange(len(ids)) < begin + 4, -100, ids)
+    again: Example = {**a, "input_ids": ids, "labels": labels, "id": "again"}
+    rows = [a, b, again, c]
+    found = []
+    for mode in ("padding_free", "shared_images"):
+        trainer = make(f"batching={mode}", "router_loss=0.5", model=of_experts())
+        trainer.train_dataset = trainer.eval_dataset = rows
+        [batch] = batches(trainer, [0, 1, 2, 3])
+        assert trainer._get_num_items_in_batch([batch], torch.device("cpu")) == len(batch["targets"])
+        loss = trainer.compute_loss(trainer.model, batch, num_items_in_batch=torch.tensor(len(batch["targets"])))
+        loss.backward()
+        gates = [layer.mlp.gate.weight.grad for layer in trainer.model.model.language_model.layers]
+        of_sources = trainer.metrics.drain(lambda mine: [mine])["loss/made"]
+        found.append(
+            (float(loss), of_sources, trainer.evaluate()["eval_loss"], *(float(gate.norm()) for gate in gates))
+        )
+        computed = batch["input_ids"].numel()
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+    assert computed == sum(len(row["input_ids"]) for row in rows) - begin
 
 
 def test_a_global_batch_without_labels_has_no_loss(make: Any) -> None:
