@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from mix665k.schemas.errors import one_line
 from mix665k.schemas.files import regular_file
 
 Image.init()  # makes all formats known
@@ -60,6 +61,11 @@ def to_rgb(picture: Image.Image, *, background: Colour | None = None) -> Image.I
         flat.alpha_composite(picture.convert("RGBA"))
         return flat.convert("RGB")
     return picture.convert("RGB")
+
+
+def why_undecodable(error: BaseException) -> str:
+    """What Pillow said of bytes that are no picture, without the address in memory of what it read them from."""
+    return "cannot identify image file" if isinstance(error, UnidentifiedImageError) else one_line(error)
 
 
 def is_turned(picture: Image.Image) -> bool:

@@ -5,12 +5,14 @@ whole numbers of this module's own, so no version of an image library scales the
 """
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from mix665k.schemas.files import regular_file
+from mix665k.schemas.images.folder import Images
+from mix665k.schemas.images.places import images_at
 from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb
 
 PRELOAD = "mix665k.mixtures.balance.pictures"
@@ -27,13 +29,14 @@ class Look(NamedTuple):
 
 
 def looks_of(paths: Sequence[str], *, folder: Path) -> list[Look]:
-    """The hashes of pictures below a folder."""
-    return [Look(path, _look(folder / path)) for path in paths]
+    """The hashes of pictures, files below a folder or in shards."""
+    images = images_at(folder)
+    return [Look(path, _look(images, path)) for path in paths]
 
 
-def _look(path: Path) -> int | None:
+def _look(images: Images, name: str) -> int | None:
     try:
-        with regular_file(path).open("rb") as file, open_picture(file) as picture:
+        with open_picture(BytesIO(images.read(name))) as picture:
             pixels = np.asarray(to_rgb(picture))
     except (*UNDECODABLE, OSError, ValueError):
         return None

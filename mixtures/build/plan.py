@@ -17,6 +17,7 @@ from mix665k.mixtures.build.settings import with_settings
 from mix665k.mixtures.storage.extending import Resolved, changes, resolve, written_out
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
+from mix665k.schemas.images.places import require_place
 from mix665k.schemas.manifest import DERIVING, ROWS_PER_SHARD, Extended, SourceEntry, UsedPlugin
 from mix665k.schemas.recipe import Block, Recipe
 from mix665k.schemas.recipe import Step as StepEntry
@@ -128,8 +129,8 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
     sources = bind(recipe, raw=options.raw, places=resolved.places)
     selection = _selection(recipe, sources, options)
     sources = [bound for bound in sources if bound.block.label not in selection.names]
-    if options.images and not options.images.is_dir():
-        raise MixtureError(f"--images {options.images}: no such folder")
+    if options.images:
+        require_place(options.images, kind=MixtureError)
     _check_files(sources, options.raw)
     for tokenizer in named_by([step for bound in sources for step in bound.steps], "tokenizer"):
         tokenizer_files(tokenizer)

@@ -31,6 +31,7 @@ from mix665k.schemas.conversation import Conversation, Pair
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import UNREADABLE, regular_file, sha256_of, write_whole
 from mix665k.schemas.image_names import NAME_TOO_LONG, PATH_TOO_LONG, name_fault
+from mix665k.schemas.images.places import images_at
 from mix665k.schemas.manifest import NOT_FOUND, STATE, TOO_FEW, FunnelStep, InputFile, Shard, SourceEntry, funnel_fault
 
 IMAGES = "images"
@@ -161,13 +162,14 @@ def _looks_below(images: Path | None) -> Callable[[Conversation], bool] | None:
     """Whether a conversation's image lies below this folder; one whose name no file system takes does not."""
     if images is None:
         return None
+    found = images_at(images)
 
     def is_there(one: Conversation) -> bool:
         name = str(one.image)
         if name_fault(name) not in (None, NAME_TOO_LONG, PATH_TOO_LONG):
             return True  # no path below the folder: `check` refuses it as a bad record with its reason
         try:
-            return (images / name).is_file()
+            return found.has(name)
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from mix665k.mixtures.images.decoding import FORMAT_OF
 from mix665k.schemas.errors import MixtureError
-from mix665k.schemas.files import regular_file
+from mix665k.schemas.images.folder import Images
+from mix665k.schemas.images.places import images_at
 from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb
 
 PRELOAD = "mix665k.mixtures.contamination.content"
@@ -39,13 +40,14 @@ class Sought(NamedTuple):
 
 
 def contents_of(paths: Sequence[str], *, folder: Path, sought: Sought) -> list[Content]:
-    """The content of files below a folder."""
-    return [_content_of(path, folder, sought) for path in paths]
+    """The content of pictures, files below a folder or in shards."""
+    images = images_at(folder)
+    return [_content_of(path, images, sought) for path in paths]
 
 
-def _content_of(path: str, folder: Path, sought: Sought) -> Content:
+def _content_of(path: str, images: Images, sought: Sought) -> Content:
     try:
-        data = regular_file(folder / path).read_bytes()
+        data = images.read(path)
     except (OSError, ValueError):
         return Content(path, None)
     digest = hashlib.sha256(data).hexdigest()

@@ -15,6 +15,7 @@ from mix665k.mixtures.image_keys import Aliases, image_key
 from mix665k.mixtures.parallel import Workers, map_in_processes
 from mix665k.mixtures.terminal import Bar
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.images.places import require_place
 
 LINKS = dict.fromkeys(("set", "file", "key", "path", "same"), pl.String)
 _CONTENT = {"path": pl.String, "bytes": pl.String, "pixels": pl.String}
@@ -36,8 +37,8 @@ def folders(given: Sequence[str], images: Path | None) -> list[Folder]:
     """
     if given and images is None:
         raise MixtureError("--eval-images: nothing to compare with; pass the mixture's images with --images")
-    if images is not None and not images.is_dir():
-        raise MixtureError(f"--images {images}: no such folder")
+    if images is not None:
+        require_place(images, kind=MixtureError)
     found: list[Folder] = []
     for name, path in map(named, given):
         folder = Folder(name or Path(path).resolve().name, Path(path), image_files(Path(path)))

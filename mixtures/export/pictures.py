@@ -1,7 +1,7 @@
 """A mixture's rows with their pictures, for formats that hold both; pictures are copied byte for byte."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -10,8 +10,10 @@ import pyarrow as pa
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.terminal import Advance, no_progress
 from mix665k.schemas.errors import MixtureError
-from mix665k.schemas.files import os_errors, regular_file
+from mix665k.schemas.files import os_errors
 from mix665k.schemas.image_names import name_fault
+from mix665k.schemas.images.folder import Images
+from mix665k.schemas.images.places import require_place
 from mix665k.schemas.pictures import UNDECODABLE, open_picture
 
 _ROWS = 100
@@ -28,11 +30,11 @@ class Picture(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """Which rows of a mixture are written, with pictures of which folder."""
+    """Which rows of a mixture are written, with which pictures."""
 
     mixture: Mixture
     sources: tuple[str, ...]
-    images: Path | None
+    images: Images | None
     missing: frozenset[str] = frozenset()
 
     def rows(self, *, advance: Advance) -> Iterator[pa.RecordBatch]:
@@ -49,15 +51,41 @@ class Chosen(NamedTuple):
             MixtureError: for a file that is no picture, or cannot be read.
         """
         assert self.images is not None, name
-        path = self.images / name
-        with os_errors(MixtureError, path):
-            content = regular_file(path).read_bytes()
-        try:
-            with open_picture(io.BytesIO(content)) as opened:
-                form = str(opened.format)
-        except UNDECODABLE:
-            raise MixtureError(f"{path}: no picture, expected one; `mix images` tells about all of them") from None
-        return Picture(content, _SUFFIXES.get(form, form.lower()))
+        return read_picture(self.images, name)
+
+
+def read_picture(images: Images, name: str) -> Picture:
+    """The picture of this name.
+
+    Raises:
+        MixtureError: for a file that is no picture, or cannot be read.
+    """
+    with os_errors(MixtureError, images.shown(name)):
+        content = images.read(name)
+    try:
+        with open_picture(io.BytesIO(content)) as opened:
+            form = str(opened.format)
+    except UNDECODABLE:
+        raise MixtureError(
+            f"{images.shown(name)}: no picture, expected one; `mix images` tells about all of them"
+        ) from None
+    return Picture(content, _SUFFIXES.get(form, form.lower()))
+
+
+def picture_bytes(images: Images, names: Iterable[str]) -> dict[str, int]:
+    """The size of each picture; 0 for one that is not there, or whose name is no path below a folder."""
+    return {name: 0 if name_fault(name) else images.num_bytes(name) for name in dict.fromkeys(names)}
+
+
+def missing_line(sizes: Mapping[str, int], *, option: str) -> str | None:
+    """What is wrong where pictures have no bytes; None where all are there."""
+    missing = [name for name, size in sizes.items() if not size]
+    if not missing:
+        return None
+    return (
+        f"{option}: {len(missing):,} of {len(sizes):,} images are missing or empty, the first is {missing[0]!r}; "
+        "`mix images` tells about all of them"
+    )
 
 
 def choose(
@@ -72,8 +100,7 @@ def choose(
     Raises:
         MixtureError: when the mixture is damaged, `images` is no folder, or pictures are missing and not dropped.
     """
-    if images is not None and not images.is_dir():
-        raise MixtureError(f"--images {images}: no such folder")
+    found = None if images is None else require_place(images, kind=MixtureError)
     names = {
         name
         for batch in mixture.batches(sources=sources, advance=no_progress)
@@ -82,13 +109,11 @@ def choose(
     }
     if names and images is None:
         raise MixtureError(f"{mixture.path}: names {len(names):,} images; pass --images with the folder that has them")
-    missing = sorted(name for name in names if images is not None and not _is_there(images, name))
-    if missing and on_missing_image == "fail":
-        raise MixtureError(
-            f"--images {images}: {len(missing):,} of {len(names):,} images are missing or empty, the first is "
-            f"{missing[0]!r}; `mix images` tells about all of them, --on-missing-image drop leaves their records out"
-        )
-    return Chosen(mixture=mixture, sources=sources, images=images, missing=frozenset(missing))
+    sizes = picture_bytes(found, sorted(names)) if found is not None else {}
+    if on_missing_image == "fail" and (line := missing_line(sizes, option=f"--images {images}")):
+        raise MixtureError(f"{line}, --on-missing-image drop leaves their records out")
+    missing = frozenset(name for name, size in sizes.items() if not size)
+    return Chosen(mixture=mixture, sources=sources, images=found, missing=missing)
 
 
 def names_in(rows: pa.RecordBatch) -> list[list[str]]:
@@ -97,9 +122,3 @@ def names_in(rows: pa.RecordBatch) -> list[list[str]]:
         [] if row["image"] is None else [row["image"], *(row.get("more_images") or ())]
         for row in rows.select([name for name in rows.schema.names if name in ("image", "more_images")]).to_pylist()
     ]
-
-
-def _is_there(images: Path, name: str) -> bool:
-    """Whether an image is a file below the folder that is not empty."""
-    path = images / name
-    return not name_fault(name) and path.is_file() and path.stat().st_size > 0

@@ -18,6 +18,8 @@ from mix665k.mixtures.terminal import Advance, Bar
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import write_whole
 from mix665k.schemas.image_names import name_fault
+from mix665k.schemas.images.folder import ImagesFolder
+from mix665k.schemas.images.places import require_place
 
 PRELOAD = "mix665k.mixtures.images.fixing"
 _SOUND = Verdict()
@@ -121,8 +123,11 @@ def check_images(target: Path, request: ImagesRequest, *, bar: Bar) -> ImagesRep
             images that cannot be written.
         RawDataError: for a file that is not in LLaVA's form, or a mapping that is none.
     """
-    if not request.folder.is_dir():
-        raise MixtureError(f"--images {request.folder}: no such folder")
+    there = require_place(request.folder, kind=MixtureError)
+    if request.fix and not isinstance(there, ImagesFolder):
+        raise MixtureError(
+            f"--images {request.folder}: shards, in which --fix changes nothing; unpack them, or leave it out"
+        )
     _require_room(target, request)
     mapping = load_mapping(request.mapping) if request.mapping else {}
     with bar("reading") as advance:

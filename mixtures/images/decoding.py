@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -12,6 +13,8 @@ from PIL import Image, UnidentifiedImageError
 from mix665k.mixtures.images.findings import MAX_ASPECT, ImageFile, Verdict
 from mix665k.schemas.errors import os_reason
 from mix665k.schemas.image_names import name_fault
+from mix665k.schemas.images.folder import Images, ImagesFolder
+from mix665k.schemas.images.places import images_at
 from mix665k.schemas.pictures import DEEP, UNDECODABLE, is_turned, open_picture
 
 FORMAT_OF = Image.registered_extensions()
@@ -22,8 +25,24 @@ _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 
 
 def check_files(places: Sequence[ImageFile], *, folder: Path, min_side_px: int) -> list[Verdict]:
-    """A verdict on each file."""
-    return [check_file(folder / file, name=image, min_side_px=min_side_px) for image, file in places]
+    """A verdict on each picture."""
+    images = images_at(folder)
+    if isinstance(images, ImagesFolder):
+        return [check_file(folder / file, name=image, min_side_px=min_side_px) for image, file in places]
+    return [_check_packed(images, file, name=image, min_side_px=min_side_px) for image, file in places]
+
+
+def _check_packed(images: Images, file: str, *, name: str, min_side_px: int) -> Verdict:
+    """What is wrong with a picture of shards."""
+    if why := name_fault(name):
+        return Verdict("missing", why)
+    try:
+        content = images.read(file)
+    except FileNotFoundError:
+        return Verdict("missing")
+    except OSError as error:
+        return Verdict("unreadable", os_reason(error))
+    return _check_content(BytesIO(content), name, min_side_px) if content else Verdict("insane size", "0 bytes")
 
 
 def check_file(path: Path, *, name: str, min_side_px: int) -> Verdict:

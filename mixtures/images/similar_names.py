@@ -1,19 +1,19 @@
 """Finding an image that is not there under the letters of its name; each folder is listed once."""
 
-import os
 import unicodedata
 from pathlib import Path, PurePosixPath
 
 from mix665k.mixtures.images.decoding import FORMAT_OF
 from mix665k.mixtures.images.findings import Finding
 from mix665k.schemas.image_names import name_fault
+from mix665k.schemas.images.places import images_at
 
 
 class SimilarNames:
-    """What lies below the images folder, listed where it is asked for."""
+    """What the images folder or the shards hold, listed where it is asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._images = images_at(folder)
         self._listings: dict[str, dict[str, list[str]]] = {}
 
     def similar(self, image: str) -> list[str]:
@@ -30,28 +30,25 @@ class SimilarNames:
             for at in found
             for like in self._listing(at).get(_fold(_stem(last)), [])
             if _fold(like) == wanted or (picture and _suffix(like) in FORMAT_OF)
-            if os.path.isfile(self._folder / at / like)  # noqa: PTH113, a Path complains of long names
+            if self._images.has(f"{at}{like}")
         )
 
     def lost_folder(self, image: str) -> str | None:
         """The first folder of an image's path that is not there."""
         parents = [str(parent) for parent in PurePosixPath(image).parents][-2::-1]
-        return next((parent for parent in parents if not self._is_folder(parent)), None)
+        return next((parent for parent in parents if not self._images.is_folder(parent)), None)
 
     def _folders_like(self, at: str, name: str) -> list[str]:
-        if self._is_folder(at + name):
+        if self._images.is_folder(at + name):
             return [name]
         like = [other for other in self._listing(at).get(_fold(_stem(name)), []) if _fold(other) == _fold(name)]
-        return [other for other in like if self._is_folder(at + other)]
-
-    def _is_folder(self, name: str) -> bool:
-        return os.path.isdir(self._folder / name)  # noqa: PTH112, a Path complains of long names
+        return [other for other in like if self._images.is_folder(at + other)]
 
     def _listing(self, at: str) -> dict[str, list[str]]:
         """The names in a folder by their stems, in folded letters."""
         if at not in self._listings:
             listing: dict[str, list[str]] = {}
-            for name in _names(self._folder / at):
+            for name in self._images.names_in(at):
                 listing.setdefault(_fold(_stem(name)), []).append(name)
             self._listings[at] = listing
         return self._listings[at]
@@ -60,13 +57,6 @@ class SimilarNames:
 def difference(image: str, file: str) -> Finding:
     """What tells a similar file from the image."""
     return "wrong case" if PurePosixPath(image).suffix == PurePosixPath(file).suffix else "wrong extension"
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208, names are all that is needed
-    except OSError:
-        return []
 
 
 def _fold(name: str) -> str:

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mix665k.mixtures.card.front_matter import IMAGE, IMAGES
+from mix665k.mixtures.export.pictures import missing_line, picture_bytes, read_picture
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.storage.parquet import DICTIONARIES, SCHEMA, shard_name
 from mix665k.schemas.errors import MixtureError, os_reason
-from mix665k.schemas.files import regular_file
-from mix665k.schemas.image_names import name_fault
+from mix665k.schemas.images.folder import Images
+from mix665k.schemas.images.places import images_at, require_place
 from mix665k.schemas.manifest import SourceEntry
-from mix665k.schemas.pictures import UNDECODABLE, open_picture
 
 MAX_BYTES = 480_000_000
 """Of the images in one file; the Hub's viewer wants files of no more than about 500 MB."""
@@ -49,26 +49,15 @@ def plan_parts(mixture: Mixture, entries: Iterable[SourceEntry], images: Path) -
     Raises:
         MixtureError: with the number of images that are missing, and the first.
     """
-    if not images.is_dir():
-        raise MixtureError(f"--with-images {images}: no such folder")
-    sizes: dict[str, int] = {}
-    missing: list[str] = []
+    there = require_place(images, kind=MixtureError, option="--with-images")
+    names = {entry.name: list(_names(mixture, entry)) for entry in entries}
+    sizes = picture_bytes(there, (name for each in names.values() for name in each if name is not None))
+    if line := missing_line(sizes, option=f"--with-images {images}"):
+        raise MixtureError(line)
     found = {}
-    for entry in entries:
-        each = []
-        for name in _names(mixture, entry):
-            if name is not None and name not in sizes:
-                sizes[name] = _bytes_of(images, name, missing)
-            each.append(sizes[name] if name is not None else 0)
-        cuts = _cuts(each)
-        found[entry.name] = [
-            Part(f"{IMAGES}/{shard_name(entry.name, i, len(cuts))}", rows) for i, rows in enumerate(cuts)
-        ]
-    if missing:
-        raise MixtureError(
-            f"--with-images {images}: {len(missing):,} of {len(sizes):,} images are missing or empty, the first is "
-            f"{missing[0]!r}; `mix images` tells about all of them"
-        )
+    for source, each in names.items():
+        cuts = _cuts([sizes[name] if name is not None else 0 for name in each])
+        found[source] = [Part(f"{IMAGES}/{shard_name(source, i, len(cuts))}", rows) for i, rows in enumerate(cuts)]
     return found
 
 
@@ -80,12 +69,12 @@ def write_parts(
     Raises:
         MixtureError: for a file that is no picture, or when there is no room.
     """
-    rows = _Rows(batch.rows for batch in mixture.batches(sources=[entry.name]))
+    rows, there = _Rows(batch.rows for batch in mixture.batches(sources=[entry.name])), images_at(images)
     for part in parts:
         file = out / part.path
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            memory_bytes = _write_part(file, rows=rows, count=part.rows, images=images)
+            memory_bytes = _write_part(file, rows=rows, count=part.rows, images=there)
         except OSError as error:
             raise MixtureError(
                 f"{error.filename or file}: {os_reason(error)}; images are put together there, make room"
@@ -93,7 +82,7 @@ def write_parts(
         yield Written(part.path, file, memory_bytes)
 
 
-def _write_part(file: Path, *, rows: "_Rows", count: int, images: Path) -> int:
+def _write_part(file: Path, *, rows: "_Rows", count: int, images: Images) -> int:
     """Write the next rows with their images; gives their bytes in memory."""
     compression = {name: "none" if name == "image.bytes" else "zstd" for name in _leaves()}
     path, memory_bytes = file.absolute(), 0
@@ -120,30 +109,12 @@ class _Rows:
         return rows
 
 
-def _with_images(rows: pa.RecordBatch, images: Path) -> pa.RecordBatch:
+def _with_images(rows: pa.RecordBatch, images: Images) -> pa.RecordBatch:
     """Rows whose image is the picture and its path."""
     names = rows.column("image").to_pylist()
-    pictures = [name and {"bytes": _picture(images / name), "path": name} for name in names]
+    pictures = [name and {"bytes": read_picture(images, name).content, "path": name} for name in names]
     columns = [pa.array(pictures, IMAGE) if name == "image" else rows.column(name) for name in SCHEMA.names]
     return pa.RecordBatch.from_arrays(columns, schema=_schema())
-
-
-def _picture(path: Path) -> bytes:
-    content = regular_file(path).read_bytes()
-    try:
-        open_picture(io.BytesIO(content)).close()
-    except UNDECODABLE:
-        raise MixtureError(f"{path}: no picture, expected one; `mix images` tells about all of them") from None
-    return content
-
-
-def _bytes_of(images: Path, name: str, missing: list[str]) -> int:
-    """The size of an image; one that is not there, or not below the folder, is noted as missing."""
-    path = images / name
-    size = path.stat().st_size if not name_fault(name) and path.is_file() else 0
-    if not size:
-        missing.append(name)
-    return size
 
 
 def _names(mixture: Mixture, entry: SourceEntry) -> Iterator[str | None]:

@@ -10,11 +10,11 @@ import pytest
 
 from mix665k.mixtures.contamination.content import Sought, contents_of
 from mix665k.mixtures.inspect.html.pictures import read_picture
-from mix665k.mixtures.publish.with_images import _picture
 from mix665k.mixtures.select.named_records import recognise
 from mix665k.schemas.errors import UserError
 from mix665k.schemas.files import regular_file, sha256_of
 from mix665k.schemas.handwritten import read_handwritten
+from mix665k.schemas.images.folder import ImagesFolder
 from mix665k.schemas.pictures import open_picture
 from mix665k.schemas.recipe import Select
 from mix665k.schemas.tokenizer import fingerprint
@@ -48,7 +48,7 @@ def pipe(tmp_path: Path) -> Path:
     [
         sha256_of,
         open_picture,
-        _picture,
+        lambda path: ImagesFolder(path.parent).read(path.name),
         lambda path: read_handwritten(path, kind=UserError, where=path),
         lambda path: recognise(path, Select(by=path.name)),
     ],

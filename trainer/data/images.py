@@ -1,19 +1,21 @@
-"""From an image file to what a vision tower takes."""
+"""From a picture's bytes to what a vision tower takes."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 import torch
 from PIL import Image
 
-from mix665k.schemas.errors import ImageFileError, ModelError, cause, one_line
-from mix665k.schemas.files import regular_file
+from mix665k.schemas.errors import ImageFileError, ModelError, cause, os_reason
 from mix665k.schemas.image_names import name_fault
-from mix665k.schemas.pictures import UNDECODABLE, Colour, open_picture, to_rgb
+from mix665k.schemas.images.folder import Images
+from mix665k.schemas.images.places import images_at
+from mix665k.schemas.pictures import UNDECODABLE, Colour, open_picture, to_rgb, why_undecodable
 from mix665k.trainer.data.pixels import Pixels, Speed, Values
 
 Mode = Literal["pad", "crop"]
@@ -63,7 +65,7 @@ def load_processor(name: str) -> Any:
 
 
 class ImageLoader:
-    """Loads the images of records from a folder; can be pickled.
+    """Loads the images of records from a folder or shards; can be pickled.
 
     `pad` pads to a square with the processor's mean colour, as LLaVA's `image_aspect_ratio: pad` does; `crop` leaves
     the image to the processor, of which CLIP's takes the middle. `on_bad` is what a missing or broken file gives: an
@@ -73,7 +75,7 @@ class ImageLoader:
 
     def __init__(
         self,
-        folder: Path,
+        place: Path,
         processor: Any,
         *,
         mode: Mode = "pad",
@@ -81,7 +83,7 @@ class ImageLoader:
         speed: Speed = "exact",
         background: Colour | None = None,
     ) -> None:
-        self.folder = folder
+        self._images = images_at(place)
         self._pixels = Pixels(processor, speed=speed)
         self.image_px = self._pixels.image_px
         self._process = self._pixels.padded if mode == "pad" else self._pixels.cropped
@@ -90,22 +92,25 @@ class ImageLoader:
         self._background = background
 
     def load(self, image: str, *, record: str) -> Loaded:
-        """The image at a path below the folder, which a record names.
+        """The image that a record names.
 
         Raises:
             ImageFileError: when it is missing or broken and `on_bad` is `fail`.
         """
         if why := name_fault(image):
             return self._bad(f"{record}: image {image!r}: {why}", fix="fix the record")
-        path = self.folder / image
+        try:
+            content = self._images.read(image)
+        except (OSError, ValueError) as error:
+            return self._bad(f"{record}: {self._images.shown(image)}: {_why(error)}", fix="download it again")
         # Pillow copies an image three times on its way to torch: with it the fast path was 2.3 times as fast as
         # LLaVA's, with simplejpeg 3.1 times, at the same values. Whatever simplejpeg does not take, Pillow judges.
-        if self._by_values and (values := read_jpeg(path)) is not None:
+        if self._by_values and (values := read_jpeg(content)) is not None:
             return Loaded(self._pixels.padded_values(values), None)
         try:
-            picture = open_rgb(path, background=self._background)
+            picture = open_rgb(BytesIO(content), background=self._background)
         except UNDECODABLE as error:
-            return self._bad(f"{record}: {path}: {_why(error)}", fix="download it again")
+            return self._bad(f"{record}: {self._images.shown(image)}: {_why(error)}", fix="download it again")
         return Loaded(self._process(picture), None)
 
     def _bad(self, fault: str, *, fix: str) -> Loaded:
@@ -119,53 +124,51 @@ class ImageLoader:
         return self._pixels.blank()
 
 
-def open_rgb(path: Path, *, background: Colour | None = None) -> Image.Image:
-    """An image file, decoded; see `schemas.pictures.to_rgb`."""
-    with open_picture(path) as file:
+def open_rgb(source: Path | IO[bytes], *, background: Colour | None = None) -> Image.Image:
+    """A picture, decoded; see `schemas.pictures.to_rgb`."""
+    with open_picture(source) as file:
         return to_rgb(file, background=background)
 
 
-def read_jpeg(path: Path) -> Values | None:
-    """The values of a JPEG, the same as Pillow's; None for a file that Pillow must judge or convert."""
+def read_jpeg(content: bytes) -> Values | None:
+    """The values of a JPEG, the same as Pillow's; None for what Pillow must judge or convert."""
     import simplejpeg
 
     try:
-        content = regular_file(path).read_bytes()
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
         if colours not in ("YCbCr", "Gray") or height * width > (Image.MAX_IMAGE_PIXELS or 0):
             return None
         values: Values = simplejpeg.decode_jpeg(content, colorspace="RGB")
-    except (OSError, ValueError):
+    except ValueError:
         return None
     return values
 
 
 def find_faults(
-    folder: Path, images: Iterable[str], *, decode: bool, jobs: int, on_done: Callable[[], None]
+    place: Path, images: Iterable[str], *, decode: bool, jobs: int, on_done: Callable[[], None]
 ) -> Iterator[tuple[str, str]]:
     """Each image that is missing, or with `decode` cannot be decoded, and why; in the order given.
 
     `on_done` is called for each image.
     """
-    names = iter(images)
+    names, found = iter(images), images_at(place)
     # Threads are enough: Pillow decodes outside the interpreter's lock.
     with ThreadPoolExecutor(jobs) as pool:
         while block := list(islice(names, _IMAGES_PER_BLOCK)):
-            faults = pool.map(partial(_fault, folder, decode=decode), block)
+            faults = pool.map(partial(_fault, found, decode=decode), block)
             for name, fault in zip(block, faults, strict=True):
                 on_done()
                 if fault:
                     yield name, fault
 
 
-def _fault(folder: Path, image: str, *, decode: bool) -> str | None:
+def _fault(images: Images, image: str, *, decode: bool) -> str | None:
     if why := name_fault(image):
         return why
-    path = folder / image
-    if not decode:
-        return None if path.is_file() else "no such file"
     try:
-        open_rgb(path)
+        if not decode:
+            return None if images.has(image) else "no such file"
+        open_rgb(BytesIO(images.read(image)))
     except UNDECODABLE as error:
         return _why(error)
     return None
@@ -174,4 +177,6 @@ def _fault(folder: Path, image: str, *, decode: bool) -> str | None:
 def _why(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    return f"cannot be decoded: {one_line(error)}"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os_reason(error)
+    return f"cannot be decoded: {why_undecodable(error)}"

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from mix665k.schemas.cache import cached
 from mix665k.schemas.errors import TrainingError
 from mix665k.schemas.processes import choose_socket_folder
 from mix665k.schemas.terminal import open_console
-from mix665k.trainer.data.cache import cached
 from mix665k.trainer.data.encode import Encoder
 from mix665k.trainer.data.mixture import Mixture
 

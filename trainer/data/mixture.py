@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mix665k.schemas.cache import cached
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, load_manifest
 from mix665k.schemas.shards import AGAIN, open_shard
-from mix665k.trainer.data.cache import cached
 
 _ROWS_PER_BATCH = 8_192
 _READ = ["id", "source", "image", "conversations"]

@@ -230,10 +230,10 @@ def image_names(job: Job) -> list[str]:
     Raises:
         TrainingError: when there is no folder for them, or no image and the stage learns from nothing else.
     """
+    from mix665k.schemas.images.places import require_place
     from mix665k.trainer.data.mixture import Mixture
 
-    if not job.images_folder.is_dir():
-        raise TrainingError(f"--images {job.images}: no such folder")
+    require_place(job.images_folder, kind=TrainingError)
     names = sorted({path for path in Mixture(job.mixture_folder).images if path})
     if not names and job.stage.trains == ["projector"]:
         name = job.stage.name

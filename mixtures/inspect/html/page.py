@@ -18,6 +18,7 @@ from mix665k.mixtures.inspect.sample import first_of_each
 from mix665k.mixtures.terminal import changed_options, with_total
 from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.files import write_whole
+from mix665k.schemas.images.places import require_place
 from mix665k.schemas.manifest import LEFT_OUT, changes
 
 _SUFFIXES = (".html", ".htm")
@@ -57,8 +58,8 @@ def require_page(page: Page) -> None:
         raise MixtureError(f"--html {page.out}: is a folder, expected a file to write")
     if not page.out.parent.is_dir():
         raise MixtureError(f"--html {page.out}: no such folder {page.out.parent}; make it first")
-    if page.images and not page.images.is_dir():
-        raise MixtureError(f"--images {page.images}: no such folder")
+    if page.images:
+        require_place(page.images, kind=MixtureError)
 
 
 def write_page(found: Inspection, page: Page, *, advance: Callable[[float], None]) -> Written:

@@ -9,7 +9,8 @@ from PIL import Image
 
 from mix665k.schemas.boxes import Size
 from mix665k.schemas.image_names import name_fault
-from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb
+from mix665k.schemas.images.places import images_at
+from mix665k.schemas.pictures import UNDECODABLE, open_picture, to_rgb, why_undecodable
 
 LONG_SIDE_PX = 512
 """LLaVA-1.5 sees 336; twenty to forty kilobytes at this size."""
@@ -35,7 +36,7 @@ def read_picture(path: str, *, folder: Path | None) -> Picture:
     if name_fault(path):
         return Picture(path, why="not a path below the images folder")
     try:
-        with open_picture(folder / path) as image:
+        with open_picture(io.BytesIO(images_at(folder).read(path))) as image:
             size = Size(*image.size)
             image.draft("RGB", (LONG_SIDE_PX, LONG_SIDE_PX))
             small = to_rgb(image)
@@ -43,7 +44,7 @@ def read_picture(path: str, *, folder: Path | None) -> Picture:
     except FileNotFoundError:
         return Picture(path, why="not in the images folder")
     except UNDECODABLE as error:
-        return Picture(path, why=f"cannot be shown: {' '.join(str(error).split())}")
+        return Picture(path, why=f"cannot be shown: {why_undecodable(error)}")
     return Picture(path, size=size, uri=_data_uri(small))
 
 

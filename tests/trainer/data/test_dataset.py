@@ -35,7 +35,7 @@ def few(tmp_path: Path) -> Path:
 def test_every_row_of_a_built_mixture_gives_an_example(
     tiny_mixture: Path, made_up_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mix665k.trainer.data.cache.FOLDER", tmp_path / "cache")
+    monkeypatch.setattr("mix665k.schemas.cache.FOLDER", tmp_path / "cache")
     draw_images(made_up_raw, tmp_path / "images", seed=0, long_side_px=40)
     mixture = Mixture(tiny_mixture)
     dataset = _dataset(tiny_mixture, tmp_path / "images")

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mix665k.schemas import cache
 from mix665k.schemas.errors import UserError
-from mix665k.trainer.data import cache
 from mix665k.trainer.data import lengths as module
 from mix665k.trainer.data.encode import IGNORED, Encoded, Encoder
 from mix665k.trainer.data.lengths import lengths

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mix665k.schemas import cache
 from mix665k.schemas.errors import MixtureError
-from mix665k.trainer.data import cache
 from mix665k.trainer.data.mixture import Mixture, Row
 from tests.trainer.mixtures import record, write_mixture
 

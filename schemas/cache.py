@@ -1,4 +1,4 @@
-"""Files computed from a mixture once and cached: beside it, or in the user's cache where it is read-only."""
+"""Files computed once from a folder and cached: in it, or in the user's cache where it is read-only."""
 
 import os
 from collections.abc import Callable
@@ -9,20 +9,25 @@ from mix665k.schemas.files import held, replacing
 
 T = TypeVar("T")
 FOLDER = ".cache"
-"""In a mixture; hidden, so that `datasets` skips it."""
+"""In the folder; hidden, so that `datasets` skips it."""
 
 
-def cached(mixture: Path, name: str, *, write: Callable[[Path], None], read: Callable[[Path], T | None]) -> T:
-    """What `read` gives for the cached file `name`; `write` makes it when it is missing or damaged.
+def user_cache() -> Path:
+    """The folder for cached files of this user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mix665k"
 
-    `name` must identify all that the file is computed from. `read` gives None for a damaged file. Processes that ask at
-    once wait for the first of them, and the file appears complete or not at all.
+
+def cached(beside: Path, name: str, *, write: Callable[[Path], None], read: Callable[[Path], T | None]) -> T:
+    """What `read` gives for the file `name` that is cached for the folder `beside`.
+
+    `write` makes the file when it is missing or damaged. `name` must identify all that the file is computed from.
+    `read` gives None for a damaged file. Processes that ask at once wait for the first of them, and the file appears
+    complete or not at all.
 
     Raises:
         OSError: when the file cannot be written.
     """
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mix665k"
-    folders = (mixture / FOLDER, user)
+    folders = (beside / FOLDER, user_cache())
     for folder in folders:
         if (found := _read(folder / name, read)) is not None:
             return found
