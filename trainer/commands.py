@@ -185,9 +185,7 @@ def plan(
     share: Annotated[
         Literal["path", "content"], typer.Option(help="What is one picture to `shared_images`: a path, or equal files.")
     ] = "path",
-    images: Annotated[
-        Path | None, typer.Option(help="Folder with the images: for `--share content` alone.", file_okay=False)
-    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder with the images: for `--share content` alone.")] = None,
     max_branches: Annotated[
         int | None, typer.Option(min=1, help="Records of a picture that `shared_images` takes in a row.")
     ] = None,

@@ -173,7 +173,7 @@ def _require_unchanged(done: Mapping[int, Entry], asked: Asked, prompts: Sequenc
         if image is None:
             continue
         if image not in digests:
-            digests[image] = digest_of(asked.images / image)
+            digests[image] = digest_of(asked.images, image)
         if entry.picture != digests[image]:
             raise EvaluationError(
                 f"{asked.images / image}: has changed since {asked.out} was asked about it; name another --out"

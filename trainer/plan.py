@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mix665k.schemas.errors import StageError
+from mix665k.schemas.images.places import require_place
 from mix665k.schemas.terminal import say
 from mix665k.trainer.batching.simulate import EpochCost, Setting
 from mix665k.trainer.batching.types import Examples, Layout
@@ -60,8 +61,10 @@ def setting_of(
         StageError: when pictures are to be compared and no folder of them is given.
         UserError: when a row cannot be encoded.
     """
-    if sharing.share == "content" and (sharing.images is None or not sharing.images.is_dir()):
-        raise StageError("--share content: expected --images, the folder whose files are compared")
+    if sharing.share == "content":
+        if sharing.images is None:
+            raise StageError("--share content: expected --images, the folder whose files are compared")
+        require_place(sharing.images, kind=StageError)
     jobs = os.cpu_count() or 1
     found = lengths(mixture, encoder, jobs=jobs)
     kept = np.flatnonzero(found.supervised > 0)

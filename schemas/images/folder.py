@@ -34,6 +34,10 @@ class Images(Protocol):
         """
         ...
 
+    def stamp(self, name: str) -> str:
+        """What changes when the picture does, without reading it; empty for one that is not there."""
+        ...
+
     def shown(self, name: str) -> str:
         """Where it is, or would be, for a message."""
         ...
@@ -66,6 +70,14 @@ class ImagesFolder(Images):
         """See `Images`."""
         return (self.folder / name).is_file()
 
+    def stamp(self, name: str) -> str:
+        """See `Images`."""
+        try:
+            known = (self.folder / name).stat()
+        except OSError:
+            return ""
+        return f"{known.st_size} {known.st_mtime_ns}"
+
     def shown(self, name: str) -> str:
         """See `Images`."""
         return str(self.folder / name)
@@ -80,3 +92,42 @@ class ImagesFolder(Images):
     def is_folder(self, name: str) -> bool:
         """See `Images`."""
         return os.path.isdir(self.folder / name)  # noqa: PTH112, a Path complains of long names
+
+
+class ImagesBelow(Images):
+    """The pictures whose names begin with a folder, by the rest of their names."""
+
+    def __init__(self, images: Images, folder: str) -> None:
+        self._images = images
+        self._folder = folder
+
+    def read(self, name: str) -> bytes:
+        """See `Images`."""
+        return self._images.read(self._at(name))
+
+    def num_bytes(self, name: str) -> int:
+        """See `Images`."""
+        return self._images.num_bytes(self._at(name))
+
+    def has(self, name: str) -> bool:
+        """See `Images`."""
+        return self._images.has(self._at(name))
+
+    def stamp(self, name: str) -> str:
+        """See `Images`."""
+        return self._images.stamp(self._at(name))
+
+    def shown(self, name: str) -> str:
+        """See `Images`."""
+        return self._images.shown(self._at(name))
+
+    def names_in(self, folder: str) -> list[str]:
+        """See `Images`."""
+        return self._images.names_in(self._at(folder))
+
+    def is_folder(self, name: str) -> bool:
+        """See `Images`."""
+        return self._images.is_folder(self._at(name))
+
+    def _at(self, name: str) -> str:
+        return f"{self._folder}/{name}"

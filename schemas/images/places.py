@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mix665k.schemas.errors import UserError
-from mix665k.schemas.images.folder import Images, ImagesFolder
+from mix665k.schemas.images.folder import Images, ImagesBelow, ImagesFolder
 from mix665k.schemas.images.shards import SUFFIXES, ImageShards, LocalFiles, Shard
 from mix665k.schemas.manifest import MANIFEST
 
@@ -19,13 +19,17 @@ def images_at(place: Path) -> Images:
     """The pictures at a place, a folder or a shard; the index of shards is made where it is missing.
 
     A folder is one of shards if it holds Parquet or tar files, texts that describe them, and nothing else; a published
-    mixture is one by its `images`. In any other folder an archive is a file that nobody names.
+    mixture is one by its `images`. In any other folder an archive is a file that nobody names. A path below shards is a
+    folder of their names.
 
     Raises:
         ImageFileError: when a shard is damaged.
     """
     paths = shards_in(place)
     if not paths:
+        above = next((one for one in place.parents if one.exists()), place) if not place.exists() else place
+        if above != place and shards_in(above):
+            return ImagesBelow(images_at(above), place.relative_to(above).as_posix())
         return ImagesFolder(place)
     files = LocalFiles(paths)
     return _shards(str(place), tuple(files.shards), place if place.is_dir() else place.parent)

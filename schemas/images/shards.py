@@ -139,6 +139,14 @@ class ImageShards(Images):
         """See `Images`."""
         return self._find(name) is not None
 
+    def stamp(self, name: str) -> str:
+        """See `Images`."""
+        at = self._find(name)
+        if at is None:
+            return ""
+        found = self._at(at)
+        return f"{self._files.shards[found.shard].stamp} {found.size} {found.offset} {found.group} {found.row}"
+
     def shown(self, name: str) -> str:
         """See `Images`."""
         at = self._find(name)

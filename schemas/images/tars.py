@@ -67,10 +67,10 @@ def _members(raw: IO[bytes], path: Path) -> Iterator[_Member]:
     try:
         with tarfile.open(fileobj=raw, mode="r:") as tar:
             while member := tar.next():
-                tar.members = []  # it keeps all of them otherwise
+                tar.members = []  # type: ignore[attr-defined]  # it keeps all of them otherwise
                 if member.isfile():
                     yield _checked(member, path)
-            end = tar.offset  # type: ignore[attr-defined]
+            end = tar.offset
     except (tarfile.TarError, EOFError, UnicodeError, ValueError) as error:
         raise ImageFileError(f"{path}: no sound tar file: {one_line(error)}; {_fix(path)}") from None
     # tarfile takes a damaged header, and a file that ends between two members, for the end

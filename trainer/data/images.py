@@ -83,6 +83,7 @@ class ImageLoader:
         speed: Speed = "exact",
         background: Colour | None = None,
     ) -> None:
+        self.place = place
         self._images = images_at(place)
         self._pixels = Pixels(processor, speed=speed)
         self.image_px = self._pixels.image_px

@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mix665k.schemas.files import sha256_of
-from mix665k.trainer.data.cache import cached
+from mix665k.schemas.cache import cached
+from mix665k.schemas.images.folder import Images
+from mix665k.schemas.images.places import images_at
 from mix665k.trainer.data.encode import Encoder, Ids
 from mix665k.trainer.data.lengths import ROWS_PER_BLOCK, Block, measure_rows
 from mix665k.trainer.data.mixture import Mixture
@@ -37,7 +38,7 @@ class Trees(NamedTuple):
 def find_trees(mixture: Mixture, encoder: Encoder, *, share: Share, images: Path | None, jobs: int) -> Trees:
     """The trees of all rows, from caches beside the mixture where they hold them.
 
-    With `share` `content` files below `images` of the same bytes are the same picture, else those of one path.
+    With `share` `content` files of `images` of the same bytes are the same picture, else those of one path.
 
     Raises:
         UserError: when a row cannot be encoded, see `Encoder.encode`.
@@ -78,35 +79,27 @@ def same_bytes(folder: Path, names: Sequence[str], *, mixture: Mixture) -> dict[
 
     A file that cannot be read is like no other. What was found is kept beside the mixture until a file changes.
     """
-    looked = [_looked_at(folder / name) for name in names]
+    images = images_at(folder)
+    looked = [images.stamp(name) for name in names]
     facts = hashlib.sha256(repr((str(folder.resolve()), names, looked)).encode()).hexdigest()
     name = f"pictures-1-{mixture.row_hash[:16]}-{facts[:16]}.npy"
-    write = partial(_write_first, files=[folder / name for name in names], sizes=[size for size, _ in looked])
+    write = partial(_write_first, images=images, names=names)
     first = cached(mixture.folder, name, write=write, read=partial(_load, count=len(names)))
     return {names[k]: names[i] for k, i in enumerate(first.tolist()) if i != k}
 
 
-def _looked_at(path: Path) -> tuple[int, int]:
-    """The size of a file and when it was last changed, which decide whether its bytes must be read again."""
-    try:
-        known = path.stat()
-    except OSError:
-        return (-1, -1)
-    return known.st_size, known.st_mtime_ns
-
-
-def _write_first(part: Path, *, files: Sequence[Path], sizes: Sequence[int]) -> None:
+def _write_first(part: Path, *, images: Images, names: Sequence[str]) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing and reading happen outside the interpreter's lock
-        digests = list(pool.map(_digest, files))
-    known: dict[tuple[int, str], int] = {}
-    keys = [(size, digest or str(k)) for k, (size, digest) in enumerate(zip(sizes, digests, strict=True))]
+        digests = list(pool.map(partial(_digest, images), names))
+    known: dict[str, int] = {}
+    keys = [digest or str(k) for k, digest in enumerate(digests)]
     with part.open("wb") as file:
         np.save(file, np.array([known.setdefault(key, k) for k, key in enumerate(keys)], dtype=np.int64))
 
 
-def _digest(path: Path) -> str | None:
+def _digest(images: Images, name: str) -> str | None:
     try:
-        return sha256_of(path)
+        return hashlib.sha256(images.read(name)).hexdigest()
     except OSError:
         return None
 

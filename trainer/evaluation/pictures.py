@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mix665k.schemas.errors import EvaluationError
 from mix665k.schemas.files import os_errors, write_whole
+from mix665k.schemas.images.places import images_at, require_place
 from mix665k.trainer.evaluation.batches import Unit
 from mix665k.trainer.evaluation.registry import Benchmark, Question
 
@@ -36,13 +37,12 @@ def image_folder(benchmark: Benchmark, questions: Sequence[Question], *, images:
     Raises:
         EvaluationError: when `images` is no folder, or the first picture is in none of the usual places.
     """
-    if not images.is_dir():
-        raise EvaluationError(f"{images}: no such folder; --images names the folder with the benchmarks' pictures")
+    require_place(images, kind=EvaluationError)
     names = [question.image for question in questions if question.image is not None]
     if not names:
         return images
     places = [*benchmark.image_folders, "", benchmark.name, f"{benchmark.name}/images", "images"]
-    found = next((images / place for name in names for place in places if (images / place / name).is_file()), None)
+    found = next((images / place for name in names for place in places if images_at(images / place).has(name)), None)
     if found is None:
         raise EvaluationError(
             f"{images / places[0] / names[0]}: no such picture, nor any other of {benchmark.name}; get them from "
@@ -58,18 +58,19 @@ def require_pictures(questions: Sequence[Question], folder: Path) -> None:
         EvaluationError: with their number and the first.
     """
     names = sorted({question.image for question in questions if question.image is not None})
-    missing = [name for name in names if not (folder / name).is_file()]
+    images = images_at(folder)
+    missing = [name for name in names if not images.has(name)]
     if missing:
         raise EvaluationError(
-            f"{folder / missing[0]}: no such picture; {len(missing):,} of {len(names):,} are missing, download them or "
-            "pass --on-bad-image blank"
+            f"{images.shown(missing[0])}: no such picture; {len(missing):,} of {len(names):,} are missing; download "
+            "them, or pass --on-bad-image blank"
         )
 
 
-def digest_of(path: Path) -> str:
+def digest_of(folder: Path, name: str) -> str:
     """A digest of a picture's bytes; of a missing one that of none."""
     try:
-        content = path.read_bytes()
+        content = images_at(folder).read(name)
     except OSError:
         content = b""
     return hashlib.sha256(content).hexdigest()[:16]
@@ -114,4 +115,4 @@ def _load(loader: "ImageLoader", name: str, *, blank: bool) -> Picture:
     if loaded.fault is not None and not blank:
         raise EvaluationError(f"{loaded.fault}; download it again, or pass --on-bad-image blank")
     assert loaded.pixels is not None, name
-    return Picture(loaded.pixels, digest=digest_of(loader.folder / name), fault=loaded.fault)
+    return Picture(loaded.pixels, digest=digest_of(loader.place, name), fault=loaded.fault)

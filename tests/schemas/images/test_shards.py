@@ -107,11 +107,16 @@ def test_a_changed_shard_gets_another_index_and_an_unchanged_one_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_tar(tmp_path / "a.tar", {"a.jpg": jpeg(1)})
-    made: list[int] = []
+    made: list[Path] = []
     write = ImageShards._write
-    monkeypatch.setattr(ImageShards, "_write", lambda self, part: (made.append(1), write(self, part))[1])
+
+    def noted(self: ImageShards, part: Path) -> None:
+        made.append(part)
+        write(self, part)
+
+    monkeypatch.setattr(ImageShards, "_write", noted)
     for _ in range(2):
-        shards_module_cache_clear()
+        as_another_process()
         assert images_at(tmp_path).read("a.jpg") == jpeg(1)
     assert len(made) == 1
     before = path.stat()
@@ -121,7 +126,7 @@ def test_a_changed_shard_gets_another_index_and_an_unchanged_one_none(
     assert len(made) == 2
 
 
-def shards_module_cache_clear() -> None:
+def as_another_process() -> None:
     """As another process would see it."""
     from mix665k.schemas.images.places import _shards
 
@@ -217,6 +222,14 @@ def test_an_archive_left_among_files_makes_no_shards_of_them(tmp_path: Path, bes
     images = images_at(tmp_path)
     assert isinstance(images, ImagesFolder)
     assert images.read(beside) == jpeg(1)
+
+
+def test_a_folder_of_names_in_shards_is_a_place_too(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", {"gqa/images/a.jpg": jpeg(1)})
+    images = images_at(tmp_path / "gqa/images")
+    assert (images.read("a.jpg"), images.num_bytes("a.jpg"), images.has("b.jpg")) == (jpeg(1), len(jpeg(1)), False)
+    assert (images.names_in(""), images.is_folder(""), images.stamp("b.jpg")) == (["a.jpg"], True, "")
+    assert images.shown("a.jpg") == f"{tmp_path}/a.tar: gqa/images/a.jpg"
 
 
 def test_texts_and_indexes_may_lie_beside_shards(tmp_path: Path) -> None:

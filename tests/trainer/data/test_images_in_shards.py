@@ -24,7 +24,7 @@ def _batches(mixture: Path, images: Path, *, workers: int) -> list[dict[str, tor
     dataset = MixtureDataset(Mixture(mixture), encoder=encoder("v1"), images=loader, filler_id=0)
     sizes = Placeholders(pad_id=0, image_token_id=IMAGE_TOKEN_ID, tokens_per_image=TOKENS_PER_IMAGE, image_px=IMAGE_PX)
     collator = partial(collate, mode="grouped", placeholders=sizes)
-    return list(DataLoader(dataset, batch_size=3, collate_fn=collator, num_workers=workers))  # type: ignore[arg-type]
+    return list(DataLoader(dataset, batch_size=3, collate_fn=collator, num_workers=workers))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
