@@ -1,17 +1,21 @@
 """Training on pictures in shards: the same batches as from loose files, to the bit."""
 
+import hashlib
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mix665k.schemas.errors import ImageFileError
+from mix665k.schemas.errors import EvaluationError, ImageFileError
 from mix665k.trainer.data.collate import Placeholders, collate
 from mix665k.trainer.data.dataset import MixtureDataset
 from mix665k.trainer.data.images import ImageLoader, find_faults
 from mix665k.trainer.data.mixture import Mixture
+from mix665k.trainer.evaluation.pictures import digest_of, image_folder, require_pictures
+from mix665k.trainer.evaluation.registry import Question, by_name
 from tests.schemas.images.packing import jpeg, write_files, write_parquet, write_tar
 from tests.trainer.mixtures import record, write_mixture
 from tests.trainer.parts import IMAGE_PX, IMAGE_TOKEN_ID, TOKENS_PER_IMAGE, encoder, processor
@@ -59,3 +63,15 @@ def test_what_shards_lack_or_hold_damaged_is_named_with_its_shard(tmp_path: Path
         loader.load("none.jpg", record="r/1")
     blank = ImageLoader(tmp_path, processor(), on_bad="blank").load("none.jpg", record="r/1")
     assert blank.pixels is not None
+
+
+def test_a_benchmarks_pictures_are_found_in_shards_in_the_usual_places(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", {"mine/images/1.jpg": jpeg(1)})
+    benchmark = msgspec.structs.replace(by_name("gqa"), name="mine", image_folders=("", "gqa/images"))
+    asked = [Question(keys=(("id", "1"),), text="What?", image="1.jpg", bare="What?", record=None)]
+    folder = image_folder(benchmark, asked, images=tmp_path)
+    assert folder == tmp_path / "mine/images"
+    require_pictures(asked, folder)
+    assert digest_of(folder, "1.jpg") == hashlib.sha256(jpeg(1)).hexdigest()[:16]
+    with pytest.raises(EvaluationError, match=f"^{tmp_path}: mine/images/2.jpg: no such picture; 1 of 1 are missing"):
+        require_pictures([asked[0]._replace(image="2.jpg")], folder)
