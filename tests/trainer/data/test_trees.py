@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mix665k.schemas import cache, lengths
+from mix665k.schemas import cache
+from mix665k.trainer.data import lengths
 from mix665k.trainer.data import trees as module
 from mix665k.trainer.data.encode import Encoded, Encoder
 from mix665k.trainer.data.mixture import Mixture, Row
