@@ -1,5 +1,7 @@
 """MMBench and MMBench-CN: questions with options, asked once for each rotation of the options."""
 
+import base64
+import io
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -7,7 +9,7 @@ from typing import NamedTuple
 
 from mix665k.schemas.errors import EvaluationError
 from mix665k.trainer.evaluation.answer_files import Answer
-from mix665k.trainer.evaluation.data_files import Data, DataFile, plain, read_table
+from mix665k.trainer.evaluation.data_files import FIX, Data, DataFile, plain, read_table
 from mix665k.trainer.evaluation.parts import means
 from mix665k.trainer.evaluation.readers import option_letter
 from mix665k.trainer.evaluation.registry import (
@@ -76,6 +78,28 @@ def _questions(data: Data, request: Request, *, name: str) -> list[Question]:
             Question((("index", row["index"]),), text=text + added, image=f"{question}.jpg", bare=text, record=record)
         )
     return questions
+
+
+def _pictures(data: Data, *, name: str) -> dict[str, bytes]:
+    """The pictures of the table, by the names that the questions have for them; all turns of a question share one."""
+    path = data.require(by_name(name).files[0].path.rpartition("/")[2])
+    found: dict[str, bytes] = {}
+    for row in read_table(path, columns=("index", "image")):
+        image = f"{int(row['index']) % _TURN}.jpg"
+        if image not in found:
+            found[image] = _decoded(row["image"], where=f"{path}: index {row['index']}")
+    return found
+
+
+def _decoded(text: str, *, where: str) -> bytes:
+    from mix665k.schemas.pictures import UNDECODABLE, open_picture
+
+    try:
+        content = base64.b64decode(text, validate=True)
+        with open_picture(io.BytesIO(content)):
+            return content
+    except UNDECODABLE:
+        raise EvaluationError(f"{where}: its image is no picture in base64; {FIX}") from None
 
 
 def _missing(cell: str) -> bool:
@@ -154,6 +178,7 @@ def _register(
             rule=_RULE,
             evidence=evidence,
             questions=partial(_questions, name=name),
+            pictures=partial(_pictures, name=name),
             keys=_keys,
             score=_score,
             outputs=partial(_outputs, name=name),
