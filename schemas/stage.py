@@ -31,6 +31,20 @@ class Lora(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     double_quant: Annotated[bool, msgspec.Meta(description="quantise the scales of 4 bits once more")] = True
 
 
+class Evaluate(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Benchmarks that are asked while a stage trains, on the same questions each time."""
+
+    benchmarks: Annotated[
+        list[str], msgspec.Meta(min_length=1, description="as `train benchmarks` lists them, or YAML files of your own")
+    ]
+    data: Annotated[str, msgspec.Meta(description="folder with the benchmarks' files")]
+    images: Annotated[str, msgspec.Meta(description="folder with their pictures")]
+    every: Annotated[Positive, msgspec.Meta(description="steps between two evaluations; the last step has one too")] = (
+        500
+    )
+    questions: Annotated[Positive, msgspec.Meta(description="of each benchmark, drawn by `seed`")] = 200
+
+
 class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One training run; `trainer/stages/` holds the paper's two."""
 
@@ -163,3 +177,4 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     eval_steps: Positive = 500
     workers: Annotated[int, msgspec.Meta(ge=0)] = 4
     lora: Lora | None = None
+    evaluate: Evaluate | None = None

@@ -13,10 +13,10 @@ from mix665k.schemas.files import sha256_of
 from mix665k.schemas.pictures import Colour
 from mix665k.schemas.template import AUTO
 from mix665k.trainer.data.chat import resolve_template
-from mix665k.trainer.data.encode import Encoder
+from mix665k.trainer.data.encode import Encoder, end_tokens
 from mix665k.trainer.data.images import ImageLoader, Mode, load_processor
 from mix665k.trainer.evaluation.subject import Subject
-from mix665k.trainer.export import end_tokens, load_run_processor
+from mix665k.trainer.export import load_run_processor
 from mix665k.trainer.model.finished import Finished, load_finished, look_at_finished
 from mix665k.trainer.model.loading import load
 from mix665k.trainer.model.shards import model_folder, weight_files
@@ -120,6 +120,10 @@ def _subject(
     notes: tuple[str, ...],
     background: Colour | None = None,
 ) -> Subject:
+    if not encoder.keeps_questions:
+        raise ModelError(
+            f"{name}: was trained with template {encoder.template_name}, which asks nothing; train stage 2"
+        )
     ends = end_tokens(own_ends, encoder, tokenizer=tokenizer)
     if ends is None:
         raise ModelError(f"{name}: has no end token, expected one in generation_config.json or its tokenizer")

@@ -14,6 +14,7 @@ from mix665k.schemas.files import held, write_whole
 from mix665k.schemas.template import is_jinja
 from mix665k.schemas.terminal import say
 from mix665k.schemas.tokenizer.load import load_tokenizer
+from mix665k.trainer.data.encode import end_tokens
 from mix665k.trainer.data.exported_images import exported_image_processor
 from mix665k.trainer.data.images import load_processor as load_image_processor
 from mix665k.trainer.data.jinja import without_marks
@@ -118,19 +119,6 @@ def export_adapters(path: Path, out: Path) -> Path:
         raise TrainingError(f"{out}: not empty; name another --out")
     write_adapters(trained_weights(checkpoint, job), out, stage=job.stage, start=str(job.start))
     return checkpoint
-
-
-def end_tokens(own: int | list[int] | None, encoder: "Encoder", *, tokenizer: Any) -> int | list[int] | None:
-    """The tokens at which a model stops: those that its language model stops at, and the one that was learned.
-
-    A template whose end is several tokens adds none; a line break, with which stage 1 ends a caption, is one.
-    """
-    found = [own] if isinstance(own, int) else list(own or [])
-    for end in encoder.ends:
-        if end.is_special_token or (len(end.ids) == 1 and tokenizer.decode(end.ids) == end.text):
-            found.append(end.ids[-1])
-    found = list(dict.fromkeys(found))
-    return found[0] if len(found) == 1 else found or tokenizer.eos_token_id
 
 
 def load_run_processor(job: Job) -> Any:

@@ -22,8 +22,7 @@ from mix665k.schemas.tokenizer.load import load_tokenizer
 from mix665k.trainer.batching.types import Mode
 from mix665k.trainer.data.collate import Batch, Placeholders, collate
 from mix665k.trainer.data.dataset import Example
-from mix665k.trainer.data.encode import IGNORED, Encoder
-from mix665k.trainer.export import end_tokens
+from mix665k.trainer.data.encode import IGNORED, Encoder, end_tokens
 from mix665k.trainer.model.adapters import add_adapters, merge_adapters
 from mix665k.trainer.model.attention import SEGMENTS
 from mix665k.trainer.model.compose import PARTS

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +112,12 @@ class Encoder:
         return str(self.template) if is_name else "own"
 
     @property
+    def keeps_questions(self) -> bool:
+        """Whether a prompt has the question's text: that of LLaVA's `plain`, with which stage 1 learns, does not."""
+        texts = [self._render([(question, "a")]).text for question in ("one", "two")]
+        return texts[0] != texts[1]
+
+    @property
     def end_tokens(self) -> dict[str, int]:
         """The special tokens that are learned as the end of an answer, and their ids; empty where there is none."""
         return {end.text.strip(): end.ids[-1] for end in self.ends if end.is_special_token}
@@ -212,6 +218,19 @@ class Encoder:
             position += len(part)
         starts, stops = np.concatenate(spans).T
         return np.concatenate(ids), starts, stops, images_end
+
+
+def end_tokens(own: int | list[int] | None, encoder: Encoder, *, tokenizer: Any) -> int | list[int] | None:
+    """The tokens at which a model stops: those that its language model stops at, and the one that was learned.
+
+    A template whose end is several tokens adds none; a line break, with which stage 1 ends a caption, is one.
+    """
+    found = [own] if isinstance(own, int) else list(own or [])
+    for end in encoder.ends:
+        if end.is_special_token or (len(end.ids) == 1 and tokenizer.decode(end.ids) == end.text):
+            found.append(end.ids[-1])
+    found = list(dict.fromkeys(found))
+    return found[0] if len(found) == 1 else found or tokenizer.eos_token_id
 
 
 def _answers_of(starts: Ids, stops: Ids, answers: Sequence[Span]) -> Ids:

@@ -126,6 +126,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     published_on: Mapping[str, int] = {}
     image_folders: tuple[str, ...] = ("",)
     pictures: Callable[[Data], Mapping[str, bytes]] | None = None
+    scored_together: bool = False
+    """Whether a score is of all questions on a picture, so that a draw takes all of them or none."""
     judged: Callable[[Data, Sequence[Sequence[Mapping[str, Any]]], bool], Score] | None = None
     judging: Judging | None = None
 

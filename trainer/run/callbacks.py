@@ -92,12 +92,12 @@ class Bar(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, *, logs: dict[str, Any] | None = None, **given: Any) -> None:
         """See TrainerCallback."""
-        if not state.is_world_process_zero or not logs or not {"loss", "eval_loss"} & logs.keys():
+        if not state.is_world_process_zero or not logs or not {"loss", "eval_loss", "benchmark_seconds"} & logs.keys():
             return
         if "bad_images" in logs:
             line = f"step {state.global_step}: {_bad_images(logs)}"
             self._console.print(line, highlight=False, soft_wrap=True)
-        if self._progress is None:
+        if self._progress is None or "benchmark_seconds" in logs:
             self._console.print(
                 f"step {state.global_step}/{state.max_steps}  {_numbers(logs)}", highlight=False, soft_wrap=True
             )
@@ -151,6 +151,9 @@ def _bad_images(logs: dict[str, Any]) -> str:
 
 
 def _numbers(logs: dict[str, Any]) -> str:
+    if "benchmark_seconds" in logs:
+        figures = [f"{key.removeprefix('benchmark/')} {logs[key]:.2f}" for key in logs if key.startswith("benchmark/")]
+        return f"{', '.join(figures)}  in {logs['benchmark_seconds']:.1f} s"
     if "eval_loss" in logs:
         return f"held-out loss {logs['eval_loss']:.4f}"
     of_parts = [(key.partition("/")[2], rate) for key, rate in logs.items() if key.startswith("learning_rate/")]

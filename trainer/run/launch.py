@@ -147,6 +147,10 @@ def prepare(job: Job) -> Job:
     require_bits(job.stage)
     require_images(job)
     job = settled_before(job) or settle_template(job)
+    if job.stage.evaluate is not None:
+        from mix665k.trainer.run.benchmarks import drawn_questions
+
+        drawn_questions(job)  # raises for what is missing
     make_start(job)
     chosen = choose(job.folder, resume=job.resume, mixture=open_data(job).mixture_hash)
     if chosen:

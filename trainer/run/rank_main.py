@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from mix665k.schemas.errors import TrainingError, UserError, one_line
 from mix665k.schemas.stage import Stage
 from mix665k.schemas.terminal import say
+from mix665k.schemas.tokenizer.load import load_tokenizer
 from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.run.arguments import training_arguments
 from mix665k.trainer.run.checkpoint import choose, universal_form
@@ -102,7 +103,7 @@ def _make_trainer(
     from mix665k.trainer.run.metrics import Metrics
 
     model = (load or load_model)(job.start, job.stage)
-    return StageTrainer(
+    trainer = StageTrainer(
         stage=job.stage,
         batches=batches,
         metrics=Metrics(data.sources, flops=count_flops(model)),
@@ -114,6 +115,11 @@ def _make_trainer(
         data_collator=data.collator,
         callbacks=callbacks(job, batches),
     )
+    if job.stage.evaluate is not None:
+        from mix665k.trainer.run.benchmarks import Benchmarks
+
+        trainer.add_callback(Benchmarks(job, trainer, tokenizer=load_tokenizer(str(job.start))))
+    return trainer
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mix665k.schemas.errors import StageError, did_you_mean
-from mix665k.schemas.stage import Lora, Stage
+from mix665k.schemas.stage import Evaluate, Lora, Stage
 from mix665k.trainer.run.stage_files import FOLDER, load_stage, shipped
 
 MEANINGS = Path(__file__).parent.parent / "stage_fields.yaml"
@@ -30,9 +30,9 @@ class Field(NamedTuple):
 
 
 def fields() -> list[Field]:
-    """The fields of a stage, those of LoRA after the others."""
-    plain = [field for field in _fields(Stage, "") if field.name != "lora"]
-    return [*plain, *_fields(Lora, "lora.")]
+    """The fields of a stage, those of LoRA and of evaluation after the others."""
+    plain = [field for field in _fields(Stage, "") if field.name not in ("lora", "evaluate")]
+    return [*plain, *_fields(Lora, "lora."), *_fields(Evaluate, "evaluate.")]
 
 
 def field_meanings() -> dict[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 
 from mix665k.schemas.errors import StageError, did_you_mean
 from mix665k.schemas.handwritten import parse_yaml, read_handwritten
-from mix665k.schemas.stage import Lora, Stage
+from mix665k.schemas.stage import Evaluate, Lora, Stage
 from mix665k.schemas.template import AUTO, CHAT, TEMPLATES, Template, is_jinja
 from mix665k.trainer.batching.types import Layout
 
@@ -52,9 +52,20 @@ def load_stage(name: str, overrides: Sequence[str] = (), *, base: str | None = N
     if isinstance(stage.template, str) and not is_jinja(stage.template) and stage.template not in known:
         where = _blamed_override("template", overrides) or f"stage {path}: $.template"
         raise StageError(f"{where}: no template {stage.template!r}, expected one of {', '.join(known)}, or FILE.jinja")
-    if stage.deepspeed is not None:  # the ranks of other machines may run in another folder
+    # the ranks of other machines may run in another folder
+    if stage.deepspeed is not None:
         stage = msgspec.structs.replace(stage, deepspeed=str(Path(stage.deepspeed).resolve()))
+    if stage.evaluate is not None:
+        stage = msgspec.structs.replace(stage, evaluate=_absolute(stage.evaluate))
     return stage
+
+
+def _absolute(asked: Evaluate) -> Evaluate:
+    """With paths that do not depend on the working folder."""
+    own = (".yaml", ".yml")
+    names = [str(Path(name).resolve()) if name.endswith(own) else name for name in asked.benchmarks]
+    data, images = (str(Path(folder).resolve()) for folder in (asked.data, asked.images))
+    return msgspec.structs.replace(asked, benchmarks=names, data=data, images=images)
 
 
 def _on_base(content: dict[str, Any], base: str | None, *, where: str) -> dict[str, Any]:
@@ -140,7 +151,7 @@ def _nearest(why: str, at: str) -> str:
     """For an unknown field the one that was meant, else all there are."""
     if "unknown field" not in why:
         return ""
-    form = {"$.lora": Lora, "$.template": Template}.get(at, Stage)
+    form = {"$.lora": Lora, "$.evaluate": Evaluate, "$.template": Template}.get(at, Stage)
     return did_you_mean(why.rpartition(" ")[2], form.__struct_fields__)
 
 

@@ -178,6 +178,7 @@ def _register(
             rule=_RULE,
             evidence=evidence,
             questions=partial(_questions, name=name),
+            scored_together=True,
             pictures=partial(_pictures, name=name),
             keys=_keys,
             score=_score,

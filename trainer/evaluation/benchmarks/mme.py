@@ -170,6 +170,7 @@ MME = register(
             "MME/MME_Benchmark_release_version",
             "MME_Benchmark_release_version",
         ),
+        scored_together=True,
         questions=_questions,
         keys=_keys,
         score=_score,
