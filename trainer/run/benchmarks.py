@@ -13,10 +13,12 @@ import torch.distributed as dist
 from transformers import TrainerCallback
 
 from mix665k.schemas.errors import StageError
+from mix665k.schemas.files import write_whole
 from mix665k.schemas.stage import Evaluate
 from mix665k.schemas.template import TEMPLATES
 from mix665k.trainer.data.encode import end_tokens
 from mix665k.trainer.data.images import ImageLoader, load_processor
+from mix665k.trainer.evaluation.answers_file import answer_lines
 from mix665k.trainer.evaluation.ask import Asker, Limits, can_share
 from mix665k.trainer.evaluation.batches import plan
 from mix665k.trainer.evaluation.data_files import Data, data_of
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from mix665k.trainer.run.loop import StageTrainer
 
 _PICTURES = "benchmark_pictures"
+ANSWERS = "benchmarks"
+"""The folder in a run's that the answers are written to, one file for each benchmark and step."""
 PREFIX = "benchmark/"
 """What keys of figures begin with in a log: `benchmark/NAME/FIGURE`."""
 
@@ -126,11 +130,16 @@ class Benchmarks(TrainerCallback):
 
     def _ask(self, drawn: Drawn) -> dict[str, float]:
         """The figures of a benchmark that are published, or its first."""
+        texts = self._texts(drawn)
+        if self._trainer.is_world_process_zero():
+            path = self._job.folder / ANSWERS / f"{drawn.benchmark.name}-{self._trainer.state.global_step}.jsonl"
+            path.parent.mkdir(exist_ok=True)
+            write_whole(path, answer_lines(drawn.questions, texts, model=self._job.folder.name))
         scored = score_texts(
             drawn.benchmark,
             drawn.files,
             drawn.questions,
-            texts=self._texts(drawn),
+            texts=texts,
             request=Request(),
             complete=False,
         )

@@ -1,5 +1,6 @@
 """Real runs: stages, ranks, ZeRO, precision, resume."""
 
+import json
 import math
 import os
 import shutil
@@ -15,6 +16,7 @@ import torch
 from mix665k.trainer.model.compose import PARTS
 from mix665k.trainer.run.checkpoint import checkpoints
 from mix665k.trainer.run.weights import load_trained
+from tests.trainer.evaluation.asking import answers, ask, own_benchmark
 from tests.trainer.running import ONE_THREAD, SMALL, Inputs, command, finetune, pretrain, run, steps_of, told
 
 pytestmark = pytest.mark.slow
@@ -58,6 +60,26 @@ def test_ddp_and_deepspeed_give_the_losses_of_one_plain_rank(
     assert [line["samples"] for line in lines] == [line["samples"] for line in expected]
     assert [line["loss"] for line in lines] == pytest.approx([line["loss"] for line in expected], rel=1e-5)
     assert [line["grad_norm"] for line in lines] == pytest.approx([line["grad_norm"] for line in expected], rel=1e-3)
+
+
+@pytest.mark.parametrize(("zero", "ranks"), [(0, 1), (2, 2), (3, 2)])
+def test_benchmarks_are_asked_during_training_as_train_eval_asks_and_change_no_loss(
+    inputs: Inputs, projector: Path, plain: Path, tmp_path: Path, zero: int, ranks: int
+) -> None:
+    mine = own_benchmark(tmp_path)
+    given = {"benchmarks": f"[{mine}]", "data": tmp_path, "images": tmp_path / "images", "every": 2, "questions": 14}
+    sets = (f"zero={zero}", "save_steps=4", "eval_fraction=0.1", "eval_steps=2")
+    sets += tuple(f"evaluate.{name}={value}" for name, value in given.items())
+    lines = finetune(inputs, projector, tmp_path / "run", *SHORT, "--nproc", str(ranks), sets=sets)
+    losses = [line["loss"] for line in steps_of(plain)]
+    assert [line["loss"] for line in lines] == (losses if ranks == 1 else pytest.approx(losses, rel=1e-5))
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log if "benchmark/mine/accuracy" in line] == [2, 4]
+    ask(tmp_path / "run", mine, tmp_path / "afterwards")
+    asked = {one["question_id"]: one["text"] for one in map(json.loads, answers(tmp_path / "afterwards").splitlines())}
+    during = [json.loads(line) for line in (tmp_path / "run/benchmarks/mine-4.jsonl").read_text().splitlines()]
+    assert len(during) == 14
+    assert [one["text"] for one in during] == [asked[one["question_id"]] for one in during]
 
 
 def test_half_precision_trains(inputs: Inputs, projector: Path, plain: Path, tmp_path: Path) -> None:
