@@ -69,8 +69,8 @@ def test_benchmarks_are_asked_during_training_as_train_eval_asks_and_change_no_l
     mine = own_benchmark(tmp_path)
     given = {"benchmarks": f"[{mine}]", "data": tmp_path, "images": tmp_path / "images", "every": 2, "questions": 14}
     sets = (f"zero={zero}", "save_steps=4", "eval_fraction=0.1", "eval_steps=2")
-    sets += tuple(f"evaluate.{name}={value}" for name, value in given.items())
-    lines = finetune(inputs, projector, tmp_path / "run", *SHORT, "--nproc", str(ranks), sets=sets)
+    asks = [f"evaluate.{name}={value}" for name, value in given.items()]
+    lines = finetune(inputs, projector, tmp_path / "run", *SHORT, "--nproc", str(ranks), sets=(*sets, *asks))
     losses = [line["loss"] for line in steps_of(plain)]
     assert [line["loss"] for line in lines] == (losses if ranks == 1 else pytest.approx(losses, rel=1e-5))
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
