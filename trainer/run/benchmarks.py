@@ -91,12 +91,12 @@ class Benchmarks(TrainerCallback):
     that rank 0 chose: layers are gathered on all ranks alike.
     """
 
-    def __init__(self, job: Job, trainer: "StageTrainer", *, tokenizer: Any) -> None:
+    def __init__(self, job: Job, trainer: "StageTrainer", *, model: Any, tokenizer: Any) -> None:
         assert job.stage.evaluate is not None
         self._job = job
         self._every = job.stage.evaluate.every
         self._trainer = trainer
-        self._model: Any = trainer.model
+        self._model = model
         self._drawn = drawn_questions(job)
         self._subject = _subject(job, self._model, tokenizer=tokenizer)
         needs = needs_of(copy.deepcopy(self._model.config.text_config))  # it sets the kind of attention there

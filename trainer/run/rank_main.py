@@ -118,7 +118,7 @@ def _make_trainer(
     if job.stage.evaluate is not None:
         from mix665k.trainer.run.benchmarks import Benchmarks
 
-        trainer.add_callback(Benchmarks(job, trainer, tokenizer=load_tokenizer(str(job.start))))
+        trainer.add_callback(Benchmarks(job, trainer, model=model, tokenizer=load_tokenizer(str(job.start))))
     return trainer
 
 
