@@ -112,6 +112,11 @@ class Encoder:
         return str(self.template) if is_name else "own"
 
     @property
+    def image_token_id(self) -> int:
+        """The id of an image's placeholders."""
+        return int(self._image[0])
+
+    @property
     def keeps_questions(self) -> bool:
         """Whether a prompt has the question's text: that of LLaVA's `plain`, with which stage 1 learns, does not."""
         texts = [self._render([(question, "a")]).text for question in ("one", "two")]

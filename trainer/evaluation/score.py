@@ -81,12 +81,14 @@ def score_texts(
 
 
 def require_offered(benchmark: Benchmark, request: Request) -> None:
-    """Refuse a split or a rule that a benchmark does not have.
+    """Refuse a split, a prompt or a rule that a benchmark does not have.
 
     Raises:
-        EvaluationError: with those that it has.
+        EvaluationError: with the nearest that it has.
     """
-    for kind, wanted, known in (("split", request.split, benchmark.splits), ("rule", request.rule, benchmark.rules)):
+    offered = {"split": benchmark.splits, "prompt": tuple(benchmark.prompts), "rule": benchmark.rules}
+    for kind, known in offered.items():
+        wanted = getattr(request, kind)
         if wanted and wanted not in known:
             raise EvaluationError(f"{benchmark.name}: no {kind} {wanted!r}{did_you_mean(wanted, known)}")
 
