@@ -34,6 +34,11 @@ def subject(model: Path) -> Subject:
     return open_subject(str(model), exact=False)
 
 
+def processor(folder: Path) -> Any:
+    kind: Any = AutoProcessor
+    return kind.from_pretrained(folder)
+
+
 def question(text: str, image: str | None = None) -> Question:
     return Question((("id", "1"),), text=text, image=image, bare=text, record=None)
 
@@ -46,8 +51,7 @@ def test_a_prompt_is_what_the_exported_processor_gives_of_the_same_question(
     content: list[dict[str, Any]] = [{"type": "text", "text": text}]
     if image:
         content.insert(0, {"type": "image", "image": Image.new("RGB", (9, 9))})
-    processor = AutoProcessor.from_pretrained(model)
-    given = processor.apply_chat_template(
+    given = processor(model).apply_chat_template(
         [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=True
     )
     [prompt] = subject.prompts([question(text, image)])
@@ -75,22 +79,25 @@ def test_a_picture_is_padded_and_not_cropped_whatever_the_models_processor_does(
     other.mkdir()
     for file in model.iterdir():
         (other / file.name).write_bytes(file.read_bytes())
-    processor = AutoProcessor.from_pretrained(model)
-    processor.image_processor = AutoProcessor.from_pretrained(model.parent / "run/start").image_processor
-    write_processor(processor, other)
+    cropping = processor(model)
+    cropping.image_processor = processor(model.parent / "run/start").image_processor
+    write_processor(cropping, other)
     pixels, picture = Pixels(load_processor(str(model)), speed="exact"), Image.open(tmp_path / "wide.png")
     assert not torch.equal(pixels.padded(picture), pixels.cropped(picture))
     for name, notes in ((model, 0), (other, 1)):
         found = open_subject(str(name), exact=False)
-        assert torch.equal(found.loader(tmp_path).load("wide.png", record="r").pixels, pixels.padded(picture))
+        loaded = found.loader(tmp_path).load("wide.png", record="r").pixels
+        assert loaded is not None
+        assert torch.equal(loaded, pixels.padded(picture))
         assert found.facts["pictures"] == "padded"
         assert len(found.notes) == notes, found.notes
 
 
 def test_the_result_says_the_dtype_and_in_half_precision_another_batch_refuses(model: Path, tmp_path: Path) -> None:
     half, mine = tmp_path / "half", own_benchmark(tmp_path)
-    LlavaForConditionalGeneration.from_pretrained(model).to(torch.bfloat16).save_pretrained(half)
-    AutoProcessor.from_pretrained(model).save_pretrained(half)
+    processor(model).save_pretrained(half)
+    kind: Any = LlavaForConditionalGeneration
+    kind.from_pretrained(model).to(torch.bfloat16).save_pretrained(half)
     assert ask(half, mine, tmp_path / "out", limit=2).about["model"]["dtype"] == "bfloat16"
     assert ask(half, mine, tmp_path / "exact", limit=2, exact=True).about["model"]["dtype"] == "float32"
     result = json.loads((tmp_path / "out/mine/results.json").read_text())
