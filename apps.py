@@ -32,8 +32,12 @@ from mix665k.trainer import commands as training
 
 _FOR_TRAINING = ("accelerate", "deepspeed", "matplotlib", "peft", "tensorboard", "torch")
 """What the extra `train` brings."""
-_ADDRESSES = ("mixture", "a", "b", "of", "against", "published")
-"""The parameters that may be an address: those that name a mixture to read. All other paths are on this machine."""
+_IMAGES = ("images", "folder", "with_images")
+_ADDRESSES = (*_IMAGES, "mixture", "a", "b", "of", "against", "published")
+"""The parameters that may be an address: those that name images or a mixture to read, but not where `mix fetch` writes.
+
+All other paths are on this machine.
+"""
 
 
 class OneLine(TyperGroup):
@@ -154,17 +158,17 @@ for _command in (
     trace,
     verify,
 ):
-    mix.command()(local_paths(_command, but=_ADDRESSES))
+    mix.command()(local_paths(_command, but=() if _command is fetch else _ADDRESSES))
 
 train = _app("train", "Train LLaVA-1.5's two stages on a mixture.")
-train.command()(local_paths(training.pretrain))
-train.command()(local_paths(training.finetune))
-train.command("check")(local_paths(training.check_run))
-train.command()(local_paths(training.plan))
+train.command()(local_paths(training.pretrain, but=_IMAGES))
+train.command()(local_paths(training.finetune, but=_IMAGES))
+train.command("check")(local_paths(training.check_run, but=_IMAGES))
+train.command()(local_paths(training.plan, but=_IMAGES))
 train.command()(local_paths(training.stages))
 train.command("export")(local_paths(training.export_run))
 train.command()(local_paths(training.publish))
 train.command("generate")(local_paths(training.generate_answer))
 train.command()(local_paths(training.benchmarks))
-train.command("eval")(local_paths(training.evaluate_model))
+train.command("eval")(local_paths(training.evaluate_model, but=_IMAGES))
 train.command()(local_paths(training.score))

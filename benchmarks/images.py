@@ -59,7 +59,7 @@ class Spent(NamedTuple):
 def main() -> None:
     """Make the files if they are missing, measure both sides, write the table."""
     if not (WORK / "0").is_dir():
-        _draw_files(WORK / "0")
+        draw_files(WORK / "0")
     jobs = os.cpu_count() or 1
     names = _name(NUM_NAMES)
     commands = {
@@ -73,7 +73,8 @@ def main() -> None:
     _write(spent, run(_command(_name(IMAGE_NAMES), jobs)))
 
 
-def _draw_files(folder: Path) -> None:
+def draw_files(folder: Path) -> None:
+    """Make the files."""
     grain = np.random.default_rng(0).normal(0, 12, (*SIZE_PX[::-1], 1))
     folder.mkdir(parents=True)
     for i in range(NUM_FILES):

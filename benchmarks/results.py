@@ -13,6 +13,7 @@ SECTIONS = (
     "Comparing with a published file",
     "Selecting a subset",
     "Checking images",
+    "Pictures in shards",
     "What an epoch's order costs",
     "The paper's 25 %",
     "Training on a CPU",

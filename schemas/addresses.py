@@ -22,6 +22,11 @@ def address_of(path: str | os.PathLike[str]) -> str | None:
     return f"{found['scheme'].lower()}://{found['rest']}" if found else None
 
 
+def resolved(path: Path) -> Path:
+    """A path that does not depend on the working folder; an address never does."""
+    return path if address_of(path) else path.resolve()
+
+
 def local_paths(command: Callable[..., Any], *, but: Collection[str] = ()) -> Callable[..., Any]:
     """A command that refuses an address for any of its paths but these parameters, before it does anything.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mix665k.schemas.addresses import resolved
 from mix665k.schemas.terminal import open_console, say, say_json, say_text
 from mix665k.schemas.tokens import TOKENS_PER_IMAGE
 from mix665k.trainer.run.start_from import CLIP, VICUNA, StartFrom, of_parts, of_projector, start_from
@@ -475,7 +476,7 @@ def _job(
     """A job whose paths do not depend on the working folder."""
     from mix665k.trainer.run.job import Job, held_out_of
 
-    mixture, images, out = (path.resolve() for path in (mixture, images, out))
+    mixture, images, out = (resolved(path) for path in (mixture, images, out))
     if eval_mixture is None and not stage.eval_fraction:
         eval_mixture = held_out_of(mixture)
     return Job(

@@ -1,6 +1,7 @@
 """Pictures as files below a folder, and what every place that has pictures gives."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -131,3 +132,13 @@ class ImagesBelow(Images):
 
     def _at(self, name: str) -> str:
         return f"{self._folder}/{name}"
+
+
+def folders_of(names: Iterable[str]) -> dict[str, list[str]]:
+    """What each folder of these names holds."""
+    found: dict[str, dict[str, None]] = {"": {}}
+    for name in names:
+        parts = name.split("/")
+        for i, part in enumerate(parts):
+            found.setdefault("/".join(parts[:i]), {})[part] = None
+    return {folder: list(inside) for folder, inside in found.items()}

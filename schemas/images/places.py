@@ -4,15 +4,13 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+from mix665k.schemas.addresses import address_of
 from mix665k.schemas.errors import UserError
 from mix665k.schemas.images.folder import Images, ImagesBelow, ImagesFolder
-from mix665k.schemas.images.shards import SUFFIXES, ImageShards, LocalFiles, Shard
+from mix665k.schemas.images.remote import RemoteImages, images_at_address
+from mix665k.schemas.images.shards import PUBLISHED, SUFFIXES, ImageShards, LocalFiles, Shard, are_shards
 from mix665k.schemas.manifest import MANIFEST
-
-PUBLISHED = "images"
-"""The folder of a published mixture that has the records with their pictures."""
-_BESIDE = (".idx", ".json", ".jsonl", ".md", ".txt", ".yaml", ".yml", ".csv")
-"""What lies beside shards to describe them."""
+from mix665k.schemas.remote import as_kind
 
 
 def images_at(place: Path) -> Images:
@@ -25,6 +23,8 @@ def images_at(place: Path) -> Images:
     Raises:
         ImageFileError: when a shard is damaged.
     """
+    if address := address_of(place):
+        return images_at_address(address)
     paths = shards_in(place)
     if not paths:
         above = next((one for one in place.parents if one.exists()), place) if not place.exists() else place
@@ -42,6 +42,12 @@ def require_place(place: Path, *, kind: type[UserError], option: str = "--images
         UserError: of `kind`, when there is no such place.
         ImageFileError: when a shard is damaged.
     """
+    if address := address_of(place):
+        with as_kind(kind, option):
+            found = images_at_address(address)
+        if isinstance(found, RemoteImages) and not len(found):
+            raise kind(f"{option} {address}: nothing is there, expected pictures, or .parquet or .tar files of them")
+        return found
     if not place.is_dir() and not (place.is_file() and place.suffix in SUFFIXES):
         raise kind(f"{option} {place}: no such folder{', expected one, or a .parquet or .tar' * place.is_file()}")
     return images_at(place)
@@ -53,19 +59,13 @@ def shards_in(place: Path) -> list[Path]:
         return [place]
     if (place / MANIFEST).is_file():
         place /= PUBLISHED
-    found = []
     try:
         with os.scandir(place) as entries:
-            for entry in entries:
-                suffix = os.path.splitext(entry.name)[1]  # noqa: PTH122, a third of the time of a Path
-                if entry.name.startswith(".") or suffix in _BESIDE:
-                    continue
-                if suffix not in SUFFIXES or not entry.is_file():
-                    return []
-                found.append(Path(entry.path))
+            if not are_shards((entry.name, entry.is_file()) for entry in entries):
+                return []
+        return sorted(path for path in place.iterdir() if path.suffix in SUFFIXES and path.name[0] != ".")
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
         return []
-    return sorted(found)
 
 
 @lru_cache(maxsize=4)

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mix665k.schemas.addresses import resolved
 from mix665k.schemas.cache import cached
 from mix665k.schemas.images.folder import Images
 from mix665k.schemas.images.places import images_at
@@ -81,7 +82,7 @@ def same_bytes(folder: Path, names: Sequence[str], *, mixture: Mixture) -> dict[
     """
     images = images_at(folder)
     looked = [images.stamp(name) for name in names]
-    facts = hashlib.sha256(repr((str(folder.resolve()), names, looked)).encode()).hexdigest()
+    facts = hashlib.sha256(repr((str(resolved(folder)), names, looked)).encode()).hexdigest()
     name = f"pictures-1-{mixture.row_hash[:16]}-{facts[:16]}.npy"
     write = partial(_write_first, images=images, names=names)
     first = cached(mixture.folder, name, write=write, read=partial(_load, count=len(names)))

@@ -16,6 +16,7 @@ from mix665k.trainer.data.images import ImageLoader, find_faults
 from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.evaluation.pictures import digest_of, image_folder, require_pictures
 from mix665k.trainer.evaluation.registry import Question, by_name
+from tests import local_s3
 from tests.schemas.images.packing import jpeg, write_files, write_parquet, write_tar
 from tests.trainer.mixtures import record, write_mixture
 from tests.trainer.parts import IMAGE_PX, IMAGE_TOKEN_ID, TOKENS_PER_IMAGE, encoder, processor
@@ -75,3 +76,19 @@ def test_a_benchmarks_pictures_are_found_in_shards_in_the_usual_places(tmp_path:
     assert digest_of(folder, "1.jpg") == hashlib.sha256(jpeg(1)).hexdigest()[:16]
     with pytest.raises(EvaluationError, match=f"^{tmp_path}: mine/images/2.jpg: no such picture; 1 of 1 are missing"):
         require_pictures([asked[0]._replace(image="2.jpg")], folder)
+
+
+@pytest.mark.slow
+def test_batches_from_a_bucket_are_those_of_loose_files_in_forked_workers_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MIX665K_CACHE_GB", "0")  # every picture is asked for
+    rows = [record(f"a/{i}", "<image>\nWhat?", "It.", image=name) for i, name in enumerate(PICTURES)]
+    mixture = write_mixture(tmp_path / "mixture", rows)
+    loose = _batches(mixture, write_files(tmp_path / "files", PICTURES), workers=0)
+    with local_s3.serve(monkeypatch) as s3:
+        address = Path(s3.put_folder(write_tar(tmp_path / "tars/a.tar", PICTURES).parent, "shards"))
+        for workers in (0, 2):
+            for mine, expected in zip(_batches(mixture, address, workers=workers), loose, strict=True):
+                assert torch.equal(mine["pixel_values"], expected["pixel_values"])
