@@ -23,6 +23,8 @@ from mix665k.trainer.batching.types import Mode
 from mix665k.trainer.data.collate import Batch, Placeholders, collate
 from mix665k.trainer.data.dataset import Example
 from mix665k.trainer.data.encode import IGNORED, Encoder, end_tokens
+from mix665k.trainer.evaluation.ask import Asker, Limits, can_share
+from mix665k.trainer.evaluation.batches import Prompt, plan
 from mix665k.trainer.model.adapters import add_adapters, merge_adapters
 from mix665k.trainer.model.attention import SEGMENTS
 from mix665k.trainer.model.compose import PARTS
@@ -247,6 +249,25 @@ def test_prompts_are_answered_alike_in_a_batch_padded_on_the_left_and_alone(cell
         return made
 
     assert answers(*texts) == [answer for text in texts for answer in answers(text)]
+
+
+@held
+def test_questions_that_share_a_beginning_are_answered_as_by_generate(cell: Looked) -> None:
+    asked = ["<image>What is on the table?", "<image>What is it, and why is it there?", "<image>What?", "So, why?"]
+    given = [cell.processor(images=PICTURE if "<" in one else None, text=one, return_tensors="pt") for one in asked]
+    how: Any = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False, "repetition_penalty": 1.0}
+    expected = [cell.model.generate(**one, **how)[0, one["input_ids"].shape[1] :].tolist() for one in given]
+    prompts = [
+        Prompt(number, tuple(one["input_ids"][0].tolist()), "a.png" if "pixel_values" in one else None)
+        for number, one in enumerate(given)
+    ]
+    longest = max(len(prompt.ids) for prompt in prompts) + 3
+    shares = can_share(cell.model, longest)
+    asker = Asker(cell.model, limits=Limits(frozenset(), 3), rows=4 if shares else 1, pad_id=0)
+    pictures = {"a.png": given[0]["pixel_values"][0]}
+    units = plan(prompts, rows=4 if shares else 1, shares=shares)
+    answered = {one.number: one.ids for unit in units for batch in asker.ask(unit, pictures) for one in batch}
+    assert [answered[number] for number in range(len(asked))] == expected
 
 
 def test_recorded_are_the_cells_that_there_are_and_most_of_them_train() -> None:
