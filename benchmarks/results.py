@@ -20,6 +20,7 @@ SECTIONS = (
     "Parts of a training step",
     "Training at two commits",
     "Training on a GPU",
+    "Asking a benchmark's questions",
 )
 _HEAD = """# Results
 
