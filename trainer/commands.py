@@ -395,6 +395,9 @@ def evaluate_model(
     batch: Annotated[str, typer.Option(metavar="auto|N", help="Most questions at once: auto, or a number.")] = "auto",
     exact: Annotated[bool, typer.Option("--exact", help="Compute in float32: no answer depends on the batch.")] = False,
     nproc: Nproc = 1,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Count questions without an image to ask about as wrong.")
+    ] = False,
     on_bad_image: Annotated[
         Literal["fail", "blank"],
         typer.Option(help="A missing or broken image: stop, or a blank one, which is counted."),
@@ -419,6 +422,7 @@ def evaluate_model(
         nproc=nproc,
         exact=exact,
         blank=on_bad_image == "blank",
+        allow_missing=allow_missing,
     )
     found = []
     for scored in evaluate(model, benchmarks, settings):

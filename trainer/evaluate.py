@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from mix665k.trainer.evaluation.pictures import (
     load_ahead,
     require_pictures,
     unpack_pictures,
+    without_picture,
 )
 from mix665k.trainer.evaluation.registry import Benchmark, Question, Request, by_name
 from mix665k.trainer.evaluation.score import Scored, require_offered, score_texts, write_results
@@ -50,22 +52,27 @@ class Settings(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a rank has to do, as another process can be given it; `done` are the questions that have an answer."""
+    """What a rank has to do, as another process can be given it; `done` are the questions that are not to be asked."""
 
     model: str
     benchmark: str
     settings: Settings
+    header: Header
     done: frozenset[int]
 
 
 class Asked(NamedTuple):
-    """A benchmark's questions and where everything about them is; known without the model."""
+    """A benchmark's questions and where everything about them is; known without the model.
+
+    `missing` are the questions that are not asked, for want of their pictures.
+    """
 
     benchmark: Benchmark
     files: Data
     questions: list[Question]
     images: Path
     out: Path
+    missing: frozenset[int]
 
 
 def evaluate(model: str, benchmarks: Sequence[str], settings: Settings) -> Iterator[Scored]:
@@ -80,19 +87,17 @@ def evaluate(model: str, benchmarks: Sequence[str], settings: Settings) -> Itera
 
     quieten()
     subject = open_subject(model, exact=settings.exact)
+    subject = subject._replace(load=cache(subject.load))
+    weights = subject.weights()
     for name, asked in zip(benchmarks, every, strict=True):
         with only_writer(asked.out):
             prompts = subject.prompts(asked.questions)
-            header = _header(subject, asked, prompts, settings=settings)
+            header = _header(subject, asked, prompts, weights=weights, settings=settings)
             done = read_journals(asked.out, header)
             _require_unchanged(done, asked, prompts)
-            if len(done) < len(prompts):
-                _ask(
-                    Work(model, benchmark=name, settings=settings, done=frozenset(done)),
-                    asked=asked,
-                    subject=subject,
-                    header=header,
-                )
+            work = Work(model, benchmark=name, settings=settings, header=header, done=asked.missing.union(done))
+            if len(work.done) < len(prompts):
+                _ask(work, asked=asked, subject=subject)
                 done = read_journals(asked.out, header)
             yield _result(asked, done, settings, header=header, subject=subject)
 
@@ -117,19 +122,22 @@ def _asked(name: str, settings: Settings) -> Asked:
         images = unpack_pictures(held, out / "pictures")
     else:
         images = image_folder(benchmark, questions, images=settings.images)
-    if not settings.blank:
+    absent = frozenset[int]()
+    if settings.allow_missing:
+        absent = without_picture(questions, images)
+    elif not settings.blank:
         require_pictures(questions, images)
-    return Asked(benchmark, files=files, questions=questions, images=images, out=out)
+    return Asked(benchmark, files=files, questions=questions, images=images, out=out, missing=absent)
 
 
-def _header(subject: Any, asked: Asked, prompts: Sequence[Prompt], *, settings: Settings) -> Header:
+def _header(subject: Any, asked: Asked, prompts: Sequence[Prompt], *, weights: str, settings: Settings) -> Header:
     """What the answers depend on. In half precision the size of a batch may change an answer, so it is among it."""
     benchmark, request = asked.benchmark, settings.request
     header: dict[str, Any] = {
         "benchmark": benchmark.name,
         "split": request.split or "",
         "prompt": request.prompt or next(iter(benchmark.prompts)),
-        "model": dict(subject.facts),
+        "model": {"weights": weights, **subject.facts},
         "data": _data_hashes(asked.files),
         "questions": _digest(*((prompt.ids, prompt.image) for prompt in prompts)),
         "generation": {
@@ -180,10 +188,10 @@ def _require_unchanged(done: Mapping[int, Entry], asked: Asked, prompts: Sequenc
             )
 
 
-def _ask(work: "Work", *, asked: Asked, subject: Any, header: Header) -> None:
+def _ask(work: Work, *, asked: Asked, subject: Any) -> None:
     nproc = work.settings.nproc
     if nproc == 1:
-        _ask_as_rank(work, asked, subject=subject, header=header, rank=0)
+        _ask_as_rank(work, asked, subject=subject, rank=0)
         return
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // nproc)))
     context = multiprocessing.get_context("spawn")
@@ -197,18 +205,17 @@ def _ask(work: "Work", *, asked: Asked, subject: Any, header: Header) -> None:
         ) from None
 
 
-def _other_rank(work: "Work", rank: int) -> None:
+def _other_rank(work: Work, rank: int) -> None:
     """One of several ranks, in a process of its own, which makes everything again."""
     from mix665k.trainer.evaluated_model import open_subject
     from mix665k.trainer.run.ranks import quieten
 
     quieten()
     asked, subject = _asked(work.benchmark, work.settings), open_subject(work.model, exact=work.settings.exact)
-    header = _header(subject, asked, subject.prompts(asked.questions), settings=work.settings)
-    _ask_as_rank(work, asked, subject=subject, header=header, rank=rank)
+    _ask_as_rank(work, asked, subject=subject, rank=rank)
 
 
-def _ask_as_rank(work: "Work", asked: Asked, *, subject: Any, header: Header, rank: int) -> None:
+def _ask_as_rank(work: Work, asked: Asked, *, subject: Any, rank: int) -> None:
     """Ask this rank's share of what no journal has.
 
     Units are planned of all questions and dealt in turn: what is asked at once depends on neither ranks nor kills.
@@ -217,16 +224,17 @@ def _ask_as_rank(work: "Work", asked: Asked, *, subject: Any, header: Header, ra
 
     model = subject.load(rank)
     prompts = subject.prompts(asked.questions)
+    shown_or_bare = [prompt for prompt in prompts if prompt.number not in asked.missing]
     most = max(len(prompt.ids) for prompt in prompts) + asked.benchmark.max_new_tokens
     shares = can_share(model, most)
     rows = (work.settings.rows or rows_that_fit(model, most)) if shares else 1
-    units = plan(prompts, rows=rows, shares=shares)[rank :: work.settings.nproc]
+    units = plan(shown_or_bare, rows=rows, shares=shares)[rank :: work.settings.nproc]
     units = [unit for unit in units if not work.done.issuperset(unit.numbers)]
     limits = Limits(ends=subject.ends, max_new_tokens=asked.benchmark.max_new_tokens)
     asker = Asker(model, limits=limits, rows=rows, pad_id=subject.pad_id)
     left = sum(number not in work.done for unit in units for number in unit.numbers)
     pictures = load_ahead(subject.loader(asked.images), units, blank=work.settings.blank)
-    with Journal(asked.out, header, rank=rank) as journal, _bar(asked, left, shown=rank == 0) as progress:
+    with Journal(asked.out, work.header, rank=rank) as journal, _bar(asked, left, shown=rank == 0) as progress:
         for unit, shown in zip(units, pictures, strict=True):
             pixels = {name: picture.pixels for name, picture in shown.items()}
             for answers in asker.ask(unit, pixels, done=work.done):
@@ -264,8 +272,8 @@ def _bar(asked: Asked, total: int, *, shown: bool) -> Iterator[Callable[[int], N
 
 def _result(asked: Asked, done: Mapping[int, Entry], settings: Settings, *, header: Header, subject: Any) -> Scored:
     """The score of what was answered; written with the answers."""
-    entries = [done[number] for number in range(len(asked.questions))]
-    texts = [entry.text for entry in entries]
+    entries = [done.get(number) for number in range(len(asked.questions))]
+    texts = [None if entry is None else entry.text for entry in entries]
     scored = score_texts(
         asked.benchmark,
         asked.files,
@@ -274,7 +282,7 @@ def _result(asked: Asked, done: Mapping[int, Entry], settings: Settings, *, head
         request=settings.request,
         complete=settings.limit is None,
     )
-    blank = sum(entry.blank for entry in entries)
+    blank = sum(entry is not None and entry.blank for entry in entries)
     why = [f"--limit {settings.limit}"] if settings.limit is not None else []
     why += [f"{blank:,} pictures are blank"] if blank else []
     scored = scored._replace(

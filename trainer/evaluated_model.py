@@ -30,7 +30,7 @@ _LONGEST = 1 << 20
 
 
 def open_subject(name: str, *, exact: bool) -> Subject:
-    """A model to ask, known from its files; its weights are hashed, and read when it is loaded.
+    """A model to ask, known from its files; its weights are read when it is loaded.
 
     With `exact` it computes in float32, whatever its weights were saved in.
 
@@ -129,7 +129,6 @@ def _subject(
         raise ModelError(f"{name}: has no end token, expected one in generation_config.json or its tokenizer")
     settings = json.dumps(processor.to_dict(), sort_keys=True, default=str)
     facts = {
-        "weights": _hash_of_all(weights),
         "tokenizer and template": encoder.fingerprint,
         "image processor": hashlib.sha256(f"{settings}{mode}{background}".encode()).hexdigest(),
         "template": encoder.template_name,
@@ -144,6 +143,7 @@ def _subject(
         loader=partial(ImageLoader, processor=processor, mode=mode, on_bad="blank", background=background),
         ends=frozenset([ends] if isinstance(ends, int) else ends),
         pad_id=tokenizer.pad_token_id,
+        weights=partial(_hash_of_all, weights),
         facts=facts,
         notes=notes,
     )

@@ -11,11 +11,13 @@ from mix665k.trainer.evaluation.registry import Question
 _IMAGES = "images"
 
 
-def answer_lines(questions: Sequence[Question], texts: Sequence[str], *, model: str) -> str:
-    """JSON lines in the order of the questions, the same bytes each time."""
+def answer_lines(questions: Sequence[Question], texts: Sequence[str | None], *, model: str) -> str:
+    """JSON lines in the order of the questions, none for one without a text; the same bytes each time."""
     name = PurePosixPath(model).name
     lines = []
     for question, text in zip(questions, texts, strict=True):
+        if text is None:
+            continue
         identity = hashlib.sha256("\0".join((*question.keys[0], text, name)).encode()).hexdigest()[:22]
         one: dict[str, Any] = {
             "question_id": _question_id(question),

@@ -67,6 +67,20 @@ def require_pictures(questions: Sequence[Question], folder: Path) -> None:
         )
 
 
+def without_picture(questions: Sequence[Question], folder: Path) -> frozenset[int]:
+    """The places of the questions whose pictures are missing.
+
+    Raises:
+        EvaluationError: when nothing is left to ask.
+    """
+    images = images_at(folder)
+    absent = {name for name in {question.image for question in questions} if name and not images.has(name)}
+    missing = frozenset(place for place, question in enumerate(questions) if question.image in absent)
+    if len(missing) == len(questions):
+        raise EvaluationError(f"{folder}: no question's picture is there; download them")
+    return missing
+
+
 def digest_of(folder: Path, name: str) -> str:
     """A digest of a picture's bytes; of a missing one that of none."""
     try:

@@ -24,8 +24,8 @@ class Subject(NamedTuple):
     """A model to ask; `load` gives it with its weights, on the device of a rank.
 
     `loader` gives the pictures in a folder as the model was trained on them, blank where they cannot be used. `ends`
-    are the tokens at which an answer ends. `facts` are what an answer depends on, by name, and `notes` what a reader of
-    figures should know.
+    are the tokens at which an answer ends. `weights` hashes the files of the weights, which takes a while; `facts` are
+    what else an answer depends on, by name, and `notes` what a reader of figures should know.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Subject(NamedTuple):
     loader: "Callable[[Path], ImageLoader]"
     ends: frozenset[int]
     pad_id: int
+    weights: Callable[[], str]
     facts: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 

@@ -193,6 +193,7 @@ def _subject(job: Job, model: Any, *, tokenizer: Any) -> Subject:
         ),
         ends=frozenset([ends] if isinstance(ends, int) else ends or ()),
         pad_id=tokenizer.pad_token_id,
+        weights=lambda: "",
         facts={},
     )
 

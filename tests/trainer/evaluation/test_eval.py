@@ -97,6 +97,9 @@ def test_a_missing_or_broken_picture_stops_or_is_blank_and_counted(model: Path, 
     (tmp_path / "images/1.png").unlink()
     with pytest.raises(EvaluationError, match=r"images/1\.png: no such picture; 1 of 3 are missing"):
         ask(model, mine, tmp_path / "out")
+    scored = ask(model, mine, tmp_path / "missing", allow_missing=True)
+    assert scored.counts == {"asked": 17, "answered": 13, "missing": 4}
+    assert len(answers(tmp_path / "missing").splitlines()) == 13
     (tmp_path / "images/1.png").write_bytes(b"no picture")
     with pytest.raises(EvaluationError, match=r"images/1\.png: cannot be decoded: .*; download it again, or pass --on"):
         ask(model, mine, tmp_path / "out")
