@@ -377,6 +377,34 @@ def score(
         show_score(open_console(), scored)
 
 
+def compare(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN_OR_RESULT...", help="Runs; results.json of `train eval` or `train score`, or its folder."
+        ),
+    ],
+    *,
+    png: Annotated[Path | None, typer.Option(help="Draw it into this file too.", dir_okay=False)] = None,
+    output: OutputFormat = "table",
+) -> None:
+    """Compare runs: mixtures, what differs in recipe and stage, losses per source, benchmark scores."""
+    import msgspec
+
+    from mix665k.trainer import compare as comparing
+
+    if png is not None:
+        comparing.require_drawable(png)
+    columns, notes = comparing.read_columns(paths)
+    found = comparing.compare(columns, notes)
+    if png is not None:
+        comparing.draw(columns, found, png)
+    if output == "json":
+        say_json(msgspec.json.format(msgspec.json.encode(found), indent=2))
+    else:
+        comparing.show(open_console(), found)
+
+
 def evaluate_model(
     model: Annotated[str, typer.Argument(help="An exported model, folder or Hub name; or a run or checkpoint.")],
     benchmarks: Annotated[

@@ -9,11 +9,11 @@ from transformers import TrainerCallback
 
 from mix665k.schemas.terminal import open_console, text_column
 from mix665k.trainer.run.job import Job
+from mix665k.trainer.run.log import LOG, read_log
 
 if TYPE_CHECKING:
     from mix665k.trainer.batching.sampler import MicroBatches
 
-LOG = "log.jsonl"
 CURVE = "loss.png"
 SHOWN_BAD = 2
 
@@ -108,20 +108,6 @@ class Bar(TrainerCallback):
         """See TrainerCallback."""
         if self._progress is not None:
             self._progress.stop()
-
-
-def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log, without one that a kill cut off and whatever else is not a step."""
-    found = []
-    if (folder / LOG).is_file():
-        for text in (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                line = json.loads(text)
-            except (json.JSONDecodeError, RecursionError):
-                continue
-            if isinstance(line, dict) and isinstance(line.get("step"), int):
-                found.append(line)
-    return found
 
 
 def draw_curve(log: list[dict[str, Any]], path: Path) -> None:

@@ -70,8 +70,8 @@ def _saying_where(job: Job) -> Iterator[None]:
 
 def where_stopped(job: Job) -> str:
     """How far an interrupted run came, its newest checkpoint, and the command that resumes from it."""
-    from mix665k.trainer.run.callbacks import read_log
     from mix665k.trainer.run.checkpoint import checkpoints
+    from mix665k.trainer.run.log import read_log
 
     steps = [line["step"] for line in read_log(job.folder) if "loss" in line]
     where = f"after step {steps[-1]:,}" if steps else "before the first step"

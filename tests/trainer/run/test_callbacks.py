@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 from mix665k.schemas.terminal import LiteralConsole
 from mix665k.trainer.batching.sampler import MicroBatches
 from mix665k.trainer.batching.types import Layout, Order
-from mix665k.trainer.run.callbacks import Bar, Epochs, NumbersLog, Schedule, draw_curve, read_log
+from mix665k.trainer.run.callbacks import Bar, Epochs, NumbersLog, Schedule, draw_curve
+from mix665k.trainer.run.log import read_log
 from tests.trainer.batching.planning import examples_of
 
 LOGGED = {"loss": 1.5, "learning_rate": 1e-3, "tokens_per_s": 9, "samples_per_s": 3, "padding": 0.1, "loading": 0.0}
