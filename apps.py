@@ -24,7 +24,7 @@ from mix665k.mixtures.publish.command import publish
 from mix665k.mixtures.select.command import select
 from mix665k.mixtures.trace.command import trace
 from mix665k.mixtures.verify.command import verify
-from mix665k.schemas.addresses import local_paths
+from mix665k.schemas.addresses import Takes, local_paths
 from mix665k.schemas.errors import UserError, brief_line, exhausted, os_reason
 from mix665k.schemas.interrupts import EndingAtOnce
 from mix665k.schemas.processes import require_limits
@@ -32,12 +32,21 @@ from mix665k.trainer import commands as training
 
 _FOR_TRAINING = ("accelerate", "deepspeed", "matplotlib", "peft", "tensorboard", "torch")
 """What the extra `train` brings."""
-_IMAGES = ("images", "folder", "with_images")
-_ADDRESSES = (*_IMAGES, "mixture", "a", "b", "of", "against", "published")
-"""The parameters that may be an address: those that name images or a mixture to read, but not where `mix fetch` writes.
-
-All other paths are on this machine.
-"""
+_TAKES = {
+    build: Takes(as_is=("raw", "images"), recipes=("recipe",), out="out", keeps=True),
+    contamination: Takes(as_is=("images",), mixtures=("mixture",), out="drop_to"),
+    diff: Takes(mixtures=("a", "b")),
+    export: Takes(as_is=("images",), mixtures=("mixture", "of"), out="out"),
+    fetch: Takes(mixtures=("mixture",)),
+    images: Takes(as_is=("folder",), mixtures=("mixture",)),
+    inspect: Takes(as_is=("images",), mixtures=("mixture",)),
+    publish: Takes(as_is=("with_images",), mixtures=("mixture",), out="out"),
+    select: Takes(mixtures=("mixture", "published"), out="out"),
+    trace: Takes(mixtures=("mixture",)),
+    verify: Takes(mixtures=("mixture", "against")),
+}
+"""The paths of each command of `mix` that may be an address; all others are on this machine."""
+_TRAINING = Takes(as_is=("images",), mixtures=("mixture", "eval_mixture"))
 
 
 class OneLine(TyperGroup):
@@ -158,18 +167,18 @@ for _command in (
     trace,
     verify,
 ):
-    mix.command()(local_paths(_command, but=() if _command is fetch else _ADDRESSES))
+    mix.command()(local_paths(_command, _TAKES.get(_command, Takes())))
 
 train = _app("train", "Train LLaVA-1.5's two stages on a mixture.")
-train.command()(local_paths(training.pretrain, but=_IMAGES))
-train.command()(local_paths(training.finetune, but=_IMAGES))
-train.command("check")(local_paths(training.check_run, but=_IMAGES))
-train.command()(local_paths(training.plan, but=_IMAGES))
+train.command()(local_paths(training.pretrain, _TRAINING))
+train.command()(local_paths(training.finetune, _TRAINING))
+train.command("check")(local_paths(training.check_run, _TRAINING))
+train.command()(local_paths(training.plan, _TRAINING))
 train.command()(local_paths(training.stages))
 train.command("export")(local_paths(training.export_run))
 train.command()(local_paths(training.publish))
 train.command("generate")(local_paths(training.generate_answer))
 train.command()(local_paths(training.benchmarks))
-train.command("eval")(local_paths(training.evaluate_model, but=_IMAGES))
+train.command("eval")(local_paths(training.evaluate_model, _TRAINING))
 train.command()(local_paths(training.score))
 train.command()(local_paths(training.compare))

@@ -14,16 +14,15 @@ from mix665k.mixtures.storage.parquet import count_pairs, to_dicts
 from mix665k.mixtures.storage.prompt_kinds import SOURCES, told_sources
 from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.mixtures.terminal import Advance, no_progress
+from mix665k.schemas.addresses import address_of
 from mix665k.schemas.conversation import Record, Turn
 from mix665k.schemas.errors import MixtureError, did_you_mean
 from mix665k.schemas.files import os_errors, regular_file
-from mix665k.schemas.hub import download, hub_address
 from mix665k.schemas.manifest import MANIFEST, Manifest, SourceEntry, load_manifest
 from mix665k.schemas.shards import AGAIN
+from mix665k.schemas.staging import mixture_here
 
 EXPECTED = "expected a mixture or a JSON file in LLaVA's own form"
-_ON_HUB_FILES = (MANIFEST, "data/*.parquet", "README.md", "recipe.yaml")
-"""What to download of a published mixture: not the images that may be beside it."""
 
 
 class Batch:
@@ -83,15 +82,16 @@ class Mixture:
         """The mixture in a folder, in a JSON file of LLaVA's own form, or on the Hugging Face Hub.
 
         On the Hub it is `hf://datasets/OWNER/NAME`, perhaps with `@REVISION` behind, or such a JSON file in there,
-        `hf://datasets/OWNER/NAME/FILE.json`. It is downloaded into the library's cache with the library's token. Rows
-        are read, and checked, when they are asked for.
+        `hf://datasets/OWNER/NAME/FILE.json`. It is downloaded into the library's cache with the library's token; what
+        is at another address, such as `s3://bucket/mixture`, into this package's cache. Rows are read, and checked,
+        when they are asked for.
 
         Raises:
             MixtureError: when there is no such thing, or a folder holds no complete mixture.
             HubError: when the Hub cannot be reached or refuses.
         """
         text = os.fspath(target)
-        path = _downloaded(text) if text.startswith("hf:/") else Path(text)
+        path = mixture_here(address) if (address := address_of(text)) else Path(text)
         if not path.exists():
             raise MixtureError(f"{path}: no such file or folder, {EXPECTED}")
         with os_errors(MixtureError, path):
@@ -232,12 +232,3 @@ class Mixture:
                     counts[name] = counts.get(name, 0) + count
             self._counts = {name: counts[name] for name in SOURCES if name in counts}
         return self._counts
-
-
-def _downloaded(address: str) -> Path:
-    """The local copy of what an address of the Hub names.
-
-    Raises:
-        HubError: when it is none, or the Hub cannot be reached or refuses.
-    """
-    return download(address, **hub_address(address)._asdict(), patterns=_ON_HUB_FILES)

@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from inspect import signature
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from typer.models import OptionInfo
 
@@ -27,8 +28,25 @@ def resolved(path: Path) -> Path:
     return path if address_of(path) else path.resolve()
 
 
-def local_paths(command: Callable[..., Any], *, but: Collection[str] = ()) -> Callable[..., Any]:
-    """A command that refuses an address for any of its paths but these parameters, before it does anything.
+class Takes(NamedTuple):
+    """Which parameters of a command may be an address.
+
+    `as_is` are for the command itself. In place of `mixtures`, `recipes` and what it writes, `out`, it gets a path on
+    this machine; `keeps` says that what a killed run left in `out` is resumed.
+    """
+
+    as_is: Collection[str] = ()
+    mixtures: Collection[str] = ()
+    recipes: Collection[str] = ()
+    out: str | None = None
+    keeps: bool = False
+
+
+_NONE = Takes()
+
+
+def local_paths(command: Callable[..., Any], takes: Takes = _NONE) -> Callable[..., Any]:
+    """A command that refuses an address for any of its paths but those that it takes, before it does anything.
 
     Without this `--out s3://bucket/run` made a folder `s3:` in the working folder, and a run of days wrote into it.
     """
@@ -36,13 +54,41 @@ def local_paths(command: Callable[..., Any], *, but: Collection[str] = ()) -> Ca
 
     @wraps(command)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        given = signature(command).bind(*args, **kwargs).arguments
-        for name, value in given.items():
-            if name not in but:
+        given = signature(command).bind(*args, **kwargs)
+        known = {*takes.as_is, *takes.mixtures, *takes.recipes, takes.out}
+        for name, value in given.arguments.items():
+            if name not in known:
                 _require_local(value, shown=_shown(name, get_args(hints[name])))
-        return command(*args, **kwargs)
+        with ExitStack() as staged:
+            for name, value in given.arguments.items():
+                if name in known and name not in takes.as_is and value and (address := address_of(value)):
+                    shown = _shown(name, get_args(hints[name])).strip()
+                    staged_in = _stand_in(address, name, takes=takes, shown=shown, given=dict(given.arguments))
+                    here = staged.enter_context(staged_in)
+                    given.arguments[name] = str(here) if isinstance(value, str) else here
+            return command(*given.args, **given.kwargs)
 
     return checked
+
+
+@contextmanager
+def _stand_in(address: str, name: str, *, takes: Takes, shown: str, given: Mapping[str, Any]) -> Iterator[Path]:
+    """A path on this machine in place of an address; errors of the block name the address."""
+    from mix665k.schemas.staging import Writing, mixture_here, recipe_here, writing_to
+
+    path = None
+    try:
+        if name == takes.out:
+            # a build that only looks writes nothing
+            dry = takes.keeps and bool(given.get("dry_run"))
+            way = Writing(overwrite=bool(given.get("overwrite")), keep=takes.keeps, dry=dry)
+            with writing_to(address, option=shown, way=way) as path:
+                yield path
+        else:
+            path = mixture_here(address) if name in takes.mixtures else recipe_here(address)
+            yield path
+    except UserError as error:
+        raise type(error)(str(error).replace(str(path or address), address)) from None
 
 
 def _require_local(value: object, *, shown: str) -> None:

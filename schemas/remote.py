@@ -22,6 +22,7 @@ ATTEMPTS = 4
 WAIT_S = 0.5
 """Before the second attempt; twice as long before each further one."""
 _BLOCK = 8_000_000
+_PROBE = ".mix-may-write"
 _EXTRAS = {"s3": "'mix665k[s3]'", "s3a": "'mix665k[s3]'", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 _CREDENTIALS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or FSSPEC_S3_ANON=true for a public bucket",
@@ -128,6 +129,17 @@ def put_file(path: Path, address: str) -> None:
         RemoteError: when it cannot be written.
     """
     on_remote(address, lambda system, remote: system.put_file(str(path), remote))
+
+
+def require_writable(address: str) -> None:
+    """Something may be put below an address: known before the long work, not after it.
+
+    Raises:
+        RemoteError: when it may not.
+    """
+    probe = f"{address}/{_PROBE}"
+    on_remote(probe, lambda system, path: system.pipe_file(path, b"may be removed"))
+    remove_file(probe)
 
 
 def remove_file(address: str) -> None:

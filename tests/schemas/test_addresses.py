@@ -33,15 +33,10 @@ def test_an_address_is_known_with_one_slash_or_two(given: str | Path, address: s
 @pytest.mark.parametrize(
     ("app", "arguments", "option"),
     [
-        (mix, ["build", "tiny", "--raw", "r", "--out"], "--out"),
-        (mix, ["export", "m", "--format", "llava", "--out"], "--out"),
         (mix, ["fetch", "--raw", "r", "--images"], "--images"),
         (mix, ["fetch", "--raw"], "--raw"),
         (mix, ["images", "m", "--images", "i", "--write-list"], "--write-list"),
         (mix, ["inspect", "m", "--html"], "--html"),
-        (mix, ["contamination", "m", "--drop-to"], "--drop-to"),
-        (mix, ["publish", "m", "me/mine", "--dry-run", "--out"], "--out"),
-        (mix, ["select", "m", "--by", "f", "--out"], "--out"),
         (mix, ["synth", "--scale", "1", "--out"], "--out"),
         (train, ["pretrain", *PAIR, "--out"], "--out"),
         (train, ["finetune", *PAIR, "--from", "x", "--out"], "--out"),
