@@ -1,9 +1,9 @@
 """Pictures in shards against the same pictures as loose files.
 
 One core reads pictures in random order, alone and as training does it (decoded, padded, resized, normalised). The ways
-take turns every twenty pictures, so that whatever else runs meets all of them; each counts the processor time of its best
-turns. Files and shards come from a warm page cache, where opening a file is cheapest. An index is made by a process that
-has none.
+take turns every twenty pictures, so that whatever else runs meets all of them; each counts the processor time of its
+best turns. Files and shards come from a warm page cache, where opening a file is cheapest. An index is made by a
+process that has none.
 """
 
 import io

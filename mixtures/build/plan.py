@@ -12,14 +12,12 @@ from mix665k.builders.parts import beside, parts_fault
 from mix665k.builders.plugins import plugins_of, use_plugins
 from mix665k.builders.raw import OnBadRecord
 from mix665k.builders.stored_folders import HUB, bring
-from mix665k.mixtures.build.remote_raw import raw_here
 from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
 from mix665k.mixtures.build.settings import with_settings
 from mix665k.mixtures.storage.extending import Resolved, changes, resolve, written_out
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe
 from mix665k.schemas.addresses import address_of
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
-from mix665k.schemas.images.places import require_place
 from mix665k.schemas.manifest import DERIVING, ROWS_PER_SHARD, Extended, SourceEntry, UsedPlugin
 from mix665k.schemas.recipe import Block, Recipe
 from mix665k.schemas.recipe import Step as StepEntry
@@ -127,6 +125,8 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
     if options.limit is not None and options.limit < 1:
         raise MixtureError(f"--limit {options.limit}: expected 1 or more")
     if address := address_of(options.raw):
+        from mix665k.mixtures.build.remote_raw import raw_here
+
         options = options._replace(raw=raw_here(address, recipe))
     for named in named_on_hub(recipe) if options.raw.is_dir() else ():
         bring(options.raw, named)
@@ -134,6 +134,8 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
     selection = _selection(recipe, sources, options)
     sources = [bound for bound in sources if bound.block.label not in selection.names]
     if options.images:
+        from mix665k.schemas.images.places import require_place
+
         require_place(options.images, kind=MixtureError)
     _check_files(sources, options.raw)
     for tokenizer in named_by([step for bound in sources for step in bound.steps], "tokenizer"):
