@@ -17,6 +17,7 @@ SECTIONS = (
     "What an epoch's order costs",
     "The paper's 25 %",
     "Training on a CPU",
+    "Sharing pictures on a CPU",
     "Parts of a training step",
     "Training at two commits",
     "Training on a GPU",
