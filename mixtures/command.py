@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mix665k.mixtures.options import ALL_CORES, ExcludeSource, Jobs, OutputFormat, Plugin, Source, source_names
+from mix665k.schemas.addresses import named_address
 from mix665k.schemas.terminal import open_console, say, say_json
 
 
@@ -40,18 +41,26 @@ def sources(
 
 
 def doctor(
+    *,
     raw: Annotated[Path | None, typer.Option(help="Folder with the raw files: look which are there.")] = None,
     tokenizer: Annotated[
         str | None, typer.Option(help="Tokenizer, by Hub name or folder: the full recipe's by default.")
     ] = None,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(help="Address, such as s3://bucket/raw: look whether it may be listed; may be repeated."),
+    ] = None,
     output: OutputFormat = "table",
 ) -> None:
-    """Check your environment: Python, memory, disk, libraries, GPU, tokenizer, Hub login, raw files. No downloads."""
+    """Check your environment: Python, memory, disk, libraries, GPU, tokenizer, Hub login, raw files, addresses.
+
+    No downloads.
+    """
     import msgspec
 
     from mix665k.mixtures.doctor import examine, print_checks
 
-    checks = examine(raw=raw, tokenizer=tokenizer)
+    checks = examine(raw=raw, tokenizer=tokenizer, addresses=[named_address(one) for one in address or ()])
     if output == "json":
         say_json(msgspec.json.format(msgspec.json.encode(checks), indent=2))
     else:

@@ -5,7 +5,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +23,7 @@ from mix665k.builders.parts import published_parts
 from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, read_recipe
 from mix665k.schemas.errors import RawDataError
+from mix665k.schemas.remote import RemoteError, files_below
 from mix665k.schemas.tokenizer import local_tokenizer_folder
 
 PACKAGE = "mix665k"
@@ -45,7 +46,7 @@ class Check(msgspec.Struct):
     found: str
 
 
-def examine(*, raw: Path | None, tokenizer: str | None) -> list[Check]:
+def examine(*, raw: Path | None, tokenizer: str | None, addresses: Sequence[str] = ()) -> list[Check]:
     """Look at everything; nothing is fetched and no secret is shown. The tokenizer is the full recipe's by default.
 
     Raises:
@@ -57,6 +58,7 @@ def examine(*, raw: Path | None, tokenizer: str | None) -> list[Check]:
     checks = [Check("mix665k", "ok", version(PACKAGE)), python, _disk(raw or Path.cwd()), _memory()]
     checks += _libraries()
     checks += [_accelerator(), _tokenizer(tokenizer or _full_recipe_tokenizer()), _hub()]
+    checks += [_address(one) for one in addresses]
     checks += [Check(name, "ok", _shown(name)) for name in _VARIABLES if os.environ.get(name)]
     return checks + (_raw_files(raw) if raw is not None else [])
 
@@ -151,6 +153,16 @@ def _hub() -> Check:
         return Check("hub", "lacking", f"{constants.ENDPOINT}, no token; publishing needs `hf auth login` or HF_TOKEN")
     held = "HF_TOKEN" if os.environ.get("HF_TOKEN") else "the hub's own login"
     return Check("hub", "ok", f"{constants.ENDPOINT}, token from {held}")
+
+
+def _address(address: str) -> Check:
+    """Whether an address can be listed with the credentials that its library finds; no file is read."""
+    try:
+        found = files_below(address.rstrip("/"), deep=False)
+    except RemoteError as error:
+        return Check(address, "lacking", str(error).removeprefix(f"{address.rstrip('/')}: "))
+    there = f"{len(found):,} entries" if found else "nothing is there"
+    return Check(address, "ok", f"may be listed, {there}")
 
 
 def _shown(variable: str) -> str:

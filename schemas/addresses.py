@@ -23,6 +23,17 @@ def address_of(path: str | os.PathLike[str]) -> str | None:
     return f"{found['scheme'].lower()}://{found['rest']}" if found else None
 
 
+def named_address(given: str) -> str:
+    """An address that must be one.
+
+    Raises:
+        UserError: when it is none.
+    """
+    if (found := address_of(given)) is None:
+        raise UserError(f"--address {given}: no address, expected one such as s3://bucket/raw")
+    return found
+
+
 def resolved(path: Path) -> Path:
     """A path that does not depend on the working folder; an address never does."""
     return path if address_of(path) else path.resolve()
@@ -58,7 +69,7 @@ def local_paths(command: Callable[..., Any], takes: Takes = _NONE) -> Callable[.
         known = {*takes.as_is, *takes.mixtures, *takes.recipes, takes.out}
         for name, value in given.arguments.items():
             if name not in known:
-                _require_local(value, shown=_shown(name, get_args(hints[name])))
+                require_local(value, shown=_shown(name, get_args(hints[name])))
         with ExitStack() as staged:
             for name, value in given.arguments.items():
                 if name in known and name not in takes.as_is and value and (address := address_of(value)):
@@ -91,7 +102,12 @@ def _stand_in(address: str, name: str, *, takes: Takes, shown: str, given: Mappi
         raise type(error)(str(error).replace(str(path or address), address)) from None
 
 
-def _require_local(value: object, *, shown: str) -> None:
+def require_local(value: object, *, shown: str) -> None:
+    """No path, or none of a list of paths, is an address.
+
+    Raises:
+        UserError: when one is; `shown` comes before it.
+    """
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, Path) and (address := address_of(one)):
             raise UserError(

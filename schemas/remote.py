@@ -34,6 +34,7 @@ _LIBRARIES = (
     ("aiohttp", "ClientError"),
     ("gcsfs.retry", "HttpError"),
     ("httpx", "HTTPError"),
+    ("httpx2", "HTTPError"),
 )
 """What the libraries raise besides errors of the system, where they are loaded."""
 

@@ -16,7 +16,7 @@ from mix665k.mixtures.build.selection import Choice, Offered, Selection, select
 from mix665k.mixtures.build.settings import with_settings
 from mix665k.mixtures.storage.extending import Resolved, changes, resolve, written_out
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe
-from mix665k.schemas.addresses import address_of
+from mix665k.schemas.addresses import address_of, require_local
 from mix665k.schemas.errors import MixtureError, RawDataError, RecipeError, did_you_mean
 from mix665k.schemas.manifest import DERIVING, ROWS_PER_SHARD, Extended, SourceEntry, UsedPlugin
 from mix665k.schemas.recipe import Block, Recipe
@@ -117,6 +117,7 @@ def make_plan(recipe_or_name: str | os.PathLike[str] | Recipe, options: Options)
         TokenizerError: for a tokenizer that is nowhere.
         HubError: when a data set of the Hub that the recipe reads is not below `raw` yet and cannot be downloaded.
     """
+    require_local(options.out, shown="out ")  # the command puts a path here in place of one; Python's callers may not
     resolved = _resolved(recipe_or_name, options)
     recipe = resolved.recipe
     _check_labels(recipe, "integer_ids", recipe.integer_ids)

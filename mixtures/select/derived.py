@@ -54,6 +54,7 @@ def require_room(folder: Path, manifest: Manifest, out: Path, *, step: str, opti
     Raises:
         MixtureError: when the folder holds something else; `option` names it.
     """
+    require_local(out, shown=f"{option} ")
     what = _WHAT[step]
     if out.exists() and (not out.is_dir() or out.samefile(folder)):
         raise MixtureError(f"{option} {out}: expected another folder")

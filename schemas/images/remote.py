@@ -14,12 +14,14 @@ from mix665k.schemas.files import held
 from mix665k.schemas.images.folder import Images, ImagesBelow, folders_of
 from mix665k.schemas.images.shards import PUBLISHED, SUFFIXES, Files, ImageShards, LocalFiles, Shard, are_shards
 from mix665k.schemas.manifest import MANIFEST
-from mix665k.schemas.remote import RemoteFile, copy_here, files_below, read_range, read_remote
+from mix665k.schemas.remote import RemoteFile, copy_here, files_below, read_range, read_remote, scheme_of
 
 CACHE_GB = "MIX665K_CACHE_GB"
 _DEFAULT_GB = 50.0
 _BUCKET = 2
 """Slashes in the address of a bucket, above which nothing is."""
+_ROOTS = {"hf": 4}
+"""The same of a data set on the Hub."""
 _PASSING = ".passing"
 """A shard that is not kept, while its index is made."""
 
@@ -158,7 +160,7 @@ def images_at_address(address: str) -> Images:
         return ImageShards(address, files, beside=files.folder)
     found = files_below(address)
     above, rest = address, ""
-    while not found and above.count("/") > _BUCKET:  # a folder of the names in shards
+    while not found and above.count("/") > _ROOTS.get(scheme_of(address), _BUCKET):  # a folder of the names in shards
         above, _, last = above.rpartition("/")
         rest = f"{last}/{rest}".rstrip("/")
         if _shards_at(above)[1]:

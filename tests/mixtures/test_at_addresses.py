@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+import mix665k
+from mix665k.mixtures.doctor import Check, examine
 from mix665k.mixtures.mixture import Mixture
 from mix665k.schemas import remote
+from mix665k.schemas.errors import UserError
 from mix665k.schemas.manifest import load_manifest
 from tests import local_s3
 from tests.local_s3 import S3
@@ -120,3 +123,22 @@ def test_what_an_address_lacks_is_one_line(s3: S3, arguments: list[str], why: st
     shown = run(*arguments)
     assert (shown.exit_code, shown.stderr.count("\n")) == (1, 1), shown.output
     assert shown.stderr.startswith(f"error: {why}")
+
+
+def test_doctor_lists_an_address_and_reads_nothing(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3.put("seen/a.txt", b"a")
+    monkeypatch.setattr("s3fs.S3FileSystem._cat_file", None)
+    addresses = ("s3://bucket/seen", "s3://bucket/empty", "gs://bucket/x")
+    found = {check.what: check for check in examine(raw=None, tokenizer="tiny", addresses=addresses)}
+    assert found[addresses[0]] == Check(addresses[0], "ok", "may be listed, 1 entries")
+    assert found[addresses[1]] == Check(addresses[1], "ok", "may be listed, nothing is there")
+    assert found[addresses[2]].verdict == "lacking"
+    assert "pip install gcsfs" in found[addresses[2]].found
+    assert run("doctor", "--tokenizer", "tiny", "--address", "bucket").stderr.startswith("error: --address bucket: no")
+
+
+def test_python_writes_to_no_address(made_up_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^out s3://bucket/x: an address, expected a path on this machine"):
+        mix665k.build("tiny", raw=made_up_raw, out="s3://bucket/x")
+    assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,10 @@ from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.publish.with_images import plan_parts
 from mix665k.mixtures.verify.intact import verify_mixture
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.images.places import images_at
+from mix665k.schemas.images.remote import images_at_address
 from mix665k.schemas.manifest import load_manifest
+from mix665k.schemas.remote import _system
 from tests.loopback_hub import Hub
 from tests.mixtures.publish.loading import rows_of
 from tests.mixtures.small import change_rows, run
@@ -179,3 +182,20 @@ def test_nothing_outside_the_folder_is_an_image(copy: Path, images: Path, name: 
     change_rows(copy, "mine", lambda rows: rows[0].update(image=name), hashes="all")
     with pytest.raises(MixtureError, match="1 of 4 images are missing"):
         plan_parts(Mixture.open(copy), load_manifest(copy).sources, images)
+
+
+def test_what_was_published_is_where_pictures_come_from(
+    small: Path, images: Path, tmp_path: Path, loopback: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert run("publish", small, "me/mix", "--with-images", images, "--jobs", "1").exit_code == 0
+    _system.cache_clear()
+    images_at_address.cache_clear()
+    found = images_at(Path("hf://datasets/me/mix"))
+    assert {name: found.read(name) for name in COLOURS} == {name: (images / name).read_bytes() for name in COLOURS}
+    shown = run("inspect", small, "--html", tmp_path / "page.html", "--images", "hf://datasets/me/mix")
+    assert (shown.exit_code, "not shown" in shown.output) == (0, False), shown.output
+    none = run("images", small, "--images", "hf://datasets/me/none", "--jobs", "1")
+    assert (none.exit_code, none.stderr.count("\n")) == (1, 1)
+    assert "hf://datasets/me/none: nothing is there, expected pictures" in none.stderr
+    _system.cache_clear()
