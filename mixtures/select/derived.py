@@ -19,6 +19,7 @@ from mix665k.mixtures.storage.folder import clear_work, locked, sweep
 from mix665k.mixtures.storage.integrity import hash_of_all
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, ShardWriter
 from mix665k.mixtures.terminal import Advance
+from mix665k.schemas.addresses import require_local
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import os_errors, write_whole
 from mix665k.schemas.manifest import (
