@@ -8,7 +8,7 @@ import msgspec
 
 from mix665k.schemas.errors import EvaluationError, did_you_mean
 from mix665k.schemas.files import os_errors, write_whole
-from mix665k.trainer.evaluation.answer_files import read_answers, read_records
+from mix665k.trainer.evaluation.answer_files import Answer, read_answers, read_records
 from mix665k.trainer.evaluation.data_files import Data, data_of
 from mix665k.trainer.evaluation.intervals import LEVEL, NUM_DRAWS, SEED, Interval, intervals
 from mix665k.trainer.evaluation.joining import join
@@ -52,8 +52,21 @@ def score_answers(
     questions = benchmark.questions(files, request)
     if not questions:
         raise EvaluationError(f"{benchmark.name}: no questions in {data}, expected {benchmark.num_questions}")
-    texts = join(questions, read_answers(answers[0]), benchmark=benchmark, allow_missing=allow_missing)
-    return score_texts(benchmark, files, questions, texts=texts, request=request)
+    found = read_answers(answers[0])
+    texts = join(questions, found, benchmark=benchmark, allow_missing=allow_missing)
+    prompt = _stated_prompt(benchmark, files, found, request=request) if len(benchmark.prompts) > 1 else None
+    return score_texts(benchmark, files, questions, texts=texts, request=request._replace(prompt=prompt))
+
+
+def _stated_prompt(benchmark: Benchmark, files: Data, answers: Sequence[Answer], *, request: Request) -> str | None:
+    """The prompt by which questions' texts are those beside the answers; None where those have none, or another."""
+    stated = {answer.fields[name] for answer in answers for name in ("prompt", "input") if name in answer.fields}
+    texts = {text.removeprefix("<image>\n").strip() for text in stated if isinstance(text, str)}
+    for name in benchmark.prompts:
+        asked = benchmark.questions(files, request._replace(prompt=name))
+        if texts and texts <= {question.text.strip() for question in asked}:
+            return name
+    return None
 
 
 def score_texts(
@@ -124,6 +137,12 @@ def _judge(reviews: Iterable[Mapping[str, Any]]) -> str | None:
     return next((name for name in names if name != "not named"), None)
 
 
+def prompt_of(scored: Scored) -> str | None:
+    """The prompt that was used, by its name; None where answers came from elsewhere and do not say it."""
+    prompts = list(scored.benchmark.prompts)
+    return scored.request.prompt or (prompts[0] if scored.about or len(prompts) == 1 else None)
+
+
 def incomparable(scored: Scored) -> str | None:
     """Why the published figures are not those of the same measure; None where they are."""
     benchmark, split = scored.benchmark, scored.request.split or ""
@@ -162,6 +181,7 @@ def document(scored: Scored) -> dict[str, Any]:
         "benchmark": benchmark.name,
         "metric": benchmark.metric,
         "split": scored.request.split or next(iter(benchmark.splits), None),
+        "prompt": prompt_of(scored),
         "rule": scored.request.rule or benchmark.rules[0],
         **({"judge": scored.judge} if benchmark.judged else {}),
         "counts": scored.counts | ({"no_reading": score.unread} if score else {}),

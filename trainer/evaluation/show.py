@@ -8,7 +8,7 @@ from rich.table import Table
 from mix665k.schemas.terminal import LiteralConsole, say
 from mix665k.trainer.evaluation.data_files import data_of
 from mix665k.trainer.evaluation.registry import Benchmark
-from mix665k.trainer.evaluation.score import Scored, incomparable, intervals_of
+from mix665k.trainer.evaluation.score import Scored, incomparable, intervals_of, prompt_of
 
 
 def describe(benchmark: Benchmark, data: Path | None) -> dict[str, Any]:
@@ -83,6 +83,8 @@ def show_score(console: LiteralConsole, scored: Scored) -> None:
             row += [f"{pair[0]:.1f}", f"{pair[1]:.1f}", f"{value - pair[1]:+.1f}"]
         table.add_row(*row)
     console.print(table)
+    if len(scored.benchmark.prompts) > 1:
+        say(f"prompt: {prompt_of(scored) or 'not known, the answers do not say it'}")
     for line in (*score.lines, *score.notes, *scored.notes):
         say(line)
     if scored.judge:
