@@ -285,11 +285,12 @@ def _result(asked: Asked, done: Mapping[int, Entry], settings: Settings, *, head
     blank = sum(entry is not None and entry.blank for entry in entries)
     why = [f"--limit {settings.limit}"] if settings.limit is not None else []
     why += [f"{blank:,} pictures are blank"] if blank else []
+    judged = (f"a judge scores it: `train score {asked.benchmark.name}` with --answers and --judge-model",)
     scored = scored._replace(
         counts=scored.counts | ({"blank": blank} if blank else {}),
         about={"name": subject.name, **header},
         unlike=tuple(why),
-        notes=subject.notes,
+        notes=subject.notes + (judged if asked.benchmark.score is None else ()),
     )
     with os_errors(EvaluationError, asked.out):
         write_whole(asked.out / _ANSWERS, answer_lines(asked.questions, texts, model=subject.name))

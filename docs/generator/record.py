@@ -3,9 +3,11 @@
 They are kept in `docs/recorded/`, the command in the first line.
 """
 
+import json
 import shutil
 import sys
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from docs.generator.memory import seven_billion
@@ -30,9 +32,12 @@ COMMANDS = {
     "train-generate": (
         'train generate model --prompt "What is this?" --image raw/images/gqa/images/139748.jpg --max-new-tokens 16'
     ),
+    "train-eval": ("train eval model pope --split random --data eval --images raw/images/gqa/images --out results"),
     "mix-doctor": "mix doctor | grep -v -e libraries -e '^   '",
 }
 """Each can use what those before it wrote."""
+_ASKED = ("139748", "1", "1014520")
+"""Pictures that POPE's questions are asked about."""
 
 
 def main(names: Sequence[str]) -> None:
@@ -40,12 +45,23 @@ def main(names: Sequence[str]) -> None:
     where = folder()
     execute(f"{sys.executable} -m mix665k.trainer.tiny models --tokenizer tiny", where)
     _write_shapes(where)
+    _write_questions(where / "eval")
     for name in names or COMMANDS:
         command = COMMANDS[name]
         done = execute(command, where)
         shown = trimmed(done.stderr + done.stdout).replace(f"{where}/", "").replace(str(where), "/home/me/llava")
         (RECORDED / f"{name}.txt").write_text(f"{typed(command)}\n{shown}\n", encoding="utf-8")
         print(f"recorded {name}")
+
+
+def _write_questions(folder: Path) -> None:
+    """A few questions in POPE's form."""
+    folder.mkdir()
+    lines = []
+    for number, (image, thing) in enumerate(product(_ASKED, ("cat", "car"))):
+        one = {"question_id": number, "image": f"{image}.jpg", "text": f"Is there a {thing} in the image?"}
+        lines.append(json.dumps(one | {"label": "yes" if number % 2 else "no"}) + "\n")
+    (folder / "coco_pope_random.json").write_text("".join(lines), encoding="utf-8")
 
 
 def _write_shapes(where: Path) -> None:

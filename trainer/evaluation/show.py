@@ -71,7 +71,10 @@ def show_score(console: LiteralConsole, scored: Scored) -> None:
         f"{scored.benchmark.title}: {counts}{f', {score.unread:,} without a reading' if score and score.unread else ''}"
     )
     if score is None:
-        say("the data has no labels, so nothing is scored; --out writes the file for the server")
+        if scored.benchmark.score is not None:
+            say("the data has no labels, so nothing is scored; --out writes the file for the server")
+        for note in scored.notes:
+            say(note)
         return
     table = Table(*("figure", "score", "95 % interval", "LLaVA-1.5 7B", "13B", "difference to 13B"))
     ranges = intervals_of(scored)
