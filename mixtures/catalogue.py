@@ -112,7 +112,7 @@ def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
             for line in found.bad if found else ():
                 say(f"      {brief_line(line)}")
             listed.update(found.bad if found else ())
-    if raw is not None and (others := [line for line in _refused_together(source, raw) if line not in listed]):
+    if raw is not None and (others := [line for line in records_refused_together(source, raw) if line not in listed]):
         damaged += 1
         say(Text.assemble("  ", ("wrong", "red"), f": {len(others):,} bad records where its files are read together"))
         for line in others:
@@ -124,7 +124,7 @@ def _describe_source(console: Console, source: Source, raw: Path | None) -> int:
     return damaged
 
 
-def _refused_together(source: Source, raw: Path) -> list[str]:
+def records_refused_together(source: Source, raw: Path) -> list[str]:
     """Every record that a build would refuse, a line each: ids that occur twice and what another file lacks, too.
 
     None where files are missing, or damaged as a whole, which is said of each file.

@@ -4,7 +4,7 @@ Apart from those modules, so that `mix --help` imports none of what they need.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,14 +14,23 @@ from mix665k.schemas.terminal import open_console, say, say_json
 
 
 def steps(
-    name: Annotated[str | None, typer.Argument(help="One source or step.")] = None, *, plugin: Plugin = None
+    name: Annotated[str | None, typer.Argument(help="One source or step.")] = None,
+    *,
+    plugin: Plugin = None,
+    output: OutputFormat = "table",
 ) -> None:
     """List sources and steps with their parameters, as a recipe can use them."""
     from mix665k.builders.plugins import use_plugins
-    from mix665k.mixtures.catalogue import describe_functions
 
     use_plugins(plugin or ())
-    describe_functions(open_console(), name)
+    if output == "json":
+        from mix665k.mixtures.listing import list_functions, to_json
+
+        say_json(to_json(list_functions(name)))
+    else:
+        from mix665k.mixtures.catalogue import describe_functions
+
+        describe_functions(open_console(), name)
 
 
 def sources(
@@ -29,14 +38,25 @@ def sources(
     raw: Annotated[
         Path | None, typer.Option(help="Folder with the raw files: read each, and say if it looks right.")
     ] = None,
+    *,
     plugin: Plugin = None,
+    output: OutputFormat = "table",
 ) -> None:
     """List the sources: their files, where to get them, licences and counts."""
     from mix665k.builders.plugins import use_plugins
-    from mix665k.mixtures.catalogue import describe_sources
 
     use_plugins(plugin or ())
-    if describe_sources(open_console(), name, raw):
+    if output == "json":
+        from mix665k.mixtures.listing import list_sources, to_json
+
+        listed = list_sources(name, raw)
+        say_json(to_json(listed))
+        damaged = not all(source.usable for source in listed)
+    else:
+        from mix665k.mixtures.catalogue import describe_sources
+
+        damaged = describe_sources(open_console(), name, raw) > 0
+    if damaged:
         raise typer.Exit(1)
 
 
@@ -50,6 +70,10 @@ def doctor(
         list[str] | None,
         typer.Option(help="Address, such as s3://bucket/raw: look whether it may be listed; may be repeated."),
     ] = None,
+    for_: Annotated[
+        Literal["build", "train", "eval"] | None,
+        typer.Option("--for", help="Check only what this task needs; exit code 1 if anything is lacking."),
+    ] = None,
     output: OutputFormat = "table",
 ) -> None:
     """Check your environment: Python, memory, disk, libraries, GPU, tokenizer, Hub login, raw files, addresses.
@@ -58,14 +82,16 @@ def doctor(
     """
     import msgspec
 
-    from mix665k.mixtures.doctor import examine, print_checks
+    from mix665k.mixtures.doctor import examine, needed_for, print_checks
 
     checks = examine(raw=raw, tokenizer=tokenizer, addresses=[named_address(one) for one in address or ()])
+    checks = needed_for(for_, checks) if for_ else checks
     if output == "json":
         say_json(msgspec.json.format(msgspec.json.encode(checks), indent=2))
     else:
         print_checks(open_console(), checks)
-    if any(check.verdict == "wrong" for check in checks):
+    refused = ("lacking", "wrong") if for_ else ("wrong",)
+    if any(check.verdict in refused for check in checks):
         raise typer.Exit(1)
 
 

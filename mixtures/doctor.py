@@ -63,6 +63,21 @@ def examine(*, raw: Path | None, tokenizer: str | None, addresses: Sequence[str]
     return checks + (_raw_files(raw) if raw is not None else [])
 
 
+_ALWAYS = ("mix665k", "Python", "libraries")
+NEEDS = {
+    "build": (*_ALWAYS, "disk", "memory", "tokenizer"),
+    "train": (*_ALWAYS, "disk", "[train]", "GPU"),
+    "eval": (*_ALWAYS, "[train]", "GPU"),
+}
+"""What each task cannot do without at full size. Toy models train and answer without a GPU."""
+
+
+def needed_for(task: str, checks: list[Check]) -> list[Check]:
+    """The checks that matter to a task; a build needs the raw files that were asked about, too."""
+    needed = NEEDS[task]
+    return [check for check in checks if check.what in needed or (task == "build" and check.what.startswith("raw "))]
+
+
 def print_checks(console: Console, checks: list[Check]) -> None:
     """One line for each."""
     styles = {"ok": "green", "lacking": "yellow", "wrong": "red"}

@@ -3,6 +3,7 @@
 import math
 import os
 
+import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
@@ -31,8 +32,24 @@ Rows = list[tuple[str, str]]
 SHOWN_FAULTS = 10
 
 
-def check(job: Job, *, ranks: int, console: Console, has_weights: bool = True) -> int:
-    """Print the audit of a run; gives the number of images that would stop it.
+class UnusableImage(msgspec.Struct):
+    """An image that is missing or cannot be decoded."""
+
+    image: str
+    why: str
+
+
+class Audit(msgspec.Struct):
+    """What is known about a run before it starts."""
+
+    findings: dict[str, str]
+    unusable_images: list[UnusableImage]
+    stops: bool
+    """Whether a run would stop at one of these images."""
+
+
+def check(job: Job, *, ranks: int, has_weights: bool = True) -> Audit:
+    """Audit a run.
 
     Without `has_weights` models may be folders of configurations alone.
 
@@ -69,10 +86,26 @@ def check(job: Job, *, ranks: int, console: Console, has_weights: bool = True) -
     rows += _eval_rows(job, mixture)
     rows += _plan_rows(plan, examples, job=job, layout=layout)
     rows += [("memory of a rank", f"about {memory.total / 1e9:,.1f} GB ({parts})")]
-    faults = _image_faults(images, job, console)
+    faults = [UnusableImage(name, why) for name, why in _image_faults(images, job)]
     rows += [("images", f"{len(images):,}, {len(faults):,} of them unusable")]
-    _print(console, rows, faults)
-    return len(faults) if job.on_bad_image == "fail" else 0
+    return Audit(dict(rows), faults, stops=bool(faults) and job.on_bad_image == "fail")
+
+
+def to_json(found: Audit) -> str:
+    """One JSON document."""
+    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+
+
+def print_audit(console: Console, found: Audit) -> None:
+    """Print a table, and the first of the images that cannot be used."""
+    table = Table(box=SIMPLE_HEAD, show_header=False)
+    for row in found.findings.items():
+        table.add_row(*row)
+    console.print(table)
+    for one in found.unusable_images[:SHOWN_FAULTS]:
+        console.print(f"  {one.image}: {one.why}", highlight=False, soft_wrap=True)
+    if (more := len(found.unusable_images) - SHOWN_FAULTS) > 0:
+        console.print(f"  … and {more:,} more", highlight=False)
 
 
 def _data_rows(mixture: Mixture, found: Lengths, job: Job) -> Rows:
@@ -116,23 +149,13 @@ def _plan_rows(plan: Plan, examples: Examples, *, job: Job, layout: Layout) -> R
     ]
 
 
-def _image_faults(names: list[str], job: Job, console: Console) -> list[tuple[str, str]]:
+def _image_faults(names: list[str], job: Job) -> list[tuple[str, str]]:
     """Those of the images that are missing or cannot be decoded, and why."""
     from mix665k.trainer.data.images import find_faults
 
-    with Progress(console=open_console(stderr=True), disable=not console.is_terminal, transient=True) as progress:
+    console = open_console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("decoding images", total=len(names))
         jobs = os.cpu_count() or 1
         found = find_faults(job.images_folder, names, decode=True, jobs=jobs, on_done=lambda: progress.advance(task))
         return list(found)
-
-
-def _print(console: Console, rows: Rows, faults: list[tuple[str, str]]) -> None:
-    table = Table(box=SIMPLE_HEAD, show_header=False)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    for name, why in faults[:SHOWN_FAULTS]:
-        console.print(f"  {name}: {why}", highlight=False, soft_wrap=True)
-    if len(faults) > SHOWN_FAULTS:
-        console.print(f"  … and {len(faults) - SHOWN_FAULTS:,} more", highlight=False)

@@ -153,19 +153,29 @@ def check_run(
         bool,
         typer.Option("--without-weights", help="Take folders of configurations alone, which no run would start from."),
     ] = False,
+    output: OutputFormat = "table",
 ) -> None:
     """Say what can be known about a run without a GPU: labels, lengths, images, batches, memory."""
     chosen = _stage(stage, base="finetune", sets=sets)
     start = _start(from_, projector=projector, llm=llm, vision=vision)
     job = _job(chosen, mixture=mixture, images=images, out=Path(), start=start, eval_mixture=eval_mixture)
-    _check(job, ranks=ranks, has_weights=not without_weights)
+    _check(job, ranks=ranks, has_weights=not without_weights, output=output)
 
 
-def stages(name: Annotated[str | None, typer.Argument(help="One shipped stage: its values.")] = None) -> None:
+def stages(
+    name: Annotated[str | None, typer.Argument(help="One shipped stage: its values.")] = None,
+    *,
+    output: OutputFormat = "table",
+) -> None:
     """List the shipped stages and the fields of a stage, with their defaults."""
-    from mix665k.trainer.run.stage_fields import describe_stages
+    from mix665k.trainer.run.stage_fields import describe_stages, list_stages
 
-    describe_stages(open_console(), name)
+    if output == "json":
+        import msgspec
+
+        say_json(msgspec.json.format(msgspec.json.encode(list_stages(name)), indent=2))
+    else:
+        describe_stages(open_console(), name)
 
 
 def plan(
@@ -537,15 +547,20 @@ def _train(job: "Job", *, nproc: int, dry_run: bool) -> None:
         say(f"wrote {job.out}; `train export {job.out} --out DIR` makes a model of it")
 
 
-def _check(job: "Job", *, ranks: int, has_weights: bool = True) -> None:
+def _check(job: "Job", *, ranks: int, has_weights: bool = True, output: str = "table") -> None:
     from mix665k.trainer.model.loading import require_model
 
     if find_spec("torch") is None:  # said before anything is asked of the Hub
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
     for name in filter(None, (job.llm, job.vision, job.model)):
         require_model(name)  # before the libraries are imported that take longer than this answer
-    from mix665k.trainer.check import check
+    from mix665k.trainer.check import check, print_audit, to_json
 
     _quieten()
-    if check(job, ranks=ranks, console=open_console(), has_weights=has_weights):
+    found = check(job, ranks=ranks, has_weights=has_weights)
+    if output == "json":
+        say_json(to_json(found))
+    else:
+        print_audit(open_console(), found)
+    if found.stops:
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ from docs.generator.errors import error_table
 from docs.generator.forms import form_table, raw_schema_list
 from docs.generator.memory import memory_table
 from docs.generator.other_models import matrix, other_models_table
+from docs.generator.outputs import output_table
 from docs.generator.recipes import own_recipe, recipe_text, source_parameters, step_reference, subset_table
 from docs.generator.recordings import prepare, recorded, run
 from docs.generator.source_pages import (
@@ -56,6 +57,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "source_parameters_of": source_parameters_of,
     "raw_files": lambda _: raw_file_list(),
     "images": lambda _: image_table(),
+    "outputs": lambda _: output_table(),
     "stages": stage_table,
     "result": result,
     "fingerprint": lambda _: fingerprint_table(),

@@ -1,5 +1,6 @@
 """`mix build`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,12 +13,14 @@ from mix665k.mixtures.options import (
     Engine,
     ExcludeSource,
     Jobs,
+    OutputFormat,
     Plugin,
     Source,
     recipe_names,
     workers,
 )
-from mix665k.schemas.terminal import open_console, say
+from mix665k.schemas.manifest import MANIFEST
+from mix665k.schemas.terminal import open_console, say, say_json
 
 if TYPE_CHECKING:
     from mix665k.mixtures.build.plan import Plan
@@ -88,6 +91,7 @@ def build(
         bool, typer.Option("--dry-run", help="Dry run: resolve and check everything, build nothing.")
     ] = False,
     overwrite: Overwrite = False,
+    output: OutputFormat = "table",
 ) -> None:
     """Build a mixture from raw annotation files."""
     if on_missing_image == "drop" and images is None:
@@ -112,7 +116,12 @@ def build(
         plugins=tuple(plugin or ()),
     )
     plan = make_plan(recipe, options)
-    _say_plan(plan, dry_run=dry_run)
+    as_json = output == "json"
+    if dry_run and as_json:
+        say_json(_plan_document(plan))
+    else:
+        for line in _plan_lines(plan, dry_run=dry_run):
+            say(line, err=as_json)
     if dry_run:
         return
     from mix665k.mixtures.build.display import build_progress, show_result
@@ -121,19 +130,34 @@ def build(
     who = workers(jobs, engine=engine, address=address)
     with build_progress(plan, console=open_console(stderr=True)) as progress:
         manifest, results = build_mixture(plan, jobs=who, overwrite=overwrite, listener=progress)
+    if as_json:
+        say_json((out / MANIFEST).read_bytes())
+        return
     show_result(open_console(), manifest, results)
     say(f"wrote {out}, row hash {manifest.row_hash[:16]}")
 
 
-def _say_plan(plan: "Plan", *, dry_run: bool) -> None:
+def _plan_lines(plan: "Plan", *, dry_run: bool) -> Iterator[str]:
     """What a build leaves out, draws and runs; all that it resolved where it ends with that."""
-    for line in (*plan.selection.lines(), *plan.draw_lines()):
-        say(line)
+    yield from plan.selection.lines()
+    yield from plan.draw_lines()
     for used in plan.plugins():
-        say(f"plugin {used.name}, {used.version or f'sha256 {used.sha256[:16]}'}: {', '.join(used.sources)}")
+        yield f"plugin {used.name}, {used.version or f'sha256 {used.sha256[:16]}'}: {', '.join(used.sources)}"
     if dry_run:
         for one in plan.extends:
-            say(f"extends {one.recipe}, sha256 {one.sha256[:16]}")
+            yield f"extends {one.recipe}, sha256 {one.sha256[:16]}"
         for line in plan.changes:
-            say(f"  {line}")
-        say(f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built")
+            yield f"  {line}"
+        yield f"{plan.recipe.name}: {len(plan.sources)} sources, all files there; nothing built"
+
+
+def _plan_document(plan: "Plan") -> str:
+    """What a dry run found, as JSON."""
+    import msgspec
+
+    content = {
+        "recipe": plan.recipe.name,
+        "sources": [bound.block.label for bound in plan.sources],
+        "notes": [line.strip() for line in _plan_lines(plan, dry_run=True)],
+    }
+    return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()

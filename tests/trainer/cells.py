@@ -5,7 +5,6 @@ What becomes of them is kept in `docs/recorded/models.json`, which the page on o
 """
 
 import copy
-import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from PIL import Image
 
 from docs.generator.other_models import RECORDED_MODELS, WORKS, RecordedModel
 from mix665k.schemas.errors import UserError
-from mix665k.schemas.terminal import LiteralConsole
 from mix665k.trainer.check import check
 from mix665k.trainer.model import attention_needs, compose, language, summary
 from mix665k.trainer.model.proof import require_same_logits
@@ -93,7 +91,7 @@ def verdict(cell: Cell) -> str:
     """What `train check` and a run up to its first step say of a cell in both stages, which must be the same."""
     for stage in ("pretrain", "finetune"):
         job = cell.job(stage)
-        checked = _refusal(partial(check, job, ranks=1, console=LiteralConsole(file=io.StringIO())))
+        checked = _refusal(partial(check, job, ranks=1))
         ran = _refusal(partial(prepare, job))
         assert checked == ran
         if ran is not None:

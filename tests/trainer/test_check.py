@@ -1,6 +1,7 @@
 """`train check`: what can be known about a run without a GPU."""
 
 import io
+import json
 import re
 import shutil
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 from mix665k.schemas.errors import ModelError, StageError, TrainingError
 from mix665k.schemas.manifest import HeldOut, load_manifest, write_manifest
 from mix665k.schemas.terminal import LiteralConsole
-from mix665k.trainer.check import check
+from mix665k.trainer.check import check, print_audit, to_json
 from mix665k.trainer.data.encode import IGNORED
 from mix665k.trainer.data.mixture import Mixture
 from mix665k.trainer.model.compose import describe
@@ -54,10 +55,16 @@ def job(few: Inputs, *sets: str) -> Job:
 def audit(asked: Job, *, ranks: int = 1, has_weights: bool = True) -> tuple[int, dict[str, str], list[str]]:
     """The number of faults, the rows of the table and the lines below it."""
     screen = io.StringIO()
-    faults = check(asked, ranks=ranks, console=LiteralConsole(file=screen, width=200), has_weights=has_weights)
+    found = check(asked, ranks=ranks, has_weights=has_weights)
+    print_audit(LiteralConsole(file=screen, width=200), found)
     lines = [line.strip() for line in screen.getvalue().splitlines() if line.strip()]
     split = [re.split(r" {2,}", line, maxsplit=1) for line in lines]
-    return faults, dict(one for one in split if len(one) == 2), [line for line in lines if "  " not in line]
+    assert json.loads(to_json(found))["findings"] == found.findings
+    return (
+        len(found.unusable_images) if found.stops else 0,
+        dict(one for one in split if len(one) == 2),
+        [line for line in lines if "  " not in line],
+    )
 
 
 def test_the_numbers_are_those_of_the_rows_as_they_would_be_trained_on(few: Inputs) -> None:

@@ -72,6 +72,39 @@ def describe_stages(console: Console, name: str | None) -> None:
     console.print(table)
 
 
+class ListedField(msgspec.Struct):
+    """A field of a stage; `value` is its default, or its value in the stage that was named; null if required."""
+
+    name: str
+    kind: str
+    meaning: str
+    value: str | None
+
+
+class ListedStages(msgspec.Struct):
+    """The shipped stages, or the one that was named, and every field."""
+
+    stages: dict[str, str]
+    """Names and what each is."""
+    fields: list[ListedField]
+
+
+def list_stages(name: str | None) -> ListedStages:
+    """What `describe_stages` prints, for programs.
+
+    Raises:
+        StageError: when no stage of this name is shipped.
+    """
+    if name is not None and name not in shipped():
+        raise StageError(f"{name}: no such stage{did_you_mean(name, shipped())}")
+    stage = None if name is None else msgspec.to_builtins(load_stage(name))
+    listed = []
+    for field in fields():
+        value = field.default if stage is None else value_of(stage, field.name)
+        listed.append(ListedField(field.name, field.kind.replace("`", ""), meaning_of(field), value or None))
+    return ListedStages({one: _first_line(one) for one in (shipped() if name is None else [name])}, listed)
+
+
 def _first_line(name: str) -> str:
     return (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 

@@ -128,7 +128,7 @@ def test_what_check_refuses_a_run_refuses_with_the_same_line(name: str, inputs: 
         report_to="none",
     )
     lines = []
-    for act in (lambda: check(job, ranks=1, console=None), lambda: prepare(job)):  # type: ignore[arg-type]
+    for act in (lambda: check(job, ranks=1), lambda: prepare(job)):
         with pytest.raises(ModelError, match=REFUSED[name]) as caught:
             act()
         lines.append(str(caught.value))
