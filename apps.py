@@ -26,6 +26,7 @@ from mix665k.mixtures.trace.command import trace
 from mix665k.mixtures.verify.command import verify
 from mix665k.schemas.addresses import Takes, local_paths
 from mix665k.schemas.errors import UserError, brief_line, exhausted, os_reason
+from mix665k.schemas.install import install
 from mix665k.schemas.interrupts import EndingAtOnce
 from mix665k.schemas.processes import require_limits
 from mix665k.trainer import commands as training
@@ -78,7 +79,7 @@ def _one_line_errors() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name not in _FOR_TRAINING:
             raise
-        why = f"{error.name} is not installed; pip install 'mix665k[train]'"
+        why = f"{error.name} is not installed; {install('train')}"
     except (MemoryError, ImportError, RuntimeError) as error:
         if (exhaustion := exhausted(error)) is None:
             raise

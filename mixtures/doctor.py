@@ -24,6 +24,7 @@ from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, read_recipe
 from mix665k.schemas.errors import RawDataError
 from mix665k.schemas.remote import RemoteError, files_below
+from mix665k.schemas.install import install, upgrade
 from mix665k.schemas.tokenizer import local_tokenizer_folder
 
 PACKAGE = "mix665k"
@@ -115,11 +116,11 @@ def _libraries() -> Iterator[Check]:
     """The libraries all commands need, then those of each extra that a user may want."""
     wanted = [Requirement(text) for text in requires(PACKAGE) or []]
     always = [one for one in wanted if one.marker is None]
-    yield _installed("libraries", always, mend=f"pip install --upgrade {PACKAGE}", without="wrong")
+    yield _installed("libraries", always, mend=upgrade(), without="wrong")
     for extra in metadata(PACKAGE).get_all("Provides-Extra") or []:
         mine = [one for one in wanted if one.marker is not None and one.marker.evaluate({"extra": extra})]
         if extra not in _FOR_DEVELOPERS:
-            yield _installed(f"[{extra}]", mine, mend=f"pip install '{PACKAGE}[{extra}]'", without="lacking")
+            yield _installed(f"[{extra}]", mine, mend=install(extra), without="lacking")
 
 
 def _installed(what: str, wanted: list[Requirement], *, mend: str, without: Verdict) -> Check:

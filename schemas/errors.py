@@ -5,6 +5,8 @@ import errno
 import re
 from collections.abc import Collection
 
+from mix665k.schemas.install import upgrade
+
 MAX_VALUE = 80
 """Characters of a value that a message quotes."""
 OUT_OF_MEMORY = "out of memory; close other programs, raise `ulimit -v` if it is set, or lower --jobs"
@@ -27,7 +29,7 @@ _QUOTED = re.compile(r"""(?<!\w)(?:'[^']{81,}'|"[^"]{81,}")(?!\w)""")
 """A value in quotes, as `!r` writes it; the apostrophe of `the file's` follows a letter."""
 
 
-UPGRADE = "pip install --upgrade mix665k"
+UPGRADE = upgrade()
 NEWER = f"if a newer version wrote it, {UPGRADE}"
 
 

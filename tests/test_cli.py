@@ -298,7 +298,7 @@ def test_a_library_of_an_extra_that_is_not_there_is_one_line(arguments: list[str
     code = f"import sys; sys.modules['torch'] = None; sys.argv = {['train', *arguments]!r}; import cli; cli.train()"
     shown = python(code)
     assert shown.returncode == 1
-    assert shown.stderr == "error: torch is not installed; pip install 'mix665k[train]'\n"
+    assert shown.stderr == "error: torch is not installed; pip install -e '.[train]'\n"
 
 
 INTERRUPTED = """

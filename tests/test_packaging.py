@@ -57,6 +57,14 @@ def test_the_source_archive_holds_them_too(dist: Path) -> None:
     assert needed | {"README.md", "LICENSE", "pyproject.toml"} <= names
 
 
+@pytest.mark.slow
+def test_the_archives_would_be_accepted_with_their_description(dist: Path) -> None:
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, dist.iterdir())]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert shown.stdout.count("PASSED") == 2
+
+
 class Environment:
     """A bare environment: our wheel and a stranger's are installed by pip, the libraries come from this one."""
 

@@ -30,7 +30,7 @@ COMMANDS = {
     "train-export": "train export stage2 --out model",
     "train-publish": "train publish model me/llava --dry-run",
     "train-generate": (
-        'train generate model --prompt "What is this?" --image raw/images/gqa/images/139748.jpg --max-new-tokens 16'
+        'train generate model --prompt "What is this?" --image raw/images/gqa/images/1014520.jpg --max-new-tokens 16'
     ),
     "train-eval": ("train eval model pope --split random --data eval --images raw/images/gqa/images --out results"),
     "mix-doctor": "mix doctor | grep -v -e libraries -e '^   '",

@@ -20,7 +20,7 @@ IMAGES = Path(__file__).parent.parent / "images"
 COLUMNS = 96
 SESSIONS: dict[str, tuple[str, ...]] = {
     "verify": ("mix build tiny --raw raw --out mine | tail -n 1", "mix verify mine --raw raw"),
-    "trace": ("mix trace mixture aokvqa/000000325313#3 --raw raw",),
+    "trace": ("mix trace mixture aokvqa/000000150663#3 --raw raw",),
 }
 """Pictures of the terminal by name: commands whose output is the same each time."""
 PAGES: dict[str, str] = {

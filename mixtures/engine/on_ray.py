@@ -17,6 +17,7 @@ from mix665k.mixtures.engine import on_node
 from mix665k.mixtures.engine.on_node import versions
 from mix665k.mixtures.engine.tasks import Done, Failed, Listener, OnRay, Report, Task, outcome, pieces
 from mix665k.schemas.errors import MixtureError, UserError, one_line
+from mix665k.schemas.install import install
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -40,7 +41,7 @@ def connect(cluster: OnRay) -> Any:
     try:
         import ray
     except ImportError:
-        raise UserError("--engine ray: Ray is not installed; pip install 'mix665k[ray]'") from None
+        raise UserError(f"--engine ray: Ray is not installed; {install('ray')}") from None
     if ray.is_initialized():
         return ray
     for name, value in _SETTINGS.items():

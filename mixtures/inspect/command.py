@@ -7,6 +7,7 @@ import typer
 
 from mix665k.mixtures.options import MixtureOrFile, OutputFormat, Source
 from mix665k.schemas.errors import MixtureError
+from mix665k.schemas.install import install
 from mix665k.schemas.terminal import open_console, say, say_json
 from mix665k.schemas.tokens import TOKENS_PER_IMAGE
 
@@ -81,7 +82,7 @@ def _page(html: Path | None, *, images: Path | None, gallery: int | None) -> "Pa
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "plotly":
             raise
-        raise MixtureError(f"--html {html}: plotly is not installed; pip install 'mix665k[report]'") from None
+        raise MixtureError(f"--html {html}: plotly is not installed; {install('report')}") from None
     page = Page(out=html, images=images) if gallery is None else Page(out=html, images=images, gallery=gallery)
     require_page(page)
     return page

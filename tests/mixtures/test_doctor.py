@@ -59,9 +59,7 @@ def test_libraries_that_are_absent_or_too_old_are_told_apart(monkeypatch: pytest
     checks = found()
     assert checks["libraries"].verdict == "wrong"
     assert "expected >=999; surely-not-there not installed" in checks["libraries"].found
-    assert checks["[flash]"] == Check(
-        "[flash]", "lacking", "surely-not-there not installed; pip install 'mix665k[flash]'"
-    )
+    assert checks["[flash]"] == Check("[flash]", "lacking", "surely-not-there not installed; pip install -e '.[flash]'")
 
 
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from mix665k.schemas.manifest import FORMAT, MANIFEST, Manifest, load_manifest
 from mix665k.trainer.run.checkpoint import COMPLETE, checkpoints, read_complete
 
 OURS = f"mix665k {version('mix665k')}"
-UPGRADE = "; pip install --upgrade mix665k$"
+UPGRADE = r"; git pull && pip install -e \.$"
 PLAIN = Manifest(
     format=FORMAT,
     tool=OURS,

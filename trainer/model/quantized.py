@@ -4,6 +4,7 @@ import importlib.util
 from typing import Any
 
 from mix665k.schemas.errors import StageError
+from mix665k.schemas.install import install
 from mix665k.schemas.stage import Stage
 
 _FULL_PRECISION = ["model.vision_tower", "model.multi_modal_projector", "lm_head"]
@@ -22,9 +23,7 @@ def require_bits(stage: Stage) -> None:
         # partition them. What learns is small: there is little that ZeRO-2 would share out.
         raise StageError(f"lora.bits {stage.lora.bits}: does not go with ZeRO-{stage.zero}; --set zero=0")
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise StageError(
-            f"lora.bits {stage.lora.bits}: bitsandbytes is not installed; pip install 'mix665k[quantized]'"
-        )
+        raise StageError(f"lora.bits {stage.lora.bits}: bitsandbytes is not installed; {install('quantized')}")
 
 
 def quantization(stage: Stage) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mix665k.schemas.errors import StageError, TrainingError
 from mix665k.schemas.files import held
+from mix665k.schemas.install import install
 from mix665k.schemas.stage import Lora, Stage
 from mix665k.schemas.terminal import say
 from mix665k.trainer.model.quantized import require_bits
@@ -224,7 +225,7 @@ def require_attention(stage: Stage) -> None:
     if stage.attention == "flash_attention_2" and not has_flash_attn():
         raise StageError(
             "attention flash_attention_2: flash-attn 2 is not installed, or there is no GPU; "
-            "pip install 'mix665k[flash]' or say `auto`"
+            f"{install('flash')} or say `auto`"
         )
 
 

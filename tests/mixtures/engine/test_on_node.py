@@ -58,7 +58,7 @@ def test_reports_are_added_up_until_they_are_taken() -> None:
 
 def test_without_ray_one_line_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r"^--engine ray: Ray is not installed; pip install 'mix665k\[ray\]'$"):
+    with pytest.raises(UserError, match=r"^--engine ray: Ray is not installed; pip install -e '\.\[ray\]'$"):
         connect(OnRay())
 
 

@@ -49,7 +49,7 @@ def test_quantised_layers_do_not_go_with_deepspeed(zero: int) -> None:
 
 def test_without_bitsandbytes_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(StageError, match=r"lora\.bits 8: bitsandbytes is not installed; pip install 'mix665k\[quant"):
+    with pytest.raises(StageError, match=r"lora\.bits 8: bitsandbytes is not installed; pip install -e '\.\[quant"):
         require_bits(load_stage("finetune", ["lora.bits=8", "zero=0"]))
     require_bits(load_stage("finetune", ["lora.r=8", "zero=0"]))
 

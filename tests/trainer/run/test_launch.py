@@ -101,7 +101,7 @@ def test_a_job_is_read_as_it_was_written_but_for_where_it_is(tmp_path: Path) -> 
     ("content", "why"),
     [
         (None, "no such file or directory, expected a run's folder"),
-        (b"{", "expected a job that this version wrote; if a newer version wrote it, pip install --upgrade mix665k"),
+        (b"{", "expected a job that this version wrote; if a newer version wrote it, git pull && pip install -e ."),
     ],
 )
 def test_a_file_that_is_no_job_is_one_line(tmp_path: Path, content: bytes | None, why: str) -> None:

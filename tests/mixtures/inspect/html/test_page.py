@@ -185,7 +185,7 @@ def test_a_lacking_library_is_one_line_with_the_command(
     shown = run("inspect", small, "--html", tmp_path / "page.html")
     assert shown.exit_code == 1
     assert shown.stderr == (
-        f"error: --html {tmp_path}/page.html: plotly is not installed; pip install 'mix665k[report]'\n"
+        f"error: --html {tmp_path}/page.html: plotly is not installed; pip install -e '.[report]'\n"
     )
 
 
