@@ -23,6 +23,7 @@ from mix665k.mixtures.verify.verification import Verification
 from mix665k.schemas.manifest import Manifest
 from mix665k.trainer.batching.simulate import EpochCost
 from mix665k.trainer.check import Audit
+from mix665k.trainer.compare import Comparison as RunComparison
 from mix665k.trainer.publish import Published as PublishedModel
 from mix665k.trainer.run.stage_fields import ListedStages
 
@@ -82,6 +83,7 @@ OUTPUTS: dict[str, Any] = {
     "mix verify": Verification,
     "train benchmarks": list[BenchmarkDocument],
     "train check": Audit,
+    "train compare": RunComparison,
     "train eval": ScoreDocument,
     "train plan": list[EpochCost],
     "train publish": PublishedModel,

@@ -29,4 +29,4 @@ def test_the_commands_of_the_page_end_with_a_score(tmp_path: Path) -> None:
     found = json.loads(results.read_bytes())
     assert found["benchmark"] == "shapes"
     assert 0 <= next(iter(found["figures"].values())) <= 100
-    assert found["counts"]["questions"] > 10
+    assert found["counts"]["answered"] > 4
