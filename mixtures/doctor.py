@@ -23,8 +23,8 @@ from mix665k.builders.parts import published_parts
 from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, read_recipe
 from mix665k.schemas.errors import RawDataError
-from mix665k.schemas.remote import RemoteError, files_below
 from mix665k.schemas.install import install, upgrade
+from mix665k.schemas.remote import RemoteError, files_below
 from mix665k.schemas.tokenizer import local_tokenizer_folder
 
 PACKAGE = "mix665k"
@@ -74,9 +74,8 @@ NEEDS = {
 
 
 def needed_for(task: str, checks: list[Check]) -> list[Check]:
-    """The checks that matter to a task; a build needs the raw files that were asked about, too."""
-    needed = NEEDS[task]
-    return [check for check in checks if check.what in needed or (task == "build" and check.what.startswith("raw "))]
+    """The checks that matter to a task, and of the addresses and raw files that were asked about."""
+    return [check for check in checks if check.what in NEEDS[task] or "://" in check.what or check.what[:4] == "raw "]
 
 
 def print_checks(console: Console, checks: list[Check]) -> None:

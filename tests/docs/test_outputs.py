@@ -68,7 +68,7 @@ def test_doctor_shows_for_a_task_what_it_needs_and_fails_when_something_is_lacki
     assert CliRunner().invoke(APPS["mix"], ["doctor", "--for", "fun"]).exit_code == 2
 
 
-def test_a_build_needs_the_raw_files_too() -> None:
+def test_what_was_asked_about_is_shown_for_every_task() -> None:
     checks = [Check("GPU", "lacking", ""), Check("raw gqa", "ok", ""), Check("disk", "ok", "")]
     assert [check.what for check in needed_for("build", checks)] == ["raw gqa", "disk"]
-    assert [check.what for check in needed_for("eval", checks)] == ["GPU"]
+    assert [check.what for check in needed_for("eval", checks)] == ["GPU", "raw gqa"]
