@@ -99,20 +99,30 @@ def unpacked(path: Path) -> mmap.mmap:
 
 
 def table_records(
-    path: Path, container: Container, *, columns: Sequence[str], progress: Callable[[int], None]
+    path: Path,
+    container: Container,
+    *,
+    columns: Sequence[str],
+    progress: Callable[[int], None],
+    groups: range | None = None,
+    first: int = 0,
 ) -> Iterator[tuple[int, msgspec.Raw]]:
-    """The rows of a Parquet or Arrow file as JSON, numbered; a field that is null is left out.
+    """The rows of a Parquet or Arrow file as JSON, numbered from `first`; a field that is null is left out.
 
-    `columns` are those of which it has one. Of pictures in it the paths are read only.
+    `columns` are those of which it has one. Of pictures in it the paths are read only. Of Parquet the row groups
+    `groups` are read, all by default.
 
     Raises:
         RawDataError: when it is damaged or cut off, has none of the columns, or a picture without a path.
     """
     encode = msgspec.json.Encoder(enc_hook=str).encode
-    batches = _parquet_batches if container == "Parquet" else _arrow_batches
-    number = 0
+    number = first
+    if container == "Parquet":
+        batches = _parquet_batches(path, columns=columns, progress=progress, groups=groups)
+    else:
+        batches = _arrow_batches(path, columns=columns, progress=progress)
     with _damage(path):
-        for batch in batches(path, columns=columns, progress=progress):
+        for batch in batches:
             pictures = [name for name in batch.schema.names if _holds_pictures(batch.schema.field(name).type)]
             for row in batch.to_pylist():
                 for name in columns:
@@ -123,8 +133,19 @@ def table_records(
                 number += 1
 
 
+def count_rows(path: Path, container: Container, *, columns: Sequence[str]) -> int:
+    """The rows of an Arrow or Parquet file.
+
+    Raises:
+        RawDataError: when it is damaged or cut off, or has none of the columns.
+    """
+    batches = _parquet_batches if container == "Parquet" else _arrow_batches
+    with _damage(path):
+        return sum(len(batch) for batch in batches(path, columns=columns, progress=lambda _: None))
+
+
 def _parquet_batches(
-    path: Path, *, columns: Sequence[str], progress: Callable[[int], None]
+    path: Path, *, columns: Sequence[str], progress: Callable[[int], None], groups: range | None = None
 ) -> Iterator["pa.RecordBatch"]:
     import pyarrow.parquet as pq
 
@@ -133,7 +154,8 @@ def _parquet_batches(
         leaves = [file.schema.column(i).path for i in range(len(file.schema))]
         of_pictures = {leaf for leaf in leaves if leaf.endswith(".bytes") and f"{leaf[:-6]}.path" in leaves}
         share = path.stat().st_size / max(file.metadata.num_rows, 1)
-        for batch in file.iter_batches(_ROWS, columns=[leaf for leaf in leaves if leaf not in of_pictures]):
+        read = [leaf for leaf in leaves if leaf not in of_pictures]
+        for batch in file.iter_batches(_ROWS, row_groups=None if groups is None else list(groups), columns=read):
             batch.validate(full=True)  # offsets outside of a buffer would end the process
             yield batch
             progress(int(share * len(batch)))

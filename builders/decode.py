@@ -2,7 +2,7 @@
 
 import mmap
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -94,7 +94,18 @@ def _decoded(
         records: Iterator[tuple[str | int, Any]] = enumerate(_unpickle(path))
         progress(path.stat().st_size)
     else:
-        records = _split(file, path, progress, hear=hear)
+        records = split_file(file, path, progress, hear=hear)
+    return decoded(file, path, records, num_before=num_before)
+
+
+def decoded(
+    file: RawFile, path: Path, records: Iterable[tuple[str | int, Any]], *, num_before: int
+) -> Iterator[tuple[str | int, str, Any, Any]]:
+    """(place, id, record or BadRecord, what the file holds) for undecoded records of a file with their places.
+
+    Raises:
+        RawDataError: for a record that shows that the file is of another version of its data set.
+    """
     decode = _decoder(file, num_before=num_before)
     for place, raw in records:
         record = decode(place, raw)
@@ -150,7 +161,7 @@ def _decoder(file: RawFile, *, num_before: int = 0) -> Callable[[str | int, Any]
 def read_again(file: RawFile, path: Path, places: Collection[int]) -> dict[int, Any]:
     """Some records of a JSON list, by their places in it; all of them were read before."""
     decode = _decoder(file)
-    return {int(place): decode(place, raw) for place, raw in _split(file, path) if place in places}
+    return {int(place): decode(place, raw) for place, raw in split_file(file, path) if place in places}
 
 
 def json_path(file: RawFile, place: str | int) -> str:
@@ -180,14 +191,27 @@ def _identify(file: RawFile, place: str | int, raw: Any) -> str:
         return json_path(file, place)
 
 
-def _split(
+def count_records(file: RawFile, path: Path) -> int:
+    """The number of records of a file that is no pickle; all of it is read.
+
+    Raises:
+        RawDataError: when it is missing, damaged or holds something else.
+    """
+    return sum(1 for _ in split_file(file, path))
+
+
+def split_file(
     file: RawFile,
     path: Path,
     progress: Callable[[int], None] = lambda _: None,
     *,
     hear: Callable[[Split], None] = lambda _: None,
 ) -> Iterator[tuple[str | int, msgspec.Raw]]:
-    """The undecoded records of a file that is no pickle, with their keys or numbers."""
+    """The undecoded records of a file that is no pickle, with their keys or numbers.
+
+    Raises:
+        RawDataError: when it is missing, damaged or holds something else.
+    """
     # msgspec gives the undecoded records of a list or object in one pass. Each is then decoded on its own, so that an
     # error knows the path and the id. The file is mapped and the part that has been read is given back to the system:
     # two large sources built side by side stay under 4 GB.

@@ -45,6 +45,8 @@ class StepFunnel:
         self._kinds: dict[str, Kind] = {}
         self._examples: dict[str, list[str]] = {}
         self._noted: dict[str, int] = {}
+        self.complete: set[str] = set()
+        """Reasons of which every id is kept."""
 
     def enter(self, *, pairs: int = 1) -> None:
         """Count a raw record, or a conversation, that comes in."""
@@ -81,6 +83,8 @@ class StepFunnel:
         reason = self._prefix + reason
         self._noted[reason] = self._noted.get(reason, 0) + 1
         self._example(reason, identifier, limit)
+        if limit is None:
+            self.complete.add(reason)
 
     def _example(self, reason: str, identifier: str, limit: int | None) -> None:
         examples = self._examples.setdefault(reason, [])
@@ -128,7 +132,7 @@ class StepFunnel:
         inner = StepFunnel(step)
         inner._prefix = f"{self._prefix}{step}: "
         inner._changes, inner._kinds = self._changes, self._kinds
-        inner._examples, inner._noted = self._examples, self._noted
+        inner._examples, inner._noted, inner.complete = self._examples, self._noted, self.complete
         return inner
 
     def summary(self) -> FunnelStep:

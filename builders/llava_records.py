@@ -197,7 +197,6 @@ def _count(record: LlavaRecord, times: dict[str, int], *, several: bool) -> str:
 
 def llava_conversations(raw: RawFiles, *, image_folder: str, several: bool) -> Iterator[Conversation]:
     """The conversations of the file `records`; `several` says that its ids may repeat."""
-    times: dict[str, int] = {}
     for where, record in raw.entering("records"):
         name = str(record.id)
         turns = answered(record)
@@ -206,7 +205,8 @@ def llava_conversations(raw: RawFiles, *, image_folder: str, several: bool) -> I
             why = f"{where}.conversations: turns by {roles}, expected human and gpt in turn"
             raw.reject("records", name, why, pairs=len(record.conversations) // 2)
             continue
-        origin = _count(record, times, several=several)
+        k = raw.numbers.next(name)
+        origin = f"{name}#{k}" if several else name
         pairs = [
             Pair(human.value, gpt.value, f"{origin}/{i}")
             for i, (human, gpt) in enumerate(zip(turns[::2], turns[1::2], strict=True))

@@ -1,6 +1,6 @@
 """Reading raw annotation files with a declared form; an error names file, JSON path and id."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -8,7 +8,9 @@ from typing import Any, Literal, NamedTuple
 from mix665k.builders.containers import forms_of
 from mix665k.builders.decode import BadRecord, decoded_parts, json_path
 from mix665k.builders.funnel import Dropped, Regrouped, StepFunnel
+from mix665k.builders.numbers import NONE, Numbers
 from mix665k.builders.parts import Parts
+from mix665k.builders.pieces import Piece, decoded_piece
 from mix665k.builders.registry import About, RawFile
 from mix665k.builders.stated import Split, require_as_named, split_in_name
 from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair, is_blank
@@ -33,7 +35,9 @@ class RawFiles:
 
     `funnel` counts what is dropped; `on_bad_record="fail"` raises instead. `progress` hears the bytes read since its
     last call; `refused` are the bad records. `splits` are those that the recipe takes of a file that has several; where
-    it names none, every file has to be of the same one. `last` is the id of the record that entered last.
+    it names none, every file has to be of the same one. `last` is the id of the record that entered last. `numbers` is
+    for sources that number conversations of one id. Of a `piece` the records that enter are read only; then nothing is
+    raised for bad records, as there may be more in other pieces.
     """
 
     def __init__(
@@ -45,6 +49,8 @@ class RawFiles:
         on_bad_record: OnBadRecord,
         progress: Callable[[int], None],
         splits: Collection[str | int] = (),
+        piece: Piece | None = None,
+        before: Mapping[bytes, int] = NONE,
     ) -> None:
         self._funnel = funnel
         self.paths = paths
@@ -54,6 +60,8 @@ class RawFiles:
         self._progress = progress
         self._entered: list[str] = []
         self.last = ""
+        self.numbers = Numbers(before)
+        self._piece = piece
         self._chosen = [str(name) for name in splits]
         self._splits: dict[tuple[str, Path], Split] = {}
         self._seen_splits: dict[str, None] = {}
@@ -87,7 +95,10 @@ class RawFiles:
         form, or repeats an id, as one pair, and is dropped.
         """
         self._entered.append(role)
-        for part, form in forms_of(self._about.file(role), self.paths[role]):
+        parts = self.paths[role]
+        if self._piece is not None:  # a file is noted by whoever reads its beginning
+            parts = tuple(one.path for one in self._piece if not one.first)
+        for part, form in forms_of(self._about.file(role), parts):
             self.note(f"read as {form}", part.name)
         return self._sound(role, entering=True)
 
@@ -121,7 +132,8 @@ class RawFiles:
                 continue
             if self._drops or not self.refused:
                 yield one
-        self._require_none_refused()
+        if self._piece is None and self.refused and not self._drops:
+            raise refusal(self.refused, len(self.refused))
 
     def note(self, reason: str, identifier: str) -> None:
         """Count something that changes no number, with the id as an example."""
@@ -159,15 +171,6 @@ class RawFiles:
         self.refused.append(Refused(part, identifier, why))
         return reason
 
-    def _require_none_refused(self) -> None:
-        if not self.refused or self._drops:
-            return
-        number = len(self.refused)
-        count = f"{number:,} bad records: " if number > 1 else ""
-        first = "; ".join(f"{part}: {why} (id {identifier!r})" for part, identifier, why in self.refused[:MAX_REFUSED])
-        more = f"; and {number - MAX_REFUSED:,} more" if number > MAX_REFUSED else ""
-        raise RawDataError(f"{count}{first}{more}; fix the file or pass --on-bad-record drop")
-
     def _sound(self, role: str, *, entering: bool) -> Iterator[tuple[str, Any]]:
         """(id, record) of the records that are of their form and whose id is new."""
         file = self._about.file(role)
@@ -175,7 +178,13 @@ class RawFiles:
         by_record = file.splits_by_record
         seen = self._part_of.setdefault(role, {})
         hear = partial(self._hear, role)
-        for part, (place, identifier, found, _) in decoded_parts(file, self.paths[role], self._progress, hear=hear):
+        whole, piece = (
+            decoded_parts(file, self.paths[role], self._progress, hear=hear),
+            self._piece if entering else None,
+        )
+        for part, (place, identifier, found, _) in (
+            whole if piece is None else decoded_piece(file, piece, self._progress)
+        ):
             self._reading[role] = part
             if isinstance(found, BadRecord):
                 why = f"{found.where}: {found.why}"
@@ -199,6 +208,14 @@ class RawFiles:
             if entering:
                 self._funnel.enter()
                 self._funnel.drop(reason)
+
+
+def refusal(refused: Sequence[Refused], number: int) -> RawDataError:
+    """The error for so many bad records, of which these are the first."""
+    count = f"{number:,} bad records: " if number > 1 else ""
+    first = "; ".join(f"{part}: {why} (id {identifier!r})" for part, identifier, why in refused[:MAX_REFUSED])
+    more = f"; and {number - MAX_REFUSED:,} more" if number > MAX_REFUSED else ""
+    return RawDataError(f"{count}{first}{more}; fix the file or pass --on-bad-record drop")
 
 
 def _fault_of(conversation: Conversation) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -294,12 +294,16 @@ class ByField(msgspec.Struct, frozen=True):
 
 
 class Source(NamedTuple):
-    """Raw files in, conversations out; the `lookups` lead from a pair's origin back to raw records, file by file."""
+    """Raw files in, conversations out; the `lookups` lead from a pair's origin back to raw records, file by file.
+
+    One that makes each conversation `by_record` can be built by many tasks, each from a piece of its file.
+    """
 
     name: str
     function: SourceFunction
     about: About
     lookups: tuple[Lookup, ...] = ()
+    by_record: bool = False
 
     def __reduce__(self) -> tuple[Callable[..., "Source"], tuple[str, str, "Plugin | None"]]:
         """Pickled by its name: what it declares may hold functions that have none."""
@@ -311,12 +315,20 @@ def _known_source(name: str, module: str, plugin: "Plugin | None") -> Source:
     return SOURCES[name]
 
 
+Needs = Literal["record", "draw", "all"]
+"""What a step has to see: each conversation by itself; the ranks of all, and then each by itself; or all of them."""
+
+
 class Step(NamedTuple):
-    """Conversations in, conversations out; `short` is the parameter that `step: value` gives, if it has that form."""
+    """Conversations in, conversations out; `short` is the parameter that `step: value` gives, if it has that form.
+
+    `needs` says what it has to see of the others to know what becomes of a conversation.
+    """
 
     name: str
     function: StepFunction
     short: str | None = None
+    needs: Needs = "all"
 
     def __reduce__(self) -> tuple[Callable[..., "Step"], tuple[Any, ...]]:
         """Pickled by its name where it is of a plugin's file, which no other process could import."""
@@ -408,8 +420,13 @@ def _require_free(kind: str, function: Callable[..., Any], taken: Mapping[str, S
         raise RecipeError(f"{kind} {name}: {where} has a {kind} of this name; rename the function")
 
 
-def source(about: About, *, lookups: tuple[Lookup, ...] = ()) -> Callable[[SourceFunction], SourceFunction]:
+def source(
+    about: About, *, lookups: tuple[Lookup, ...] = (), by_record: bool = False
+) -> Callable[[SourceFunction], SourceFunction]:
     """Register `function(raw, *, parameters)` as a source under its own name.
+
+    It may say that it works `by_record`: a conversation depends on its own raw record, and on what `raw.numbers`
+    counts, and on nothing else.
 
     Raises:
         ValueError: when the declarations contradict each other, so that the module cannot be imported.
@@ -420,7 +437,7 @@ def source(about: About, *, lookups: tuple[Lookup, ...] = ()) -> Callable[[Sourc
         _require_free("source", function, SOURCES)
         if why := _fault(about, lookups):
             raise ValueError(f"source {name}: {why}")
-        SOURCES[name] = Source(name=name, function=function, about=about, lookups=lookups)
+        SOURCES[name] = Source(name=name, function=function, about=about, lookups=lookups, by_record=by_record)
         return function
 
     return register
@@ -448,13 +465,13 @@ def _fault(about: About, lookups: tuple[Lookup, ...]) -> str | None:
     return None
 
 
-def step(*, short: str | None = None) -> Callable[[StepFunction], StepFunction]:
+def step(*, short: str | None = None, needs: Needs = "all") -> Callable[[StepFunction], StepFunction]:
     """Register `function(conversations, funnel, *, parameters)` as a step under its own name."""
 
     def register(function: StepFunction) -> StepFunction:
         name: Any = function.__name__
         _require_free("step", function, STEPS)
-        STEPS[name] = Step(name, function, short)
+        STEPS[name] = Step(name, function, short, needs)
         return function
 
     return register

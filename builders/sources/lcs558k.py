@@ -62,7 +62,7 @@ ABOUT = About(
 )
 
 
-@source(ABOUT, lookups=llava_lookups(several=False))
+@source(ABOUT, lookups=llava_lookups(several=False), by_record=True)
 def lcs558k(raw: RawFiles, *, image_folder: str = "") -> Iterator[Conversation]:
     """The file as it is; the stage-1 template ignores the human text."""
     return llava_conversations(raw, image_folder=image_folder, several=False)

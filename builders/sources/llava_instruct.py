@@ -41,7 +41,7 @@ ABOUT = About(
 )
 
 
-@source(ABOUT, lookups=llava_lookups(several=True))
+@source(ABOUT, lookups=llava_lookups(several=True), by_record=True)
 def llava_instruct(raw: RawFiles, *, image_folder: str = TRAIN2017.folder) -> Iterator[Conversation]:
     """The file as it is, with the image folder put before the image names.
 

@@ -19,7 +19,7 @@ ABOUT = About(
 )
 
 
-@source(ABOUT, lookups=llava_lookups(several=True))
+@source(ABOUT, lookups=llava_lookups(several=True), by_record=True)
 def llava_json(raw: RawFiles, *, image_folder: str = "") -> Iterator[Conversation]:
     """The file's conversations as they are, with `image_folder` put before the image names."""
     return llava_conversations(raw, image_folder=image_folder, several=True)

@@ -15,7 +15,7 @@ from mix665k.schemas.errors import RecipeError
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-@step()
+@step(needs="record")
 def cut(
     conversations: Iterable[Conversation],
     funnel: StepFunnel,

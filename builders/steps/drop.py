@@ -10,7 +10,7 @@ from mix665k.schemas.conversation import Conversation
 from mix665k.schemas.errors import RecipeError
 
 
-@step()
+@step(needs="record")
 def drop_by_length(
     conversations: Iterable[Conversation],
     funnel: StepFunnel,
@@ -41,7 +41,7 @@ def num_chars(conversation: Conversation) -> int:
     return sum(len(pair.question) + len(pair.answer) for pair in conversation.pairs)
 
 
-@step()
+@step(needs="record")
 def drop_by_pattern(
     conversations: Iterable[Conversation],
     funnel: StepFunnel,

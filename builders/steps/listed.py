@@ -17,7 +17,7 @@ from mix665k.schemas.manifest import NOT_FOUND
 _SUFFIX = re.compile(r"\.(?:jpe?g|png|gif|bmp|webp)$", re.IGNORECASE)
 
 
-@step(short="listed_in")
+@step(short="listed_in", needs="record")
 def keep_listed(conversations: Iterable[Conversation], funnel: StepFunnel, *, listed_in: str) -> Iterator[Conversation]:
     """Keep conversations that a file below the raw folder lists, by raw id, image path, or last part of either.
 

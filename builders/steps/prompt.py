@@ -21,7 +21,7 @@ _FIELD = re.compile(r"\{(?:question|answer|image|caption|context|prompt|text|inp
 """What templates of other tools fill in."""
 
 
-@step(short="prompt")
+@step(short="prompt", needs="record")
 def add_prompt(
     conversations: Iterable[Conversation],
     funnel: StepFunnel,  # noqa: ARG001, nothing changes in number
@@ -54,7 +54,7 @@ def add_prompt(
         yield conversation
 
 
-@step(short="template")
+@step(short="template", needs="record")
 def format_question(
     conversations: Iterable[Conversation],
     funnel: StepFunnel,  # noqa: ARG001, nothing changes in number

@@ -1,8 +1,9 @@
 """Some of the conversations: drawn by rank, or those that a published file names."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import tee
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -20,7 +21,18 @@ Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Prefer = Literal["drawn", "first", "shortest", "longest"]
 
 
-@step()
+class Chosen(NamedTuple):
+    """What of one piece of a source a draw takes: the ranks below `limit`, and of the ranks equal to it the first ones.
+
+    Where the draw came out too small in all, `few` says so; the piece that has it notes it.
+    """
+
+    limit: tuple[int, int]
+    equal: int
+    few: str = ""
+
+
+@step(needs="draw")
 def sample(
     conversations: Iterable[Conversation],
     funnel: StepFunnel,
@@ -50,13 +62,51 @@ def sample(
     if draws_from is not None and pool:
         kept = _published(pool, Path(draws_from), funnel=funnel, surviving=surviving)
     else:
-        wanted = count if count is not None else round(len(pool) * (fraction or 0))
+        wanted = wanted_of(len(pool), {"count": count, "fraction": fraction})
         ranked = Draw(seed, purpose="sample").order(pool, key=rank_key)
         ranked.sort(key=_PREFERENCES[prefer])
         kept = _drawn(ranked, wanted, funnel=funnel, surviving=surviving)
         if len(kept) < wanted and pool and not at_most:
             funnel.note(TOO_FEW, f"{len(kept):,} of {wanted:,} conversations")
     yield from sorted(kept, key=lambda conversation: conversation.position)
+
+
+def in_pieces(params: Mapping[str, Any], inner: Mapping[str, Sequence[object]]) -> bool:
+    """Whether ranks alone decide what a draw with these parameters takes: no file does, nor what comes of the drawn."""
+    return params["draws_from"] is None and not inner["surviving"]
+
+
+def ranks(conversations: Iterable[Conversation], params: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    """What decides which of some conversations are drawn: the lowest, and of equal ones the first.
+
+    With `prefer: first` the place among those given, so the caller has to know how many came before.
+    """
+    draw, prefer = Draw(params["seed"], purpose="sample"), params["prefer"]
+    for i, conversation in enumerate(conversations):
+        conversation.position = i
+        yield _PREFERENCES[prefer](conversation), 0 if prefer == "first" else draw.rank(rank_key(conversation))
+
+
+def drawn(
+    conversations: Iterable[Conversation], funnel: StepFunnel, *, params: Mapping[str, Any], chosen: Chosen
+) -> Iterator[Conversation]:
+    """Those of one piece that are drawn, in their order."""
+    first, again = tee(conversations)
+    equal = chosen.equal
+    for conversation, rank in zip(first, ranks(again, params), strict=True):
+        equal -= rank == chosen.limit
+        if rank < chosen.limit or (rank == chosen.limit and equal >= 0):
+            yield conversation
+        else:
+            _leave_out([conversation], funnel, "not drawn")
+    if chosen.few:
+        funnel.note(TOO_FEW, chosen.few)
+
+
+def wanted_of(number: int, params: Mapping[str, Any]) -> int:
+    """How many of so many a draw with these parameters is to take."""
+    count, fraction = params["count"], params["fraction"]
+    return int(count if count is not None else round(number * (fraction or 0)))
 
 
 _PREFERENCES: dict[Prefer, Callable[[Conversation], int]] = {

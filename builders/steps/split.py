@@ -13,7 +13,7 @@ from mix665k.schemas.conversation import Conversation, Pair
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-@step()
+@step(needs="record")
 def split(conversations: Iterable[Conversation], funnel: StepFunnel, *, max_pairs: Positive) -> Iterator[Conversation]:
     """Cut conversations into segments of at most `max_pairs` pairs, in order."""
     for conversation in conversations:
@@ -26,7 +26,7 @@ def split(conversations: Iterable[Conversation], funnel: StepFunnel, *, max_pair
             yield derive(conversation, segment, done=done, several=True)
 
 
-@step()
+@step(needs="record")
 def repeat(conversations: Iterable[Conversation], funnel: StepFunnel, *, times: Positive) -> Iterator[Conversation]:
     """Give each conversation `times` times, one copy behind the other."""
     for conversation in conversations:

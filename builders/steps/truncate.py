@@ -17,7 +17,7 @@ _CHARS_PER_TOKEN = 4
 """About as many as English has; a wrong guess costs time only, see `_measure`."""
 
 
-@step()
+@step(needs="record")
 def truncate(
     conversations: Iterable[Conversation],
     funnel: StepFunnel,
