@@ -28,6 +28,10 @@ _MAX_BESIDE = 3
 OnMissingImage = Literal["fail", "drop"]
 
 
+PIECE_BYTES = 1 << 26
+"""Of raw files that one task builds: about 10^5 records with texts; the rows do not depend on it."""
+
+
 class Options(NamedTuple):
     """What the command line adds to a recipe; only tests make shards smaller, as row hashes depend on their size."""
 
@@ -46,6 +50,7 @@ class Options(NamedTuple):
     fraction: float | None = None
     plugins: tuple[Path, ...] = ()
     rows_per_shard: int = ROWS_PER_SHARD
+    piece_bytes: int = PIECE_BYTES
 
     def overrides(self) -> dict[str, Any]:
         """Those that change what is built, for the manifest."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -25,8 +26,10 @@ TOKENIZER = "tokenizer"
 """The role of an input that is no raw file."""
 
 
-def hash_inputs(bound: BoundSource, raw: Path) -> list[InputFile]:
+def hash_inputs(bound: BoundSource, raw: Path, *, known: Mapping[Path, str] = MappingProxyType({})) -> list[InputFile]:
     """Size and SHA-256 of all that a source and its steps read: raw files, id files, tokenizers.
+
+    The SHA-256 of some may be `known`.
 
     Raises:
         RawDataError: for a part of a raw file that is there twice.
@@ -36,7 +39,8 @@ def hash_inputs(bound: BoundSource, raw: Path) -> list[InputFile]:
     for role, path in _files(bound):
         if path not in inputs:
             name = path.relative_to(raw).as_posix() if path.is_relative_to(raw) else path.name
-            inputs[path] = InputFile(role=role, path=name, bytes=path.stat().st_size, sha256=sha256_of(path))
+            sha256 = known.get(path) or sha256_of(path)
+            inputs[path] = InputFile(role=role, path=name, bytes=path.stat().st_size, sha256=sha256)
         file = msgspec.structs.replace(inputs[path], role=role)
         if twin := next((one for one in found if (one.role, one.sha256) == (role, file.sha256)), None):
             raise RawDataError(f"{path}: the same bytes as {twin.path}, expected each part of {role} once; remove one")
@@ -163,7 +167,8 @@ def _code_hash() -> str:
     folders = [Path(package.__path__[0]) for package in (builders, schemas)]
     files = [path for folder in folders for path in folder.rglob("*.py") if "synthetic" not in path.parts]
     files += [Path(inspect.getfile(module)) for module in (validate, parquet)]
-    files.append(Path(__file__).with_name("source.py"))  # gives the ids; importing it would go round in a circle
+    # these give the ids; importing them would go round in a circle
+    files += [Path(__file__).with_name(name) for name in ("source.py", "piece.py", "in_pieces.py")]
     for path in sorted(files, key=lambda path: (path.parent.name, path.name)):
         digest.update(f"{path.parent.name}/{path.name}\0".encode() + path.read_bytes())
     return digest.hexdigest()

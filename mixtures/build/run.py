@@ -1,6 +1,7 @@
 """Building a mixture: sources first, the manifest last."""
 
 import shutil
+import time
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ from mix665k.builders.bind import BoundSource
 from mix665k.mixtures.balance.draw import Inputs, balance
 from mix665k.mixtures.balance.near_duplicates import near_duplicates
 from mix665k.mixtures.build.hold_out import image_data_of, require_room, write_held_out
+from mix665k.mixtures.build.in_pieces import build_in_pieces, is_built_in_pieces
 from mix665k.mixtures.build.plan import Options, Plan, is_held, named_by
 from mix665k.mixtures.build.source import build_source
 from mix665k.mixtures.card.card import CARD, write_card
@@ -142,10 +144,17 @@ def _build_sources(plan: Plan, *, jobs: Workers, listener: Listener) -> tuple[Ma
     Raises:
         MixtureError: for a source that must have another number of records.
     """
-    by_cost = sorted(plan.sources, key=cost, reverse=True)
-    options = plan.options
+    options, found = plan.options, dict[str, Done]()
+    for bound in plan.sources:
+        begun = time.perf_counter()
+        if is_built_in_pieces(bound, options) and (
+            built := build_in_pieces(bound, options, jobs=jobs, listener=listener)
+        ):
+            one = found[bound.block.label] = Done(bound.block.label, built, time.perf_counter() - begun)
+            listener.finished(one)
+    by_cost = sorted((one for one in plan.sources if one.block.label not in found), key=cost, reverse=True)
     tasks = [Task(bound.block.label, partial(build_source, bound, options), options.out) for bound in by_cost]
-    found = run_tasks(tasks, jobs=jobs, preload=build_source.__module__, listener=listener)
+    found |= run_tasks(tasks, jobs=jobs, preload=build_source.__module__, listener=listener)
     done = [found[bound.block.label] for bound in plan.sources]
     for one in done:
         _require_count(one.result.entry, options)

@@ -4,16 +4,17 @@ import errno
 import gc
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
 
 from mix665k.builders.bind import BoundSource
 from mix665k.builders.funnel import StepFunnel
+from mix665k.builders.numbers import NONE, Numbers, digest
 from mix665k.builders.pipeline import Run
 from mix665k.builders.raw import OnBadRecord
 from mix665k.mixtures.build.plan import Options, params_of
@@ -46,6 +47,22 @@ class Built(NamedTuple):
     reused: bool
 
 
+class Names:
+    """The ids that conversations get: numbers by raw id, counting those `before`, none that is `taken`, or twice."""
+
+    def __init__(self, before: Mapping[bytes, int] = NONE, taken: Collection[bytes] = ()) -> None:
+        self.numbers = Numbers(before)
+        self.seen: set[str] = set()
+        self._taken = taken
+
+    def is_new(self, identifier: str) -> bool:
+        """Whether an id is new; then it no longer is."""
+        if identifier in self.seen or (self._taken and digest(identifier) in self._taken):
+            return False
+        self.seen.add(identifier)
+        return True
+
+
 def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
     """Read, build, check and store one source, or find it built already.
 
@@ -57,30 +74,65 @@ def build_source(bound: BoundSource, options: Options, report: Report) -> Built:
     states = input_states(bound)
     inputs = hash_inputs(bound, options.raw)
     key = key_of(bound, inputs, options)
-    if options.images is None and (entry := _built_before(options.out, label, key)):
+    if options.images is None and (entry := built_before(options.out, label, key)):
         report(sum(file.bytes for file in inputs), entry.conversations)
         return Built(msgspec.structs.replace(entry, expect=bound.block.expect), reused=True)
     work = options.out / STATE / f"{label}.{os.getpid()}"
     work.mkdir(parents=True, exist_ok=True)
     run = begin(bound, options, report)
     writer = ShardWriter(work, label, rows_per_shard=options.rows_per_shard)
-    for rows in finished_rows(run, label, options, is_there=_looks_below(options.images)):
+    for rows in finished_rows(run, label, options, is_there=looks_below(options.images)):
         writer.write(rows)
         report(0, len(rows))
     funnel = run.funnel()
-    if options.images and options.on_missing_image == "fail":
-        _require_images(next(step for step in funnel if step.step == IMAGES), label=label, images=options.images)
-    require_unchanged(states, input_states(bound))  # before anything bears the names of a finished source
-    require_same_plugins(bound)
-    _require_enough(bound, funnel, options, read=options.raw / inputs[0].path)
+    require_finished(bound, funnel, options, states=states, inputs=inputs)
     shards = writer.finish()
     for shard in shards:
         (work / Path(shard.path).name).replace(options.out / shard.path)
     shutil.rmtree(work)
-    entry = make_entry(bound, funnel, shards, key=key, inputs=inputs, splits=run.raw.splits)
+    return record_entry(bound, funnel, shards, options=options, key=key, inputs=inputs, splits=run.raw.splits)
+
+
+def require_finished(
+    bound: BoundSource,
+    funnel: list[FunnelStep],
+    options: Options,
+    *,
+    states: Mapping[Path, Any],
+    inputs: Sequence[InputFile],
+) -> None:
+    """All is as it has to be before anything bears the names of a finished source; `states` as it was begun.
+
+    Raises:
+        UserError: for images that are missing, files that changed meanwhile, and a source with too few records.
+    """
+    if options.images and options.on_missing_image == "fail":
+        step = next(step for step in funnel if step.step == IMAGES)
+        _require_images(step, label=bound.block.label, images=options.images)
+    require_unchanged(states, input_states(bound))
+    require_same_plugins(bound)
+    _require_enough(bound, funnel, options, read=options.raw / inputs[0].path)
+
+
+def record_entry(
+    bound: BoundSource,
+    funnel: list[FunnelStep],
+    shards: list[Shard],
+    *,
+    options: Options,
+    key: str,
+    inputs: list[InputFile],
+    splits: Sequence[str] = (),
+) -> Built:
+    """Note a source as finished whose shards are in their place.
+
+    Raises:
+        MixtureError: when its funnel does not add up.
+    """
+    entry = make_entry(bound, funnel, shards, key=key, inputs=inputs, splits=splits)
     if why := funnel_fault(entry):
-        raise MixtureError(f"{label}: {why}")
-    write_whole(options.out / STATE / f"{label}.json", msgspec.json.encode(entry))
+        raise MixtureError(f"{bound.block.label}: {why}")
+    write_whole(options.out / STATE / f"{bound.block.label}.json", msgspec.json.encode(entry))
     return Built(entry, reused=False)
 
 
@@ -90,7 +142,12 @@ def begin(bound: BoundSource, options: Options, report: Report) -> Run:
 
 
 def finished_rows(
-    run: Run, label: str, options: Options, *, is_there: Callable[[Conversation], bool] | None
+    run: Run,
+    label: str,
+    options: Options,
+    *,
+    is_there: Callable[[Conversation], bool] | None,
+    names: Names | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The conversations of a run as the rows of a mixture: their images there, if asked, ids unique, records valid.
 
@@ -103,7 +160,7 @@ def finished_rows(
         stream = funnel.leaving(_with_images(funnel.entering(stream), funnel, is_there=is_there))
     funnel = run.add("check")
     records = _valid(
-        _named(funnel.entering(stream), label=label, files_of=run.raw.files_of),
+        _named(funnel.entering(stream), label=label, files_of=run.raw.files_of, names=names or Names()),
         funnel,
         label=label,
         files_of=run.raw.files_of,
@@ -148,7 +205,7 @@ def make_entry(
     )
 
 
-def _built_before(out: Path, label: str, key: str) -> SourceEntry | None:
+def built_before(out: Path, label: str, key: str) -> SourceEntry | None:
     """The entry of a source built under this key whose shards are intact."""
     try:
         entry = msgspec.json.decode(regular_file(out / STATE / f"{label}.json").read_bytes(), type=SourceEntry)
@@ -158,7 +215,7 @@ def _built_before(out: Path, label: str, key: str) -> SourceEntry | None:
     return entry if entry.key == key and intact else None
 
 
-def _looks_below(images: Path | None) -> Callable[[Conversation], bool] | None:
+def looks_below(images: Path | None) -> Callable[[Conversation], bool] | None:
     """Whether a conversation's image lies below this folder; one whose name no file system takes does not."""
     if images is None:
         return None
@@ -232,26 +289,21 @@ def _require_enough(bound: BoundSource, funnel: list[FunnelStep], options: Optio
 
 
 def _named(
-    conversations: Iterable[Conversation], *, label: str, files_of: Callable[[Iterable[Pair]], str]
+    conversations: Iterable[Conversation], *, label: str, files_of: Callable[[Iterable[Pair]], str], names: Names
 ) -> Iterator[Named]:
     """Conversations with their ids: `<source>/<raw id>`, and `#k` where a raw id can give several.
 
     Raises:
         MixtureError: when an id occurs twice.
     """
-    times: dict[str, int] = {}
-    seen: set[str] = set()
     for conversation in conversations:
         identifier = f"{label}/{conversation.id}"
         if conversation.several:
-            k = times.get(conversation.id, 0)
-            times[conversation.id] = k + 1
-            identifier = f"{identifier}#{k}"
-        if identifier in seen:
+            identifier = f"{identifier}#{names.numbers.next(conversation.id)}"
+        if not names.is_new(identifier):
             file = files_of(conversation.pairs[:1])
             why = f"id {identifier!r} occurs twice, expected once; is a raw file repeated?"
             raise MixtureError(f"{file}: {label}: {why}")
-        seen.add(identifier)
         yield name(identifier, conversation)
 
 
