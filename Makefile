@@ -42,7 +42,7 @@ screenshots: $(READY)  ## draw anew what the README and the documentation show o
 	$(BIN)/python -m docs.generator.screenshots
 
 bench: $(READY)  ## full size: needs 10 GB of disk and about an hour; writes benchmarks/RESULTS.md
-	for name in build compare subset images shards batching plan train_cpu train_shared train_parts train_gpu evaluate; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in build large compare subset images shards batching plan train_cpu train_shared train_parts train_gpu evaluate; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 schemas: $(READY)  ## write the JSON Schema files anew from the types
 	$(BIN)/python -m mix665k.mixtures.storage.json_schemas

@@ -10,6 +10,7 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "RESULTS.md"
 SECTIONS = (
     "Building the mixture",
+    "A source of millions of records",
     "Comparing with a published file",
     "Selecting a subset",
     "Checking images",

@@ -153,7 +153,7 @@ def build_in_pieces(bound: BoundSource, options: Options, *, jobs: Workers, list
     tasks = [Task(f"{label}: file {i} ({path.name})", partial(look, path), path) for i, path in enumerate(paths, 1)]
     found = do(tasks)
     by_path = {task.where: found[task.label] for task in tasks}
-    indices = [by_path[path].index for path in paths]
+    indices = [by_path[path].found for path in paths]
     inputs = hash_inputs(bound, options.raw, known={path: one.sha256 for path, one in by_path.items()})
     key = key_of(bound, inputs, options)
     if options.images is None and (entry := built_before(options.out, label, key)):
@@ -222,7 +222,7 @@ def merged(funnels: Sequence[Sequence[FunnelStep]], complete: Sequence[Sequence[
     found = []
     for i, steps in enumerate(zip(*funnels, strict=True)):
         kept = set().union(*(one[i] for one in complete))
-        flows = [_sum([step.conversations for step in steps]), _sum([step.pairs for step in steps])]
+        conversations, pairs = _sum([step.conversations for step in steps]), _sum([step.pairs for step in steps])
         examples: dict[str, list[str]] = {}
         noted: dict[str, int] = {}
         for step in steps:
@@ -240,7 +240,7 @@ def merged(funnels: Sequence[Sequence[FunnelStep]], complete: Sequence[Sequence[
             if not everywhere:
                 del examples[NOT_FOUND], noted[NOT_FOUND]
         kinds = {reason: kind for step in steps for reason, kind in step.kinds.items()}
-        found.append(FunnelStep(steps[0].step, *flows, kinds=kinds, noted=noted, examples=examples))
+        found.append(FunnelStep(steps[0].step, conversations, pairs, kinds=kinds, noted=noted, examples=examples))
     return found
 
 

@@ -33,7 +33,7 @@ RANK = np.dtype([("preference", "<i8"), ("rank", "<u8")])
 class Indexed(NamedTuple):
     """How a file can be cut, if it can, and its SHA-256."""
 
-    index: Index | None
+    found: Index | None
     sha256: str
 
 
