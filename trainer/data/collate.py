@@ -1,7 +1,6 @@
 """From examples to the tensors of a micro-batch."""
 
 from collections.abc import Sequence
-from itertools import takewhile
 from typing import NamedTuple, NotRequired, TypedDict
 
 import torch
@@ -177,7 +176,14 @@ def _in_trees(examples: Sequence[Example], placeholders: Placeholders) -> Batch:
     trees, pixels = [], []
     for numbers in groups.values():
         branches = [examples[number] for number in numbers]
-        shared = _shared_tokens(branches, placeholders) if len(branches) > 1 else 0
+        shared = 0
+        if len(branches) > 1:
+            shared = common_beginning(
+                [branch["input_ids"].numpy() for branch in branches],
+                [branch["pictures"] for branch in branches],
+                image_token_id=placeholders.image_token_id,
+                tokens_per_image=placeholders.tokens_per_image,
+            )
         trees.append(Tree([branch["input_ids"] for branch in branches], shared))
         pixels += _pixels_of_tree(branches, shared, placeholders)
     num_tokens = sum(sum(map(len, tree.conversations)) - tree.shared * (len(tree.conversations) - 1) for tree in trees)
@@ -210,19 +216,6 @@ def _in_trees(examples: Sequence[Example], placeholders: Placeholders) -> Batch:
         "sources": [example["source"] for example in examples],
         "bad_images": [example["bad_image"] for example in examples if example["bad_image"]],
     }
-
-
-def _shared_tokens(branches: Sequence[Example], placeholders: Placeholders) -> int:
-    """How many tokens some examples of one picture begin with alike, and with the same pictures at them.
-
-    It ends before a picture that is not the same in all, or not all of whose placeholders are at the same positions.
-    """
-    shared = common_beginning([branch["input_ids"].numpy() for branch in branches])
-    at_each = zip(*(branch["pictures"] for branch in branches), strict=False)
-    same = len(list(takewhile(lambda names: len(set(names)) == 1, at_each)))
-    images = (branches[0]["input_ids"][:shared] == placeholders.image_token_id).nonzero().flatten()
-    complete = min(len(images) // placeholders.tokens_per_image, same) * placeholders.tokens_per_image
-    return int(images[complete]) if complete < len(images) else shared
 
 
 def _pixels_of_tree(branches: Sequence[Example], shared: int, placeholders: Placeholders) -> list[torch.Tensor]:

@@ -86,7 +86,7 @@ class Encoder:
         self._render = renderer.render
         self._prefix = [] if renderer.writes_bos else self._text_encoder.prefix
         self._image = np.full(tokens_per_image, image_token_id, dtype=np.int64)
-        self.max_tokens = max_tokens
+        self.max_tokens, self.tokens_per_image = max_tokens, tokens_per_image
         facts = [
             self._text_encoder.tokenizer.to_str(),
             renderer.about,

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -58,14 +58,22 @@ def find_trees(mixture: Mixture, encoder: Encoder, *, share: Share, images: Path
     return Trees(numbers=numbers, shared=shared, aliases=aliases)
 
 
-def common_beginning(conversations: Sequence[Ids]) -> int:
-    """The number of tokens with which all begin."""
+def common_beginning(
+    conversations: Sequence[Ids], pictures: Sequence[Sequence[str]], *, image_token_id: int, tokens_per_image: int
+) -> int:
+    """The number of tokens with which conversations begin that show these pictures, in reading order.
+
+    It ends before a picture that is not the same in all, or not all of whose placeholders are at the same positions.
+    """
     first, length = conversations[0], len(conversations[0])
     for other in conversations[1:]:
         length = min(length, len(other))
         differ = np.flatnonzero(first[:length] != other[:length])
         length = int(differ[0]) if len(differ) else length
-    return length
+    same = len(list(takewhile(lambda names: len(set(names)) == 1, zip(*pictures, strict=False))))
+    placeholders = np.flatnonzero(first[:length] == image_token_id)
+    complete = min(len(placeholders) // tokens_per_image, same) * tokens_per_image
+    return int(placeholders[complete]) if complete < len(placeholders) else length
 
 
 def number_trees(pictures: Sequence[str | None]) -> NDArray[np.int64]:
@@ -134,6 +142,14 @@ def _first(pair: tuple[int, list[int]]) -> int:
 
 def _measure(block: Block, mixture: Mixture, encoder: Encoder) -> NDArray[np.int64]:
     """int64 [groups of rows]: how many tokens the rows of each group begin with alike."""
-    return np.array(
-        [common_beginning([encoder.encode(mixture[row]).input_ids for row in rows]) for rows in block], dtype=np.int64
+    return np.array([_shared_by(rows, mixture, encoder) for rows in block], dtype=np.int64)
+
+
+def _shared_by(numbers: Sequence[int], mixture: Mixture, encoder: Encoder) -> int:
+    rows = [mixture[number] for number in numbers]
+    return common_beginning(
+        [encoder.encode(row).input_ids for row in rows],
+        [["the tree's"] for _ in rows],  # by content their paths may differ
+        image_token_id=encoder.image_token_id,
+        tokens_per_image=encoder.tokens_per_image,
     )

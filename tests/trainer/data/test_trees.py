@@ -103,14 +103,22 @@ def test_trees_are_numbered_as_they_come() -> None:
 
 
 @pytest.mark.parametrize(
-    ("conversations", "length"),
+    ("conversations", "pictures", "length"),
     [
-        ([[1, 2, 3]], 3),
-        ([[1, 2, 3], [1, 2]], 2),
-        ([[1, 2, 3], [1, 9, 3], [1, 2, 3]], 1),
-        ([[1], [2]], 0),
-        ([[1], []], 0),
+        ([[1, 2, 3]], [[]], 3),
+        ([[1, 2, 3], [1, 2]], [[], []], 2),
+        ([[1, 2, 3], [1, 9, 3], [1, 2, 3]], [[], [], []], 1),
+        ([[1], [2]], [[], []], 0),
+        ([[1], []], [[], []], 0),
+        ([[1, 0, 0, 2], [1, 0, 0, 3]], ["a", "a"], 3),
+        ([[1, 0, 0, 2], [1, 0, 0, 2]], ["a", "b"], 1),
+        ([[1, 0, 0, 0, 0, 2], [1, 0, 0, 0, 0, 2]], ["ab", "ac"], 3),
+        ([[1, 0, 0, 0, 0, 2], [1, 0, 0, 2]], ["ab", "a"], 3),
+        ([[1, 0, 0, 2], [1, 1, 0, 0]], ["a", "a"], 1),
     ],
 )
-def test_the_common_beginning_is_the_longest(conversations: list[list[int]], length: int) -> None:
-    assert common_beginning([np.array(ids, dtype=np.int64) for ids in conversations]) == length
+def test_the_common_beginning_is_the_longest_with_the_same_complete_pictures(
+    conversations: list[list[int]], pictures: list[str], length: int
+) -> None:
+    ids = [np.array(one, dtype=np.int64) for one in conversations]
+    assert common_beginning(ids, pictures, image_token_id=0, tokens_per_image=2) == length
