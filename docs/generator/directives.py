@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from docs.generator.benchmark_pages import benchmark_sections, benchmark_table
+from docs.generator.benchmark_pages import benchmark_facts, benchmark_table
 from docs.generator.campaign import campaign
 from docs.generator.commands import command_page
 from docs.generator.errors import error_table
@@ -63,7 +63,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "fingerprint": lambda _: fingerprint_table(),
     "campaign": campaign,
     "benchmark_table": lambda _: benchmark_table(),
-    "benchmarks": lambda _: benchmark_sections(),
+    "benchmark_facts": benchmark_facts,
     "towers": lambda _: tower_table(),
 }
 SILENT = {"prepare"}

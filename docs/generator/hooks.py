@@ -10,6 +10,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from docs.generator.benchmark_pages import BENCHMARK_PAGES
 from docs.generator.source_pages import SOURCE_PAGES
 from mix665k.mixtures.storage.json_schemas import FOLDER as SCHEMAS
 
@@ -32,6 +33,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     for entry in config.nav or []:
         if "Sources" in entry:
             entry["Sources"] += [{name: f"sources/{name}.md"} for name in SOURCE_PAGES]
+        if "Benchmarks" in entry:
+            entry["Benchmarks"] += [{name: f"benchmarks/{name}.md"} for name in BENCHMARK_PAGES]
     return config
 
 

@@ -71,6 +71,7 @@ def read_own(path: Path) -> Benchmark:
         max_new_tokens=own.max_new_tokens,
         rule=f"the scorer {own.scorer}",
         evidence="none",
+        form=Record.__doc__ or "",
         questions=partial(_questions, own=own, added=added),
         keys=_keys,
         score=partial(_score, scorer=_SCORERS[own.scorer], reads=own.scorer == "letter"),

@@ -114,6 +114,10 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     prompts: Mapping[str, str]
     rule: str
     evidence: str
+    form: str
+    """One record of its file."""
+    traps: tuple[str, ...] = ()
+    """What others' scorers got wrong, with what it cost on the authors' outputs."""
     questions: Callable[[Data, Request], list[Question]]
     keys: Callable[[Answer], list[Key]]
     score: Callable[[Sequence[Question], Sequence[str | None], Request], Score | None] | None

@@ -157,6 +157,8 @@ def incomparable(scored: Scored) -> str | None:
         theirs = benchmark.judging.model if benchmark.judging else "another"
         ours = scored.judge or "not known"
         return None if ours == theirs else f"figures of judges do not compare: it is {ours}, the paper's {theirs}"
+    if not benchmark.published_on:
+        return "how many questions the published figures are of is not known here"
     if split not in benchmark.published_on:
         return f"the published figures are of {', '.join(filter(None, benchmark.published_on))}"
     if (asked := scored.counts["asked"]) != benchmark.published_on[split]:

@@ -34,7 +34,9 @@ def describe(benchmark: Benchmark, data: Path | None) -> dict[str, Any]:
         "splits": list(benchmark.splits),
         "rules": list(benchmark.rules),
         "rule": benchmark.rule,
+        "form": benchmark.form,
         "evidence": benchmark.evidence,
+        "traps": list(benchmark.traps),
         "published": {name: list(pair) for name, pair in benchmark.published.items()},
     }
 
@@ -61,6 +63,8 @@ def show_benchmark(one: dict[str, Any]) -> None:
         say(f"prompt {name}: {' / '.join(text.strip().splitlines()) or 'nothing is added'}")
     say(f"rule: {one['rule']}")
     say(f"evidence: {one['evidence']}")
+    for trap in one["traps"]:
+        say(f"trap: {trap}")
 
 
 def show_score(console: LiteralConsole, scored: Scored) -> None:

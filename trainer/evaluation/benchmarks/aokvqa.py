@@ -78,6 +78,7 @@ AOKVQA = register(
         files=(DataFile("aokvqa/aokvqa_v1p0_val.json", _PLACE),),
         prompts={"letter": LETTER},
         rule="The first character is the letter, with nothing, `.`, `)` or a space after it.",
+        form=Asked.__doc__ or "",
         evidence="The form is checked on real records; no outputs of the authors were at hand.",
         questions=_questions,
         keys=_keys,

@@ -149,6 +149,7 @@ FORMATS = register(
             "answer is written out. Others: more than half of the answer's words and characters are in the question's "
             "script, or in `script`; a letter or a number counts for neither."
         ),
+        form=Record.__doc__ or "",
         evidence="The prompts are those of the paper, 4.3, as it prints them; it gives no figures.",
         questions=_questions,
         keys=_keys,

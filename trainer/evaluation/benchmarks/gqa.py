@@ -103,6 +103,10 @@ GQA = register(
         ),
         prompts={"short": SHORT},
         rule="The text without periods at its end, in lower case, is the answer.",
+        form=Asked.__doc__ or "",
+        traps=(
+            "lmms-eval deletes all punctuation on both sides; on the 2,796 questions at hand that changes nothing.",
+        ),
         evidence="The authors' outputs of LLaVA-1.5-13B give 60.44 on the 1,398 questions at hand.",
         image_folders=("gqa/images", "gqa/data/images"),
         questions=_questions,

@@ -203,7 +203,7 @@ LLAVA_BENCH = register(
         name="llava_bench",
         title="LLaVA-Bench (in the wild)",
         place=_PLACE,
-        licence="Apache-2.0, as LLaVA; texts of GPT-4 for research",
+        licence="Apache-2.0, as its dataset card says; texts of GPT-4 for research",
         num_questions="60 on 24 pictures",
         metric="the judge's scores relative to those of GPT-4's answers",
         files=(
@@ -216,6 +216,11 @@ LLAVA_BENCH = register(
         rule=(
             "The mean of the judge's scores over that of GPT-4's answers, each rounded to three decimals; of several "
             "reviews the mean. A review without scores is left out, and more than 5 % of them are an error."
+        ),
+        form=Asked.__doc__ or "",
+        traps=(
+            "The mean of ratios, question by question, gives 74.2 where the ratio of means gives 72.8.",
+            "LLaVA's script writes `-1, -1` where the judge's first line is no pair of numbers, and averages it in.",
         ),
         evidence="GPT-4's three reviews of LLaVA-1.5-13B give the published 72.5.",
         image_folders=("llava-bench-in-the-wild/images",),

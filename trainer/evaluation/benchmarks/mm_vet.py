@@ -165,6 +165,11 @@ MM_VET = register(
         prompts={"none": ""},
         max_new_tokens=MAX_LONG,
         rule="The mean of the judge's grades in per cent, over all questions and by ability; runs are averaged.",
+        form=Asked.__doc__ or "",
+        traps=(
+            "lmms-eval now puts a request to think step by step in front of each question: another benchmark.",
+            "MM-Vet's program gives 0 where the judge's reply holds no grade.",
+        ),
         evidence="GPT-4's three runs on LLaVA-1.5-7B give the published 31.1.",
         image_folders=("mm-vet/images",),
         questions=_questions,

@@ -164,6 +164,12 @@ MME = register(
             "In lower case, yes or no where one of them is in the first four characters, yes before no; anything else "
             "is wrong. A subtask gives 100 times accuracy plus 100 times the share of pictures with both answers right."
         ),
+        form="`NAME.txt` beside each picture: two lines of question, tab, `Yes` or `No`.",
+        traps=(
+            "Two questions share a picture and LLaVA's question id: a dict by id loses half.",
+            "`not sure` is read as no and `unknown` as nothing, as the official program does.",
+            "The official program dies on an answer with a tab or a newline.",
+        ),
         evidence="The authors' outputs of LLaVA-1.5-13B give the published 1531.3, and 295.36 for cognition.",
         image_folders=(
             "mme/MME_Benchmark_release_version",

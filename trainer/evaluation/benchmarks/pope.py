@@ -135,6 +135,12 @@ POPE = register(
             "word, else yes. Answers are joined by set, picture and question: labels by line give 45.7 for "
             "87.1 with the later random file."
         ),
+        form=Asked.__doc__ or "",
+        traps=(
+            "Today's `random` file has 3,000 other questions in another order; labels by line give F1 45.7 for 87.1.",
+            "lmms-eval wants the entire text to be yes or no, and its yes ratio is that of the labels.",
+            "F1 of the pooled answers is 85.93, the mean of the three sets 85.95.",
+        ),
         evidence="The authors' outputs of LLaVA-1.5-13B give the published 87.1, 86.2 and 84.5.",
         image_folders=("val2014", "pope/val2014"),
         questions=_questions,

@@ -194,6 +194,10 @@ REFCOCO = register(
             + "`, "
             "the sentence, a period."
         ),
+        form=Ref.__doc__ or "",
+        traps=(
+            "Other models give fractions of the picture as it is; read as those of the padded square they are wrong.",
+        ),
         evidence=(
             "The boxes that the mixture would hold for 50 real sentences score 100; no outputs of the authors were at "
             "hand, and the paper gives no figures."

@@ -135,6 +135,12 @@ SCIENCEQA = register(
             "The answer is a letter, or begins with one and `. `, or says `The answer is X.` once. Anything else, and "
             "a letter beyond the choices, is no reading, which counts as wrong; nothing is guessed."
         ),
+        form=Problem.__doc__ or "",
+        traps=(
+            "A reading without `The answer is X.` gives 0.0 for 90 on models that explain first.",
+            "lupantech's own program guesses at random where it reads nothing: 3 points on its GPT-3 file.",
+            "lmms-eval keeps double spaces, and reuses the question before for one without a picture.",
+        ),
         evidence="The authors' outputs of LLaVA-1.5-13B give the published 71.6, and 74.39 over all questions.",
         image_folders=("scienceqa/images", "scienceqa"),
         questions=_questions,

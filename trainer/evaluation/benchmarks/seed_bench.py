@@ -128,6 +128,8 @@ SEED_BENCH = register(
             "The first character is the letter, with nothing, `.`, `)` or a space after it. The official protocol "
             "ranks options by likelihood and is another measure."
         ),
+        form=Asked.__doc__ or "",
+        traps=("The id 49914 is that of two questions: a dict by id loses one.",),
         evidence="The authors' outputs of LLaVA-1.5-13B give 67.55 on the first 2,000 questions on pictures.",
         image_folders=("seed_bench",),
         questions=_questions,

@@ -96,8 +96,16 @@ TEXTVQA = register(
         prompts={"ocr": SHORT, "no-ocr": SHORT},
         rules=tuple(_RULES),
         rule=(
-            "The mean over ten people of min(1, matches among the other nine / 3), both sides normalised. LLaVA's "
-            "question ids are those of pictures: answers are joined by picture and question."
+            "The question is asked in lower case but for its first letter; the prompt `ocr` has a line after it, "
+            f"`{OCR_LINE}` and the tokens. The score is the mean over ten people of min(1, matches among the other "
+            "nine / 3), both sides normalised. LLaVA's question ids are those of pictures: answers are joined by "
+            "picture and question."
+        ),
+        form=Asked.__doc__ or "",
+        traps=(
+            "LLaVA's question ids are those of pictures: joined by them alone the first 1,000 give 43.5 for 62.7.",
+            "The simple rule min(1, n / 3) gives 63.6 for 62.7.",
+            "Without OCR tokens in the prompt others report 46 to 49, with them 58 to 61.",
         ),
         evidence="The authors' outputs of LLaVA-1.5-13B give 62.71 on the first 1,000 questions.",
         image_folders=("textvqa",),

@@ -92,8 +92,14 @@ VIZWIZ = register(
         splits=("val", "test"),
         rules=tuple(_RULES),
         rule=(
-            "The mean over ten people of min(1, matches among the other nine / 3), by position. The prediction is "
-            "normalised, people's answers are not; lmms-eval normalises both as TextVQA does."
+            "The question is asked in lower case but for its first letter. The score is the mean over ten people of "
+            "min(1, matches among the other nine / 3), by position. The prediction is normalised, people's answers are "
+            "not; lmms-eval normalises both as TextVQA does."
+        ),
+        form=Asked.__doc__ or "",
+        traps=(
+            "People's answers have no id: leaving out all equal ones, not one by position, gives the constant answer "
+            "`unanswerable` 57.6 for 68.1.",
         ),
         evidence="The upload made of the authors' outputs of LLaVA-1.5-13B is theirs, byte for byte.",
         image_folders=("vizwiz",),

@@ -142,6 +142,12 @@ register(
             "The mean over ten people of min(1, matches among the other nine / 3). Both sides are normalised, but "
             "neither where all ten answers agree; lmms-eval always normalises."
         ),
+        form=Asked.__doc__ or "",
+        traps=(
+            "Where all ten answers agree the official program normalises nothing: raw text such as `Yes` scores 67.2 "
+            "for 87.0, so answers are normalised before they are uploaded.",
+            "Always normalising, as lmms-eval does, gives 87.13 for 86.95.",
+        ),
         evidence="Made-up predictions for 3,000 real questions give what the official program gives.",
         questions=partial(_questions, name="vqav2"),
         keys=_keys,
@@ -168,6 +174,7 @@ register(
         rules=tuple(_RULES),
         splits=("val",),
         rule="That of VQAv2, on ten answers.",
+        form=Asked.__doc__ or "",
         evidence="The rule is that of vqav2; no outputs of the authors were at hand.",
         questions=partial(_questions, name="okvqa"),
         keys=_keys,
