@@ -66,7 +66,7 @@ def doctor(
     tokenizer: Annotated[
         str | None, typer.Option(help="Tokenizer, by Hub name or folder: the full recipe's by default.")
     ] = None,
-    address: Annotated[
+    url: Annotated[
         list[str] | None,
         typer.Option(help="Address, such as s3://bucket/raw: look whether it may be listed; may be repeated."),
     ] = None,
@@ -84,7 +84,7 @@ def doctor(
 
     from mix665k.mixtures.doctor import examine, needed_for, print_checks
 
-    checks = examine(raw=raw, tokenizer=tokenizer, addresses=[named_address(one) for one in address or ()])
+    checks = examine(raw=raw, tokenizer=tokenizer, addresses=[named_address(one) for one in url or ()])
     checks = needed_for(for_, checks) if for_ else checks
     if output == "json":
         say_json(msgspec.json.format(msgspec.json.encode(checks), indent=2))

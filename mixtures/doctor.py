@@ -22,9 +22,9 @@ import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.parts import published_parts
 from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, read_recipe
-from mix665k.schemas.errors import RawDataError
+from mix665k.schemas.errors import RawDataError, RemoteError
 from mix665k.schemas.install import install, upgrade
-from mix665k.schemas.remote import RemoteError, files_below
+from mix665k.schemas.remote import files_below
 from mix665k.schemas.tokenizer import local_tokenizer_folder
 
 PACKAGE = "mix665k"

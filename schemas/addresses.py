@@ -30,7 +30,7 @@ def named_address(given: str) -> str:
         UserError: when it is none.
     """
     if (found := address_of(given)) is None:
-        raise UserError(f"--address {given}: no address, expected one such as s3://bucket/raw")
+        raise UserError(f"--url {given}: no address, expected one such as s3://bucket/raw")
     return found
 
 

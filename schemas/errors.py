@@ -88,6 +88,10 @@ class BusyError(UserError):
     """Another command is writing the same file."""
 
 
+class RemoteError(UserError):
+    """An address such as `s3://bucket/images` cannot be read or written."""
+
+
 class HubError(UserError):
     """The Hugging Face Hub cannot be reached, or refuses what is to be published."""
 

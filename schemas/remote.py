@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from mix665k.schemas.errors import UserError, brief_line, one_line
+from mix665k.schemas.errors import RemoteError, UserError, brief_line, one_line
 from mix665k.schemas.files import replacing
 
 T = TypeVar("T")
@@ -37,10 +37,6 @@ _LIBRARIES = (
     ("httpx2", "HTTPError"),
 )
 """What the libraries raise besides errors of the system, where they are loaded."""
-
-
-class RemoteError(UserError):
-    """What is at an address cannot be read or written."""
 
 
 class RemoteFile(NamedTuple):

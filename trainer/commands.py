@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 Out = Annotated[Path, typer.Option(help="Where to write: a folder.", file_okay=False)]
 Mixture = Annotated[Path, typer.Option(help="A mixture's folder: train on it, as `mix build` wrote it.")]
-Images = Annotated[Path, typer.Option(help="Folder with the images: those that the mixture names.")]
+Images = Annotated[
+    Path, typer.Option(help="Folder with the images: those that the mixture names; or shards of them, or an address.")
+]
 Llm = Annotated[str, typer.Option(help="Language model, by Hub name or folder: a bare one.")]
 Vision = Annotated[str, typer.Option(help="Vision tower, by Hub name or folder: one with a token for each patch.")]
 From = Annotated[

@@ -34,7 +34,12 @@ WriteList = Annotated[
 def images(
     mixture: MixtureOrFile,
     *,
-    folder: Annotated[Path, typer.Option("--images", help="Folder with the images: coco, gqa, ocr_vqa and so on.")],
+    folder: Annotated[
+        Path,
+        typer.Option(
+            "--images", help="Folder with the images: coco, gqa, ocr_vqa and so on; or shards, or an address."
+        ),
+    ],
     source: Source = None,
     mapping: Mapping = None,
     fix: Fix = False,

@@ -9,7 +9,7 @@ import mix665k
 from mix665k.mixtures.doctor import Check, examine
 from mix665k.mixtures.mixture import Mixture
 from mix665k.schemas import remote
-from mix665k.schemas.errors import UserError
+from mix665k.schemas.errors import RemoteError, UserError
 from mix665k.schemas.manifest import load_manifest
 from tests import local_s3
 from tests.local_s3 import S3
@@ -67,7 +67,7 @@ def test_nothing_is_there_after_an_upload_that_fails_and_another_try_puts_it(
     def full(path: Path, address: str) -> None:
         asked.append(address)
         if address.endswith("manifest.json"):
-            raise remote.RemoteError(REFUSED)
+            raise RemoteError(REFUSED)
         put(path, address)
 
     arguments = ("build", "tiny", "--raw", made_up_raw, "--out", "s3://bucket/failing", *BUILD)
@@ -134,7 +134,7 @@ def test_doctor_lists_an_address_and_reads_nothing(s3: S3, monkeypatch: pytest.M
     assert found[addresses[1]] == Check(addresses[1], "ok", "may be listed, nothing is there")
     assert found[addresses[2]].verdict == "lacking"
     assert "pip install gcsfs" in found[addresses[2]].found
-    assert run("doctor", "--tokenizer", "tiny", "--address", "bucket").stderr.startswith("error: --address bucket: no")
+    assert run("doctor", "--tokenizer", "tiny", "--url", "bucket").stderr.startswith("error: --url bucket: no")
 
 
 def test_python_writes_to_no_address(made_up_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mix665k.schemas import remote
-from mix665k.schemas.errors import ImageFileError, MixtureError
+from mix665k.schemas.errors import ImageFileError, MixtureError, RemoteError
 from mix665k.schemas.images import remote as images_remote
 from mix665k.schemas.images.places import images_at, require_place
 from mix665k.schemas.images.remote import cache_bytes, images_at_address
@@ -115,7 +115,7 @@ def test_a_cut_connection_is_tried_again_and_named_when_it_stays_cut(
     assert images.read("coco/1.jpg") == PICTURES["coco/1.jpg"]
     assert len(lost) == 3
     _cut_connections(monkeypatch, 99)
-    with pytest.raises(remote.RemoteError, match=r"^s3://bucket/files/coco/1.jpg: 4 attempts failed, the last with: "):
+    with pytest.raises(RemoteError, match=r"^s3://bucket/files/coco/1.jpg: 4 attempts failed, the last with: "):
         images.read("coco/1.jpg")
 
 
