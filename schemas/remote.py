@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from mix665k.schemas.errors import RemoteError, UserError, brief_line, one_line
 from mix665k.schemas.files import replacing
+from mix665k.schemas.install import install
 
 T = TypeVar("T")
 ATTEMPTS = 4
@@ -23,7 +24,7 @@ WAIT_S = 0.5
 """Before the second attempt; twice as long before each further one."""
 _BLOCK = 8_000_000
 _PROBE = ".mix-may-write"
-_EXTRAS = {"s3": "'mix665k[s3]'", "s3a": "'mix665k[s3]'", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+_PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 _CREDENTIALS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or FSSPEC_S3_ANON=true for a public bucket",
     "gs": "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS",
@@ -204,8 +205,9 @@ def _system(scheme: str, process: int) -> Any:  # noqa: ARG001, one for each pro
     try:
         return fsspec.filesystem(scheme, skip_instance_cache=True, use_listings_cache=False)
     except ImportError as error:
-        package = _EXTRAS.get(scheme, (error.name or scheme).partition(".")[0])
-        raise RemoteError(f"{scheme}://: its library is not installed; pip install {package}") from None
+        package = _PACKAGES.get(scheme, (error.name or scheme).partition(".")[0])
+        how = install("s3") if scheme in ("s3", "s3a") else f"pip install {package}"
+        raise RemoteError(f"{scheme}://: its library is not installed; {how}") from None
     except _faults() as error:
         why = _refusal(error, f"{scheme}://") or _brief(error)
         raise RemoteError(f"{scheme}://: cannot be opened: {why}") from None

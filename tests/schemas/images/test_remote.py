@@ -1,6 +1,7 @@
 """Pictures at addresses: a real S3 client against a local server, with a cache that is large, small or off."""
 
 import pickle
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,11 @@ def test_a_cache_of_no_size_is_one_line(monkeypatch: pytest.MonkeyPatch, text: s
     monkeypatch.setenv("MIX665K_CACHE_GB", text)
     with pytest.raises(ImageFileError, match=f"^MIX665K_CACHE_GB={text}: expected gigabytes, such as 50$"):
         cache_bytes()
+
+
+def test_what_to_install_for_a_bucket_is_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.setattr("fsspec.registry._registry", {})
+    remote._system.cache_clear()
+    with pytest.raises(RemoteError, match=r"^s3://: its library is not installed; .*\[s3\]'$"):
+        remote.files_below("s3://bucket/x")
