@@ -8,7 +8,7 @@ import msgspec
 
 from mix665k.builders.raw import RawFiles
 from mix665k.builders.registry import DecodedRecord, Download, Lookup, RawFile, by_numbered_origin, number_of
-from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair
+from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair, count_tokens, in_order
 
 Kind = Literal["mixture", "llava_json"]
 LLAVA_JSON: Final = "llava_json"
@@ -33,16 +33,42 @@ class LlavaRecord(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     image: str | None = None
     model: Any = None
 
+    @property
+    def images(self) -> list[str]:
+        """Its images, in reading order."""
+        return [self.image] if self.image else []
+
+    @property
+    def system(self) -> str | None:
+        """The text of its system turn, which LLaVA's form does not have."""
+        return None
+
 
 class AdaptedRecord(LlavaRecord, gc=False):
     """A record that was not of LLaVA's form: what was done to read it, and the names of fields that were left out."""
 
+    more_images: tuple[str, ...] = ()
+    system_text: str | None = None
     done: tuple[str, ...] = ()
     not_kept: tuple[str, ...] = ()
 
+    @property
+    def images(self) -> list[str]:
+        """Its images, in reading order."""
+        return in_order(self.image or None, self.more_images)
 
-_ROLES: dict[object, Literal["human", "gpt"]] = {"human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
+    @property
+    def system(self) -> str | None:
+        """The text of its system turn, or of its field `system`."""
+        return self.system_text
+
+
+_ROLES: dict[object, Literal["human", "gpt", "system"]] = {
+    **{"human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"},
+    "system": "system",
+}
 EMPTY_IMAGE = "empty image read as none"
+_KEPT = ("id", "image", "conversations", "messages", "model", "system")
 _OTHER_KEYS = {"role": "from", "content": "value"}
 
 
@@ -61,11 +87,14 @@ def adapt(value: Any, place: str | int) -> AdaptedRecord:
     if "image" not in value and isinstance(value.get("images"), list):  # as `mix export --format messages` writes it
         value = {"image" if name == "images" else name: one for name, one in value.items()}
         done.append("images read as image")
-    not_kept = [name for name in value if name not in ("id", "image", "conversations", "messages", "model")]
-    turns = _turns_of(value, done, not_kept)
+    not_kept = [name for name in value if name not in _KEPT]
+    system, turns = _turns_of(value, done, not_kept)
+    images = _images_of(value, done)
     return AdaptedRecord(
         id=_id_of(value, place, done),
-        image=_image_of(value, done),
+        image=images[0] if images else None,
+        more_images=tuple(images[1:]),
+        system_text=system,
         conversations=turns,
         done=tuple(dict.fromkeys(done)),
         not_kept=tuple(not_kept),
@@ -79,31 +108,46 @@ def _of_mixture(row: dict[str, Any]) -> dict[str, Any]:
     return ours | {"id": row["reference_id"]} | ({"image": [row.get("image"), *more]} if more else {})
 
 
-def _turns_of(value: dict[str, Any], done: list[str], not_kept: list[str]) -> list[Said]:
+def _turns_of(value: dict[str, Any], done: list[str], not_kept: list[str]) -> tuple[str | None, list[Said]]:
+    """The text of the system turn, if there is one, and the turns of human and gpt."""
     key = "messages" if "messages" in value and "conversations" not in value else "conversations"
     found = value.get(key)
     if not isinstance(found, list):
         raise ValueError(f"{key}: expected a list of turns, got {_kind(found)}")
     if key == "messages":
         done.append("messages read as conversations")
+    system = value.get("system") or None
+    if system is not None and not isinstance(system, str):
+        raise ValueError(f"system: expected text, got {_kind(system)}")
     turns = []
     for i, turn in enumerate(found):
-        if not isinstance(turn, dict):
-            raise ValueError(f"{key}[{i}]: expected an object with from and value, got {_kind(turn)}")
-        named = {_OTHER_KEYS.get(name, name): one for name, one in turn.items()}
-        said_by, text = named.get("from"), named.get("value")
-        role = said_by.lower() if isinstance(said_by, str) and said_by.lower() in _ROLES else said_by
-        if role == "system":
-            raise ValueError(f"{key}[{i}]: a system turn, which a mixture cannot hold; expected human and gpt in turn")
-        if not isinstance(role, str) or role not in _ROLES:
-            raise ValueError(f"{key}[{i}]: turn by {role!r}, expected human or gpt (user or assistant)")
-        if not isinstance(text, str):
-            raise ValueError(f"{key}[{i}]: value: expected text, got {_kind(text)}")
-        if said_by != _ROLES[role] or "role" in turn:
-            done.append("user and assistant read as human and gpt")
-        not_kept += [f"conversations[].{name}" for name in named if name not in ("from", "value")]
-        turns.append(Said(_ROLES[role], text))
-    return turns
+        role, text = _said(turn, f"{key}[{i}]", done, not_kept=not_kept)
+        if role != "system":
+            turns.append(Said(role, text))
+        elif i or system is not None:
+            raise ValueError(f"{key}[{i}]: a system turn, expected one at most, before all others")
+        else:
+            system = text or None
+    return system, turns
+
+
+def _said(
+    turn: Any, where: str, done: list[str], *, not_kept: list[str]
+) -> tuple[Literal["human", "gpt", "system"], str]:
+    """Who says what in a turn."""
+    if not isinstance(turn, dict):
+        raise ValueError(f"{where}: expected an object with from and value, got {_kind(turn)}")
+    named = {_OTHER_KEYS.get(name, name): one for name, one in turn.items()}
+    not_kept += [f"conversations[].{name}" for name in named if name not in ("from", "value")]
+    said_by, text = named.get("from"), named.get("value")
+    role = said_by.lower() if isinstance(said_by, str) else None
+    if role not in _ROLES:
+        raise ValueError(f"{where}: turn by {said_by!r}, expected human or gpt (user or assistant)")
+    if not isinstance(text, str):
+        raise ValueError(f"{where}: value: expected text, got {_kind(text)}")
+    if role != "system" and (said_by != _ROLES[role] or "role" in turn):
+        done.append("user and assistant read as human and gpt")
+    return _ROLES[role], text
 
 
 def _id_of(value: dict[str, Any], place: str | int, done: list[str]) -> str | int:
@@ -119,19 +163,21 @@ def _id_of(value: dict[str, Any], place: str | int, done: list[str]) -> str | in
     return found
 
 
-def _image_of(value: dict[str, Any], done: list[str]) -> str | None:
+def _images_of(value: dict[str, Any], done: list[str]) -> list[str]:
+    """The images, in the order of the list they are in."""
     found = value.get("image")
     if isinstance(found, list):
-        if len(found) > 1:
-            raise ValueError(f"image: {len(found)} images, expected one per record")
-        done.append("list of one image read as the image" if found else EMPTY_IMAGE)
-        found = found[0] if found else None
+        done += {0: [EMPTY_IMAGE], 1: ["list of one image read as the image"]}.get(len(found), [])
     elif found == "":
         done.append(EMPTY_IMAGE)
         found = None
-    if found is not None and not isinstance(found, str):
-        raise ValueError(f"image: expected a path or null, got {_kind(found)}")
-    return found
+    images = found if isinstance(found, list) else [] if found is None else [found]
+    for one in images:
+        if not isinstance(one, str):
+            raise ValueError(f"image: expected a path or null, got {_kind(one)}")
+    if len(images) > 1 and "" in images:
+        raise ValueError(f"image: an empty path among {len(images)}, expected none")
+    return images
 
 
 def _kind(value: object) -> str:
@@ -212,13 +258,26 @@ def llava_conversations(raw: RawFiles, *, image_folder: str, several: bool) -> I
             for i, (human, gpt) in enumerate(zip(turns[::2], turns[1::2], strict=True))
         ]
         done = record.done if isinstance(record, AdaptedRecord) else ()
+        images = [f"{image_folder}{'/' if image_folder else ''}{image}" for image in record.images]
+        tokens = count_tokens(pairs)
+        if len(images) > 1 and tokens != len(images):
+            why = f"{where}: {tokens} {IMAGE_TOKEN} in the human turns, expected {len(images)}"
+            raw.reject("records", name, why, pairs=len(pairs))
+            continue
         if record.image == "" and EMPTY_IMAGE not in done:
             done += (EMPTY_IMAGE,)
         if len(turns) < len(record.conversations):
             done += ("leading gpt turn left out",)
-        if record.image and IMAGE_TOKEN not in pairs[0].question:
+        if images and not tokens:
             done += (f"{IMAGE_TOKEN} put in front",)
         for what in done:
             raw.note(what, name)
-        image = record.image and f"{image_folder}{'/' if image_folder else ''}{record.image}"
-        yield Conversation(id=name, image=image or None, pairs=pairs, several=several, history=done)
+        yield Conversation(
+            id=name,
+            image=images[0] if images else None,
+            more_images=tuple(images[1:]),
+            system=record.system,
+            pairs=pairs,
+            several=several,
+            history=done,
+        )

@@ -2,13 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 import msgspec
 
 IMAGE_TOKEN = "<image>"
-"""Stands where the image goes, in the first human turn only (LLaVA's `DEFAULT_IMAGE_TOKEN`)."""
+"""Stands where an image goes, in a human turn; LLaVA's own records have one, in the first (`DEFAULT_IMAGE_TOKEN`)."""
 
 BOX = re.compile(r"\[(-?\d+\.\d+), (-?\d+\.\d+), (-?\d+\.\d+), (-?\d+\.\d+)\]")
 """A region box in a text: left, top, right, bottom, as fractions."""
@@ -28,11 +28,11 @@ class Pair(msgspec.Struct, gc=False):
 
 # sources and steps handle pairs, so that human and gpt alternate by construction; turns exist in shards only
 class Conversation(msgspec.Struct, gc=False, kw_only=True):
-    """Question-answer pairs about one image, or about none.
+    """Question-answer pairs about one image, several or none.
 
     `id` is the raw id; `several` says that this raw id can give several conversations, which then are numbered
     `#0`, `#1`, … in the mixture. `history` tells what the steps did to it, and `position` is its place in the order of
-    the raw file.
+    the raw file. `more_images` come after `image` in the order of their tokens; `system` is a system turn's text.
     """
 
     id: str
@@ -41,6 +41,23 @@ class Conversation(msgspec.Struct, gc=False, kw_only=True):
     several: bool = False
     history: tuple[str, ...] = ()
     position: int = 0
+    more_images: tuple[str, ...] = ()
+    system: str | None = None
+
+    @property
+    def images(self) -> list[str]:
+        """All images, in reading order."""
+        return in_order(self.image, self.more_images)
+
+
+def in_order(image: str | None, more_images: Iterable[str] | None) -> list[str]:
+    """The images of a record, in reading order: the first, as most have no other, is a column of its own."""
+    return [*([] if image is None else [image]), *(more_images or ())]
+
+
+def count_tokens(pairs: Iterable[Pair]) -> int:
+    """How many image tokens the questions have."""
+    return sum(pair.question.count(IMAGE_TOKEN) for pair in pairs)
 
 
 class Turn(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -55,11 +72,24 @@ class Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
     id: Annotated[str, msgspec.Meta(pattern=r"^\w+/.+$", description="unique in the mixture: source/raw id[#k]")]
     source: Annotated[str, msgspec.Meta(pattern=r"^\w+$")]
-    image: Annotated[str, msgspec.Meta(min_length=1)] | None
+    image: Annotated[str, msgspec.Meta(min_length=1, description="the first image")] | None
     conversations: Annotated[list[Turn], msgspec.Meta(min_length=2)]
     origins: Annotated[list[str], msgspec.Meta(min_length=1, description="one raw id per question-answer pair")]
     steps: Annotated[list[str], msgspec.Meta(description="what was done to this record, in order")]
     reference_id: Annotated[str, msgspec.Meta(description="the id that LLaVA's own file gives it")]
+    more_images: (
+        Annotated[
+            list[Annotated[str, msgspec.Meta(min_length=1)]],
+            msgspec.Meta(min_length=1, description="those after the first, in the order of their tokens"),
+        ]
+        | None
+    ) = None
+    system: Annotated[str, msgspec.Meta(min_length=1, description="the text of a system turn")] | None = None
+
+    @property
+    def images(self) -> list[str]:
+        """All images, in reading order: one for each image token of the human turns."""
+        return in_order(self.image, self.more_images)
 
 
 _FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
@@ -78,37 +108,37 @@ def is_blank(text: str) -> bool:
 
 
 def values(conversation: Conversation) -> Iterator[str]:
-    """The texts of the turns, human and gpt in turn, with the image token in front where there is none yet."""
+    """The texts of the turns, human and gpt in turn, with an only image's token in front where there is none yet."""
     # written last, when a conversation leaves the steps: LLaVA-Instruct has its own token, at the end at times, and
     # merging, splitting and prompts would have to move it
-    first = True
+    missing = len(conversation.images) == 1 and not count_tokens(conversation.pairs)
     for pair in conversation.pairs:
-        if first and conversation.image is not None and IMAGE_TOKEN not in pair.question:
-            yield f"{IMAGE_TOKEN}\n{pair.question}"
-        else:
-            yield pair.question
+        yield f"{IMAGE_TOKEN}\n{pair.question}" if missing else pair.question
         yield pair.answer
-        first = False
+        missing = False
 
 
-def fault(turns: list[str], *, has_image: bool, boxes: bool) -> str | None:
+def fault(turns: list[str], *, num_images: int, boxes: bool) -> str | None:
     """What is wrong with the texts of a conversation (human and gpt in turn), or None.
 
-    Checks what a JSON Schema cannot say: whole pairs, no empty turn, the image token exactly once and in the first
-    human turn where there is an image and nowhere else; with `boxes`, for sources that write them, region boxes within
-    0..1. What others write in brackets may be pixels, or anything.
+    Checks what a JSON Schema cannot say: whole pairs, no empty turn, as many image tokens in the human turns as there
+    are images, and none in the others; with `boxes`, for sources that write them, region boxes within 0..1. What others
+    write in brackets may be pixels, or anything.
     """
     if not turns or len(turns) % 2:
         return f"{len(turns)} turns, expected human and gpt in turn"
+    found = 0
     for i, value in enumerate(turns):
         tokens = value.count(IMAGE_TOKEN)
-        if tokens != (1 if has_image and i == 0 else 0):
-            where = "the first human turn" if i == 0 else f"turn {i}"
-            return f"{tokens} {IMAGE_TOKEN} in {where}, expected {int(has_image and i == 0)}"
+        if tokens and i % 2:
+            return f"{tokens} {IMAGE_TOKEN} in turn {i}, expected 0"
+        found += tokens
         if is_blank(value.replace(IMAGE_TOKEN, "") if tokens else value):
             return f"turn {i} is empty"
-        if boxes and has_image and "[" in value:  # looked for first: most texts have none, and the expression is slow
+        if boxes and num_images and "[" in value:  # looked for first: most texts have none, and the expression is slow
             edges = (float(edge) for box in BOX.findall(value) for edge in box)
             if not all(0.0 <= edge <= 1.0 for edge in edges):
                 return f"turn {i} holds a box outside 0..1: {value[-80:]!r}"
+    if found != num_images:
+        return f"{found} {IMAGE_TOKEN} in the human turns, expected {num_images}"
     return None

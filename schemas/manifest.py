@@ -39,8 +39,11 @@ DERIVING = {
 """The commands that write a mixture of another one's records, by their funnel step."""
 ROWS_PER_SHARD = 65_536
 """Beside the manifest, not the Parquet writer, as a plan names it and is made without importing pyarrow."""
-FORMAT = 2
-"""Raised when a manifest of this version can no longer be read by the previous one's reader."""
+FORMAT = 3
+"""Raised when a mixture of this version can no longer be read by the previous one's reader; older ones are read.
+
+Since 2 a funnel says what kind of change each is, since 3 shards have the columns of `schemas.shards.OPTIONAL`.
+"""
 
 
 Kind = Literal["lost", "chosen", "merged", "split", "repeated"]
@@ -57,6 +60,9 @@ TOO_FEW = "fewer than were asked for"
 """Ids that are kept for each reason."""
 NOT_FOUND = "not found"
 """The note on ids that a recipe asks for and no raw record has."""
+
+
+_CHOSEN_IN_1 = ("not drawn", "not in ", "split ", "region not drawn", "another caption of the image taken")
 
 
 class InputFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -337,7 +343,7 @@ def load_manifest(folder: Path) -> Manifest:
     """The manifest of a mixture.
 
     Raises:
-        MixtureError: when the folder is no mixture, an unfinished one, or one of another version.
+        MixtureError: when the folder is no mixture, an unfinished one, or one of a newer version.
     """
     require_folder(folder)
     path = folder / MANIFEST
@@ -346,7 +352,22 @@ def load_manifest(folder: Path) -> Manifest:
     content = path.read_bytes()
     if why := _of_another_version(content):
         raise MixtureError(f"{path}: {why}")
-    return decode_json(content, Manifest, kind=MixtureError, where=f"{path}: damaged", fix="build the mixture again")
+    found = decode_json(content, Manifest, kind=MixtureError, where=f"{path}: damaged", fix="build the mixture again")
+    return _with_kinds(found) if found.format == 1 else found
+
+
+def _with_kinds(manifest: Manifest) -> Manifest:
+    """A manifest of format 1 with the kinds of changes that later ones say."""
+    for step in (step for entry in manifest.sources for step in entry.funnel):
+        step.kinds = {reason: _kind_of(reason) for reason in step.conversations.changes | step.pairs.changes}
+    return manifest
+
+
+def _kind_of(reason: str) -> Kind:
+    """What kind of change the builders of format 1 meant by a reason, a step within a step before it."""
+    own = reason.rpartition(": ")[2]
+    kinds: dict[str, Kind] = {"merged": "merged", "split": "split", "repeated": "repeated"}
+    return kinds.get(own, "chosen" if own.startswith(_CHOSEN_IN_1) else "lost")
 
 
 class _Stamp(msgspec.Struct):
@@ -357,7 +378,7 @@ class _Stamp(msgspec.Struct):
 
 
 def _of_another_version(content: bytes) -> str | None:
-    """Which version wrote a manifest that this one cannot read, and what to do; None for one of this version's.
+    """Which newer version wrote a manifest that this one cannot read, and what to do; None for all others.
 
     A newer version may add fields without raising `FORMAT`, as a reader of its own would not fail.
     """
@@ -367,12 +388,10 @@ def _of_another_version(content: bytes) -> str | None:
         return None  # damaged: decoding it says where
     ours = f"mix665k {version('mix665k')}"
     written = f"written by {stamp.tool or 'another version'}"
-    if stamp.format < FORMAT:
-        return f"{written} in format {stamp.format}, expected {FORMAT}; build the mixture again with {ours}"
-    if stamp.format == FORMAT and not _is_newer(stamp.tool, ours):
+    if stamp.format <= FORMAT and not _is_newer(stamp.tool, ours):
         return None
     try:
-        if stamp.format == FORMAT:
+        if stamp.format <= FORMAT:
             msgspec.json.decode(content, type=Manifest)
             return None
     except UNREADABLE as error:

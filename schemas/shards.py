@@ -11,6 +11,17 @@ from mix665k.schemas.errors import MixtureError, one_line, os_reason
 from mix665k.schemas.files import regular_file
 
 AGAIN = "build the mixture again"
+OPTIONAL = pa.schema([pa.field("more_images", pa.list_(pa.string())), pa.field("system", pa.string())])
+"""The columns that shards have since manifest format 3; null where a record has no second image, or no system turn."""
+
+
+def with_optional(rows: pa.RecordBatch, *, schema: pa.Schema) -> pa.RecordBatch:
+    """Rows of a shard of any format as those of this one: columns of `OPTIONAL` that it does not have are null."""
+    if rows.schema.equals(schema):
+        return rows
+    missing = {name: pa.nulls(len(rows), OPTIONAL.field(name).type) for name in schema.names if name in OPTIONAL.names}
+    columns = {**missing, **dict(zip(rows.schema.names, rows.columns, strict=True))}
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from mix665k.schemas.conversation import IMAGE_TOKEN, Conversation, Pair
 def merge_by_image(conversations: Iterable[Conversation], funnel: StepFunnel) -> Iterator[Conversation]:
     """Join the conversations of one image into one, in the order of first appearance.
 
-    Text-only conversations pass as they are. (Paper, appendix A.2.)
+    Those without an image, with several or with a system turn pass as they are. (Paper, appendix A.2.)
     """
     merged: dict[str, list[Conversation]] = {}
     for i, conversation in enumerate(conversations):
-        merged.setdefault(conversation.image or f"\n{i}", []).append(conversation)
+        alone = conversation.image is None or conversation.more_images or conversation.system is not None
+        merged.setdefault(f"\n{i}" if alone else str(conversation.image), []).append(conversation)
     ids = Counter(group[0].id for group in merged.values())
     for group in merged.values():
         first = group[0]

@@ -216,13 +216,12 @@ def built_before(out: Path, label: str, key: str) -> SourceEntry | None:
 
 
 def looks_below(images: Path | None) -> Callable[[Conversation], bool] | None:
-    """Whether a conversation's image lies below this folder; one whose name no file system takes does not."""
+    """Whether a conversation's images lie below this folder; one whose name no file system takes does not."""
     if images is None:
         return None
     found = images_at(images)
 
-    def is_there(one: Conversation) -> bool:
-        name = str(one.image)
+    def is_there(name: str) -> bool:
         if name_fault(name) not in (None, NAME_TOO_LONG, PATH_TOO_LONG):
             return True  # no path below the folder: `check` refuses it as a bad record with its reason
         try:
@@ -232,13 +231,13 @@ def looks_below(images: Path | None) -> Callable[[Conversation], bool] | None:
                 raise
             return False
 
-    return is_there
+    return lambda one: all(map(is_there, one.images))
 
 
 def _with_images(
     conversations: Iterable[Conversation], funnel: StepFunnel, *, is_there: Callable[[Conversation], bool]
 ) -> Iterator[Conversation]:
-    """Conversations whose image is there, or that have none; the ids of all others are kept in the funnel."""
+    """Conversations whose images are there, or that have none; the ids of all others are kept in the funnel."""
     for conversation in conversations:
         if conversation.image is None or is_there(conversation):
             yield conversation
@@ -249,7 +248,7 @@ def _with_images(
 
 
 def _missing_name(conversation: Conversation) -> str:
-    return f"{conversation.id}: {conversation.image}"
+    return f"{conversation.id}: {', '.join(conversation.images)}"
 
 
 def _require_images(step: FunnelStep, *, label: str, images: Path) -> None:

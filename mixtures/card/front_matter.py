@@ -161,7 +161,8 @@ def _info(name: str, size: Size, *, images: bool) -> dict[str, Any]:
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """How `datasets` stores an `Image`."""
+_PICTURES = {"image": IMAGE, "more_images": pa.list_(IMAGE)}
 PICTURED_SCHEMA = pa.schema(
-    [pa.field(field.name, IMAGE) if field.name == "image" else field for field in SCHEMA],
+    [pa.field(one.name, _PICTURES[one.name]) if one.name in _PICTURES else one for one in SCHEMA]
 )
 """The columns of a mixture with its images in them."""

@@ -11,7 +11,7 @@ from mix665k.mixtures.contamination.evaluation import EvaluationSet
 from mix665k.mixtures.contamination.questions import asked
 from mix665k.mixtures.image_keys import Aliases, image_key
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.storage.parquet import SCHEMA, from_dicts
+from mix665k.mixtures.storage.parquet import SCHEMA, from_dicts, images_of
 from mix665k.mixtures.terminal import Advance
 
 _RECORD, _CODE = pl.UInt32, pl.UInt32
@@ -94,9 +94,12 @@ def _find(
     batch: pa.RecordBatch, *, what: Wanted, aliases: Aliases, prompts: Sequence[str], first: int, first_pair: int
 ) -> tuple[Hits, int]:
     """The hits of a batch, and the number of its pairs."""
-    rows = pl.DataFrame(batch.select(["id", "source", "image"])).rename({"image": "path"})
-    numbers = pl.Series("record", np.arange(first, first + len(batch)), _RECORD)
-    rows = rows.with_columns(numbers, image_key(pl.col("path"), None).alias("key"))
+    rows = pl.DataFrame(batch.select(["id", "source"])).with_columns(
+        pl.Series("record", np.arange(first, first + len(batch)), _RECORD),
+        pl.Series("path", images_of(batch), dtype=pl.List(pl.String)),
+    )
+    rows = rows.explode("path")  # a row for each image of a record
+    rows = rows.with_columns(image_key(pl.col("path"), None).alias("key"))
     rows = rows.with_columns(aliases(rows["key"])).join(what.images, on="key", how="left")
     conversations = batch.column("conversations")
     lengths = np.diff(np.asarray(conversations.offsets)) // 2
@@ -108,13 +111,13 @@ def _find(
             "words": asked(turns.gather_every(2), turns.gather_every(2, 1), prompts),
         }
     )
-    texts = pairs.join(what.texts, on="words").join(rows.select("record", "image"), on="record", how="left")
     images = rows.filter(pl.col("image").is_not_null()).select("record", "image")
+    texts = pairs.join(what.texts, on="words").join(images, on="record", how="left")
     contents = rows.join(what.paths, on="path").select("record", "content")
     hit = pl.concat([texts["record"], images["record"], contents["record"]]).unique()
     records = rows.filter(pl.col("record").is_in(hit.implode())).select("record", "source", "id")
     return Hits(
-        records=records,
+        records=records.unique(maintain_order=True),
         images=images,
         texts=texts.select("record", "pair", "image", "text"),
         contents=contents,

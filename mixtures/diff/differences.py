@@ -13,6 +13,7 @@ FIELDS = (
     "id type",
     "reference id",
     "image",
+    "system",
     "image token",
     "prompt",
     "number of pairs",
@@ -31,7 +32,7 @@ def find_differences(a: DigestedMixture, b: DigestedMixture, matches: pl.DataFra
 
     `keyed` says that both are mixtures, whose `id` is the unique one.
     """
-    columns = ["id", "key", "integer", "image", "first", "token", "prompts", "pairs", "ordered", "unordered"]
+    columns = ["id", "key", "integer", "image", "system", "first", "token", "prompts", "pairs", "ordered", "unordered"]
     left, right = (
         contents.records.select(
             *columns, "origins", "steps", question=contents.digests.questions[contents.digests.starts]
@@ -46,6 +47,7 @@ def find_differences(a: DigestedMixture, b: DigestedMixture, matches: pl.DataFra
         (~pl.col("id") & pl.col("integer")).alias("id type"),
         (pl.col("id") if keyed else nothing).alias("reference id"),
         "image",
+        "system",
         (pl.col("token") | (pl.col("first") & texts_equal)).alias("image token"),
         pl.col("prompts").alias("prompt"),
         pl.col("pairs").alias("number of pairs"),

@@ -19,7 +19,7 @@ from mix665k.mixtures.diff.prompts import take_apart
 from mix665k.mixtures.inspect.measure import count_words
 from mix665k.mixtures.mixture import Mixture
 from mix665k.mixtures.storage.llava_json import Faults
-from mix665k.mixtures.storage.parquet import from_dicts
+from mix665k.mixtures.storage.parquet import from_dicts, images_of, joined_images
 from mix665k.mixtures.storage.prompt_kinds import prompt_form, told_source
 from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.manifest import Manifest
@@ -36,8 +36,9 @@ class Digests(NamedTuple):
     """Some records; the pairs of record k are `starts[k]` up to `starts[k + 1]` of questions and answers.
 
     `records` has a row for each:
-        id, image, key     of reference id, image (0: none) and unique id; `key` is of mixtures only, as are the next
+        id, image, key     of reference id, images (0: none) and unique id; `key` is of mixtures only, as are the next
         origins, steps     of these lists, in order
+        system             of the text of a system turn (0: none)
         integer            whether the id is an integer in LLaVA's own form
         pairs, words       their numbers
         told, folder       the source that image folder and prompt form tell; the image's folder
@@ -69,15 +70,20 @@ def digest(rows: pa.RecordBatch, integer: Sequence[bool], prompts: Sequence[str]
     texts = pl.DataFrame({"question": questions, "answer": answers})
     words = texts.select(count_words(pl.col(name)).cast(pl.Int64) for name in texts.columns).sum_horizontal()
     first = pl.DataFrame({"first": questions.gather(starts)}).hstack(parts[starts])
-    records = pl.DataFrame(rows.select(["id", "reference_id", "image"])).with_columns(
+    num_images = pl.Series(pc.list_value_length(images_of(rows))).cast(pl.Int64)
+    records = pl.DataFrame(rows.select(["id", "reference_id", "system"])).with_columns(
         pairs=counts,
-        words=pl.Series(np.add.reduceat(words.to_numpy(), starts)) - pl.col("image").is_not_null(),
+        image=pl.Series(joined_images(rows), dtype=pl.String),
+        words=pl.Series(np.add.reduceat(words.to_numpy(), starts)) - num_images,
         form=first.select(prompt_form(pl.col("first"), prompts)).to_series(),
     )
     image = pl.col("image")
     records = records.select(
         pl.col("reference_id").hash(_SEED).alias("id"),
-        pl.when(image.is_null()).then(pl.lit(0, pl.UInt64)).otherwise(image.hash(_SEED)).alias("image"),
+        *(
+            pl.when(pl.col(name).is_null()).then(pl.lit(0, pl.UInt64)).otherwise(pl.col(name).hash(_SEED)).alias(name)
+            for name in ("image", "system")
+        ),
         pl.col("id").hash(_SEED).alias("key"),
         pl.Series("integer", integer, pl.Boolean),
         "pairs",

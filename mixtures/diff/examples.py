@@ -15,6 +15,7 @@ from mix665k.mixtures.diff.differences import ORDER
 from mix665k.mixtures.diff.digests import DigestedMixture
 from mix665k.mixtures.diff.prompts import TOKEN_PLACES, take_apart
 from mix665k.mixtures.storage.parquet import read_shard, to_dicts
+from mix665k.schemas.conversation import in_order
 from mix665k.schemas.manifest import Manifest
 
 _CHARS = 120
@@ -48,7 +49,8 @@ class Text(NamedTuple):
 
     where: str
     id: str | int
-    image: str | None
+    images: list[str]
+    system: str | None
     turns: list[str]
     origins: list[str]
     steps: list[str]
@@ -89,7 +91,8 @@ def _of_file(record: LlavaRecord, place: int) -> Text:
     return Text(
         f"$[{place}]",
         id=record.id,
-        image=record.image,
+        images=record.images,
+        system=record.system,
         turns=[turn.value for turn in answered(record)],
         origins=[],
         steps=[],
@@ -102,7 +105,8 @@ def _of_mixture(row: dict[str, Any], *, integer: bool) -> Text:
     return Text(
         row["id"],
         id=int(identifier) if integer else identifier,
-        image=row["image"],
+        images=in_order(row["image"], row["more_images"]),
+        system=row["system"],
         turns=turns,
         origins=row["origins"],
         steps=row["steps"],
@@ -172,7 +176,8 @@ def _values(text: Text, parts: _Parts, *, keyed: bool) -> dict[str, str | list[s
         "id": text.where if keyed else str(text.id),
         "reference id": str(text.id),
         "id type": "integer" if isinstance(text.id, int) else "string",
-        "image": text.image or "none",
+        "image": ", ".join(text.images) or "none",
+        "system": text.system or "none",
         "image token": parts.token,
         "prompt": parts.prompt or "none",
         "number of pairs": str(len(parts.pairs)),

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
 import msgspec
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 from mix665k.mixtures.export.names import name_lines
 from mix665k.mixtures.mixture import Batch, Mixture
 from mix665k.mixtures.storage.llava_json import published_record
-from mix665k.mixtures.storage.parquet import to_dicts
+from mix665k.mixtures.storage.parquet import images_of, to_dicts
 from mix665k.mixtures.terminal import Advance
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.errors import MixtureError, os_reason
@@ -33,20 +32,22 @@ SCHEMA = pa.schema(
 
 
 def to_messages(rows: pa.RecordBatch, *, image_token: ImageToken) -> pa.RecordBatch:
-    """Rows of a mixture with their unique ids; `images` is empty for text.
+    """Rows of a mixture with their unique ids; `images` is empty for text, a system text is a message in front.
 
     `drop` takes the image token out, with the newline that sets it apart.
     """
-    conversations, image = rows.column("conversations"), rows.column("image")
+    conversations = rows.column("conversations")
     roles, texts = conversations.flatten().flatten()
     if image_token == "drop":
         texts = pc.replace_substring_regex(texts, f"{IMAGE_TOKEN}\n|\n{IMAGE_TOKEN}|{IMAGE_TOKEN}", "")
     roles = pc.if_else(pc.equal(roles, "human"), "user", "assistant")
     offsets = pc.subtract(conversations.offsets, conversations.offsets[0])
     messages = pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays([roles, texts], fields=list(_MESSAGE)))
-    num_images = np.concatenate([[0], np.cumsum(image.is_valid().to_numpy(zero_copy_only=False))])
-    images = pa.ListArray.from_arrays(pa.array(num_images, pa.int32()), image.drop_null())
-    return pa.RecordBatch.from_arrays([rows.column("id"), images, messages], schema=SCHEMA)
+    if (system := rows.column("system")).null_count < len(rows):
+        told = [[] if text is None else [{"role": "system", "content": text}] for text in system.to_pylist()]
+        both = zip(told, messages.to_pylist(), strict=True)
+        messages = pa.array([first + rest for first, rest in both], messages.type)
+    return pa.RecordBatch.from_arrays([rows.column("id"), images_of(rows), messages], schema=SCHEMA)
 
 
 def write_jsonl(batches: Iterable[pa.RecordBatch], file: IO[bytes], *, first: pa.RecordBatch | None) -> int:

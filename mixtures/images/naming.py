@@ -6,6 +6,7 @@ from typing import NamedTuple
 import polars as pl
 
 from mix665k.mixtures.mixture import Mixture
+from mix665k.mixtures.storage.parquet import images_of
 from mix665k.mixtures.storage.prompt_kinds import SOURCES
 from mix665k.mixtures.terminal import Advance
 
@@ -29,9 +30,9 @@ def named_images(target: Path, sources: tuple[str, ...], *, advance: Advance) ->
     mixture = Mixture.open(target)
     frames, occurring_names = [], set()
     for batch in mixture.batches(sources=sources, advance=advance):
-        frame = pl.DataFrame(batch.rows.select(["image"])).with_columns(source=batch.sources)
-        occurring_names |= set(frame["source"].unique())
-        frames.append(_counted(frame))
+        frame = pl.DataFrame({"image": pl.Series(images_of(batch.rows), dtype=pl.List(pl.String))})
+        occurring_names |= set(batch.sources.unique())
+        frames.append(_counted(frame.with_columns(source=batch.sources).explode("image")))
     names = mixture.sources if mixture.manifest else SOURCES
     occurring = [name for name in names if name in (sources or names) and (mixture.manifest or name in occurring_names)]
     return Named(occurring, _summed(frames))

@@ -53,6 +53,7 @@ class Tally:
         frame = pl.DataFrame(rows).select(
             "reference_id",
             "image",
+            "more_images",
             pairs=turns.len() // 2,
             asked=chars.list.gather_every(2).list.sum(),
             answers=chars.list.gather_every(2, 1),
@@ -60,7 +61,7 @@ class Tally:
         self._pairs = _sum(self._pairs, np.bincount(frame["pairs"].to_numpy()))
         self._answers = _sum(self._answers, np.bincount(frame["answers"].explode().drop_nulls().to_numpy()))
         self._question_chars += int(frame["asked"].sum())
-        images = frame["image"].drop_nulls()
+        images = pl.concat([frame["image"], frame["more_images"].explode()]).drop_nulls()
         self._ids.append(_hashes(frame["reference_id"]))
         self._paths.append(_hashes(images))
         self._names.append(_hashes(images.str.extract("([^/]*)$")))

@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from mix665k.mixtures.inspect.findings import MAX_TOKENS, Answers, Histograms, Numbers, Spread, Tokens
+from mix665k.mixtures.storage.parquet import images_of
 from mix665k.mixtures.storage.prompt_kinds import prompt_form
 from mix665k.mixtures.storage.published_counts import ALL_RECORDS, Audit, audit_source, has_all
 from mix665k.mixtures.terminal import ALL
@@ -21,17 +22,21 @@ WORD_BINS = np.unique(np.round(2 ** (np.arange(160) / 4)).astype(np.int64))
 
 
 def measure(rows: pa.RecordBatch, prompts: Sequence[str] = ()) -> pl.DataFrame:
-    """`id`, `source`, `image`, `pairs`, `words`, `answer_words` (a list) and `form` of each row; see `prompt_form`."""
-    turns, has_image = pl.col("conversations"), pl.col("image").is_not_null().cast(pl.Int64)
+    """A row of numbers for each: `prompt_form` says what `form` is, `images` and `answer_words` are lists.
+
+    The others are `id`, `source`, `pairs` and `words`.
+    """
+    turns, images = pl.col("conversations"), pl.Series("images", images_of(rows), dtype=pl.List(pl.String))
     words = turns.list.eval(count_words(pl.element().struct.field("value")))
-    counted = pl.DataFrame(rows.select(["image", "conversations"])).select(
+    counted = pl.DataFrame(rows.select(["conversations"])).select(
+        images,
         pairs=turns.list.len().cast(pl.Int64) // 2,
-        words=words.list.sum().cast(pl.Int64) - has_image,
+        words=words.list.sum().cast(pl.Int64) - images.list.len().cast(pl.Int64),
         answer_words=words.list.gather_every(2, 1),
         form=prompt_form(turns.list.first().struct.field("value"), prompts),
     )
     # apart, because a frame made of a batch keeps all of the batch in memory
-    return pl.DataFrame(rows.select(["id", "source", "image"])).hstack(counted)
+    return pl.DataFrame(rows.select(["id", "source"])).hstack(counted)
 
 
 def count_words(text: pl.Expr) -> pl.Expr:
@@ -57,8 +62,8 @@ def numbers(frame: pl.DataFrame, name: str, *, answers: Answers | None = None) -
         name=name,
         records=frame.height,
         audit=audit_source(name, frame.height),
-        images=frame["image"].drop_nulls().n_unique(),
-        text_only=frame["image"].null_count(),
+        images=frame["images"].explode().drop_nulls().n_unique(),
+        text_only=int((frame["images"].list.len() == 0).sum()),
         pairs=int(frame["pairs"].sum()),
         pairs_per_record=spread_of(frame["pairs"]),
         words_per_record=spread_of(frame["words"]),
@@ -80,7 +85,7 @@ def total(frame: pl.DataFrame, names: set[str]) -> Numbers:
 
 def count_image_names(frame: pl.DataFrame) -> int:
     """Distinct names of image files, whatever their folders."""
-    return frame["image"].drop_nulls().str.extract("([^/]*)$").n_unique()
+    return frame["images"].explode().drop_nulls().str.extract("([^/]*)$").n_unique()
 
 
 def spread_of(values: pl.Series) -> Spread | None:

@@ -13,6 +13,7 @@ from mix665k.mixtures.inspect.findings import MAX_TOKENS, Inspection, Spread
 from mix665k.mixtures.inspect.fingerprint import Fingerprint
 from mix665k.mixtures.storage.published_counts import LOOKALIKES, Audit
 from mix665k.mixtures.terminal import changed_options, left_out_table, narrow_table, on_one_line, with_total
+from mix665k.schemas.conversation import in_order
 from mix665k.schemas.terminal import printable
 
 _MAX_ORIGINS = 5
@@ -151,7 +152,10 @@ def _print_conversation(console: Console, source: str, record: dict[str, Any]) -
     title = identifier if identifier.startswith(f"{source}/") else f"{source}  {identifier}"
     console.print(Rule(Text(title, style="bold"), align="left"))
     about = Table.grid(padding=(0, 2))
-    about.add_row("image", Text(printable(record.get("image") or "none")), style="dim")
+    images = in_order(record.get("image"), record.get("more_images"))
+    about.add_row("images" if len(images) > 1 else "image", Text(printable(", ".join(images) or "none")), style="dim")
+    if record.get("system"):
+        about.add_row("system", Text(printable(record["system"])), style="dim")
     if "origins" in record:
         origins, steps = record["origins"], record["steps"]
         more = f", … {len(origins) - _MAX_ORIGINS} more" if len(origins) > _MAX_ORIGINS else ""

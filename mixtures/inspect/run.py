@@ -116,8 +116,8 @@ class _Measurements:
             return
         described = zip(to_dicts(batch.rows), batch.sources, batch.places, batch.integer_ids, strict=True)
         for row, source, place, integer in described:
-            image = {} if row["image"] is None else {"image": row["image"]}
-            record = {"id": published_id(row["reference_id"], integer=integer), **image}
+            about = {name: row[name] for name in ("image", "more_images", "system") if row[name] is not None}
+            record = {"id": published_id(row["reference_id"], integer=integer), **about}
             record["conversations"] = row["conversations"]
             self._sampler.offer(source, f"{row['reference_id']}$[{place}]", record)
 

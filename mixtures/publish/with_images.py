@@ -4,11 +4,10 @@ An image stands with every record that names it, as people who load a data set e
 files once, and so that it finds them images are not compressed again.
 """
 
-import io
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 from mix665k.mixtures.card.front_matter import IMAGE, IMAGES
 from mix665k.mixtures.export.pictures import missing_line, picture_bytes, read_picture
 from mix665k.mixtures.mixture import Mixture
-from mix665k.mixtures.storage.parquet import DICTIONARIES, SCHEMA, shard_name
+from mix665k.mixtures.storage.parquet import DICTIONARIES, SCHEMA, images_of, shard_name
 from mix665k.schemas.errors import MixtureError, os_reason
 from mix665k.schemas.images.folder import Images
 from mix665k.schemas.images.places import images_at, require_place
@@ -51,12 +50,12 @@ def plan_parts(mixture: Mixture, entries: Iterable[SourceEntry], images: Path) -
     """
     there = require_place(images, kind=MixtureError, option="--with-images")
     names = {entry.name: list(_names(mixture, entry)) for entry in entries}
-    sizes = picture_bytes(there, (name for each in names.values() for name in each if name is not None))
+    sizes = picture_bytes(there, (name for each in names.values() for of_record in each for name in of_record))
     if line := missing_line(sizes, option=f"--with-images {images}"):
         raise MixtureError(line)
     found = {}
     for source, each in names.items():
-        cuts = _cuts([sizes[name] if name is not None else 0 for name in each])
+        cuts = _cuts([sum(sizes[name] for name in of_record) for of_record in each])
         found[source] = [Part(f"{IMAGES}/{shard_name(source, i, len(cuts))}", rows) for i, rows in enumerate(cuts)]
     return found
 
@@ -84,7 +83,7 @@ def write_parts(
 
 def _write_part(file: Path, *, rows: "_Rows", count: int, images: Images) -> int:
     """Write the next rows with their images; gives their bytes in memory."""
-    compression = {name: "none" if name == "image.bytes" else "zstd" for name in _leaves()}
+    compression = {name: "none" if name.endswith(".bytes") else "zstd" for name in _leaves()}
     path, memory_bytes = file.absolute(), 0
     with pq.ParquetWriter(path, _schema(), compression=compression, use_dictionary=DICTIONARIES) as writer:
         while count:
@@ -110,16 +109,21 @@ class _Rows:
 
 
 def _with_images(rows: pa.RecordBatch, images: Images) -> pa.RecordBatch:
-    """Rows whose image is the picture and its path."""
-    names = rows.column("image").to_pylist()
-    pictures = [name and {"bytes": read_picture(images, name).content, "path": name} for name in names]
-    columns = [pa.array(pictures, IMAGE) if name == "image" else rows.column(name) for name in SCHEMA.names]
+    """Rows whose images are the pictures and their paths."""
+
+    def pictured(name: str) -> dict[str, Any]:
+        return {"bytes": read_picture(images, name).content, "path": name}
+
+    first = [name and pictured(name) for name in rows.column("image").to_pylist()]
+    others = [names and [*map(pictured, names)] for names in rows.column("more_images").to_pylist()]
+    found = {"image": pa.array(first, IMAGE), "more_images": pa.array(others, pa.list_(IMAGE))}
+    columns = [found.get(name, rows.column(name)) for name in SCHEMA.names]
     return pa.RecordBatch.from_arrays(columns, schema=_schema())
 
 
-def _names(mixture: Mixture, entry: SourceEntry) -> Iterator[str | None]:
+def _names(mixture: Mixture, entry: SourceEntry) -> Iterator[list[str]]:
     for batch in mixture.batches(sources=[entry.name]):
-        yield from batch.rows.column("image").to_pylist()
+        yield from images_of(batch.rows).to_pylist()
 
 
 def _cuts(sizes: list[int]) -> list[int]:
@@ -136,11 +140,12 @@ def _cuts(sizes: list[int]) -> list[int]:
 
 @cache
 def _schema() -> pa.Schema:
-    """The columns, with what tells `datasets` that one of them holds images."""
+    """The columns, with what tells `datasets` that two of them hold images."""
     import datasets
 
     columns = datasets.Features.from_arrow_schema(SCHEMA)
     columns["image"] = datasets.Image()
+    columns["more_images"] = datasets.List(datasets.Image())
     found: pa.Schema = columns.arrow_schema
     return found
 

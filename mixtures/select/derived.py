@@ -24,6 +24,7 @@ from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import os_errors, write_whole
 from mix665k.schemas.manifest import (
     CONTAMINATION,
+    FORMAT,
     MANIFEST,
     MAX_EXAMPLES,
     SELECTION,
@@ -87,6 +88,7 @@ def write_rest(mixture: Mixture, leaving: Leaving, out: Path, *, about: Manifest
     entries = _write_sources(mixture, leaving, out, advance=advance)
     manifest = msgspec.structs.replace(
         about,
+        format=FORMAT,
         conversations=sum(entry.conversations for entry in entries),
         pairs=sum(entry.pairs for entry in entries),
         row_hash=hash_of_all(entries),

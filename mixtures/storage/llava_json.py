@@ -13,6 +13,7 @@ from mix665k.builders.decode import BadRecord, json_path, read
 from mix665k.builders.llava_records import LlavaRecord, answered, llava_file, take_turns
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, SCHEMA, TURN, lists, to_dicts, uncollected
 from mix665k.mixtures.storage.validate import RecordCheck, suspects
+from mix665k.schemas.conversation import in_order
 from mix665k.schemas.errors import MixtureError
 
 LABEL = "file"
@@ -118,7 +119,9 @@ def to_rows(records: Sequence[tuple[int, LlavaRecord]]) -> pa.RecordBatch:
     columns = [
         pa.array([f"{LABEL}/{record.id}" for _, record in records], pa.string()),
         pa.array([LABEL] * len(records), pa.string()),
-        pa.array([record.image or None for _, record in records], pa.string()),
+        pa.array([next(iter(record.images), None) for _, record in records], pa.string()),
+        pa.array([record.images[1:] or None for _, record in records], pa.list_(pa.string())),
+        pa.array([record.system for _, record in records], pa.string()),
         lists(counts, structs),
         lists([count // 2 for count in counts], pa.array(origins, pa.string())),
         lists([0] * len(records), pa.array([], pa.string())),
@@ -128,9 +131,15 @@ def to_rows(records: Sequence[tuple[int, LlavaRecord]]) -> pa.RecordBatch:
 
 
 def published_record(row: dict[str, Any], *, integer_id: bool) -> dict[str, Any]:
-    """A row as the published file has it, where text-only records have `model` in place of `image`."""
-    about = {"model": ""} if row["image"] is None else {"image": row["image"]}
-    return {"id": published_id(row["reference_id"], integer=integer_id), **about, "conversations": row["conversations"]}
+    """A row as the published file has it, where text-only records have `model` in place of `image`.
+
+    Several images are a list, as LLaVA-NeXT reads them, and a system text is a turn in front, as in ShareGPT's form.
+    """
+    images = in_order(row["image"], row["more_images"])
+    about = {"image": images[0] if len(images) == 1 else images} if images else {"model": ""}
+    system = [] if row["system"] is None else [{"from": "system", "value": row["system"]}]
+    turns = system + row["conversations"]
+    return {"id": published_id(row["reference_id"], integer=integer_id), **about, "conversations": turns}
 
 
 def published_id(reference_id: str, *, integer: bool) -> str | int:

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mix665k.schemas.conversation import Conversation, values
+from mix665k.schemas.conversation import Conversation, in_order, values
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import ROWS_PER_SHARD, Shard
-from mix665k.schemas.shards import open_shard
+from mix665k.schemas.shards import OPTIONAL, open_shard, with_optional
 
 ROWS_PER_GROUP = 8_192
 TURN = pa.struct([("from", pa.string()), ("value", pa.string())])
@@ -27,12 +27,14 @@ SCHEMA = pa.schema(
         pa.field("id", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("image", pa.string()),
+        *OPTIONAL,
         pa.field("conversations", pa.list_(TURN), nullable=False),
         pa.field("origins", pa.list_(pa.string()), nullable=False),
         pa.field("steps", pa.list_(pa.string()), nullable=False),
         pa.field("reference_id", pa.string(), nullable=False),
     ]
 )
+_BEFORE_FORMAT_3 = pa.schema([field for field in SCHEMA if field.name not in OPTIONAL.names])
 
 SHARD_NAME = re.compile(r"\w+-\d{5}-of-\d{5}\.parquet")
 """The names that `shard_name` gives."""
@@ -45,20 +47,23 @@ class RowHash:
 
     Each column is hashed apart: text as its length and UTF-8 bytes, a list as its length and its items, a missing value
     as a zero in a byte per value. They are read from Arrow's buffers, as fast as SHA-256 itself; nothing is encoded.
+    An optional column without any value is left out, so that rows of one image hash as they did before format 3.
     """
 
     def __init__(self) -> None:
         self._columns: dict[str, Any] = {}
+        self._unused = set(OPTIONAL.names)
 
     def update(self, rows: pa.RecordBatch) -> None:
         """Add rows."""
         for name in SCHEMA.names:
             self._feed(name, rows.column(name))
+        self._unused -= {name for name in self._unused if rows.column(name).null_count < len(rows)}
 
     def hexdigest(self) -> str:
         """64 hexadecimal digits."""
         whole = hashlib.sha256()
-        for path in sorted(self._columns):
+        for path in sorted(path for path in self._columns if not path.startswith(tuple(self._unused))):
             whole.update(f"{path}\0{self._columns[path].hexdigest()}\n".encode())
         return whole.hexdigest()
 
@@ -114,6 +119,8 @@ def to_rows(source: str, records: Sequence[Named]) -> pa.RecordBatch:
         pa.array([record.id for record in records], pa.string()),
         pa.array([source] * len(records), pa.string()),
         pa.array([conversation.image for conversation in conversations], pa.string()),
+        pa.array([conversation.more_images or None for conversation in conversations], pa.list_(pa.string())),
+        pa.array([conversation.system for conversation in conversations], pa.string()),
         lists([2 * n for n in num_pairs], structs),
         lists(num_pairs, pa.array(origins, pa.string())),
         lists([len(conversation.history) for conversation in conversations], pa.array(steps, pa.string())),
@@ -126,6 +133,24 @@ def lists(lengths: Sequence[int], items: pa.Array) -> pa.ListArray:
     """Items as lists of these lengths."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), items)
+
+
+def images_of(rows: pa.RecordBatch) -> pa.ListArray:
+    """All images of each row, in reading order; empty for none."""
+    image, more = rows.column("image"), rows.column("more_images")
+    if more.null_count == len(rows):
+        return lists(image.is_valid().to_numpy(zero_copy_only=False), image.drop_null())
+    return pa.array(map(in_order, image.to_pylist(), more.to_pylist()), pa.list_(pa.string()))
+
+
+def joined_images(rows: pa.RecordBatch) -> pa.Array:
+    """All images of each row as one text, a line each: the path alone where there is one, null for none."""
+    image, more = rows.column("image"), rows.column("more_images")
+    return (
+        image
+        if more.null_count == len(rows)
+        else pc.if_else(more.is_valid(), pc.binary_join(images_of(rows), "\n"), image)
+    )
 
 
 def count_pairs(rows: pa.RecordBatch) -> int:
@@ -217,11 +242,11 @@ def read_shard(path: Path) -> Iterator[pa.RecordBatch]:
         MixtureError: when it is missing, damaged, not Parquet, or has other columns.
     """
     with open_shard(path) as file:
-        if not file.schema_arrow.equals(SCHEMA):
+        if not any(file.schema_arrow.equals(schema) for schema in (SCHEMA, _BEFORE_FORMAT_3)):
             raise MixtureError(f"{path}: columns are {file.schema_arrow.names}, expected those of a mixture")
         for rows in file.iter_batches(batch_size=ROWS_PER_GROUP):
             rows.validate(full=True)  # texts that are no UTF-8 would fail wherever one is looked at
-            yield rows
+            yield with_optional(rows, schema=SCHEMA)
 
 
 def to_dicts(rows: pa.RecordBatch) -> list[dict[str, Any]]:

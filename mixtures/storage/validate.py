@@ -12,7 +12,7 @@ import pyarrow as pa
 from mix665k.builders.registry import SOURCES
 from mix665k.mixtures.storage.json_schemas import conversation_schema
 from mix665k.mixtures.storage.parquet import Named
-from mix665k.schemas.conversation import IMAGE_TOKEN, VISIBLE, fault
+from mix665k.schemas.conversation import IMAGE_TOKEN, VISIBLE, fault, in_order, is_blank
 from mix665k.schemas.image_names import SURE_NAME, name_fault
 
 _BOX = r"\[(?:-?\d+\.\d+, ){3}-?\d+\.\d+\]"
@@ -41,6 +41,8 @@ class RecordCheck:
                 "origins": [pair.origin for pair in conversation.pairs],
                 "steps": list(conversation.history),
                 "reference_id": conversation.id,
+                "more_images": list(conversation.more_images) or None,
+                "system": conversation.system,
             },
             boxes=boxes,
         )
@@ -55,9 +57,15 @@ class RecordCheck:
                 return f"$.conversations[{i}].from: {turn['from']!r}, expected human and gpt in turn"
         if 2 * len(row["origins"]) != len(turns):
             return f"$.origins: {len(row['origins'])} of them for {len(turns)} turns, expected one per pair"
-        if row["image"] is not None and (why := name_fault(row["image"])):
-            return f"$.image: {row['image']!r}: {why}"
-        return fault([turn["value"] for turn in turns], has_image=row["image"] is not None, boxes=boxes)
+        if row["image"] is None and row["more_images"]:
+            return "$.more_images: images after a first that is not there"
+        images = in_order(row["image"], row["more_images"])
+        for i, image in enumerate(images):
+            if why := name_fault(image):
+                return f"$.{f'more_images[{i - 1}]' if i else 'image'}: {image!r}: {why}"
+        if row["system"] is not None and (IMAGE_TOKEN in row["system"] or is_blank(row["system"])):
+            return f"$.system: {row['system'][:80]!r}, expected a text without {IMAGE_TOKEN}"
+        return fault([turn["value"] for turn in turns], num_images=len(images), boxes=boxes)
 
 
 def writes_boxes(source: str) -> bool:
@@ -105,13 +113,15 @@ def _doubtful_turn() -> list[pl.Expr]:
 
 
 def _doubtful_rows(rows: pa.RecordBatch, counts: npt.NDArray[Any], *, source: str) -> npt.NDArray[Any]:
-    frame = pl.DataFrame(rows.select(["id", "source", "image", "origins", "steps", "reference_id"]))
+    names = ["id", "source", "image", "more_images", "system", "origins", "steps", "reference_id"]
+    frame = pl.DataFrame(rows.select(names))
     origins, steps = pl.col("origins"), pl.col("steps")
     doubtful = frame.select(
         ~pl.col("id").str.contains(_SURE_ID)
         | (pl.col("source") != source)
         | ~pl.col("id").str.starts_with(f"{source}/")
         | ~pl.col("image").fill_null("-").str.contains(SURE_NAME)
+        | pl.any_horizontal(pl.col("more_images", "system").is_not_null())  # few have them: each is looked at
         | pl.col("reference_id").is_null()
         | (origins.list.len() * 2 != pl.Series(counts))
         | origins.list.eval(pl.element().is_null()).list.any()

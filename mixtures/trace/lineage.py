@@ -92,6 +92,8 @@ class TracedRecord(msgspec.Struct):
     pairs: list[TracedPair]
     files: list[InputFile]
     faults: list[str] = []
+    more_images: list[str] = []
+    system: str | None = None
 
 
 def trace(folder: Path, identifier: str, raw: Path | None, *, advance: Advance) -> TracedRecord:
@@ -197,6 +199,8 @@ def _traced(
         row["id"],
         source=row["source"],
         image=row["image"],
+        more_images=row["more_images"] or [],
+        system=row["system"],
         reference_id=row["reference_id"],
         steps=steps,
         pairs=pairs,

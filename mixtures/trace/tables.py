@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mix665k.mixtures.trace.lineage import RawRecord, TracedPair, TracedRecord
+from mix665k.schemas.conversation import in_order
 from mix665k.schemas.terminal import printable
 
 MAX_CHARS = 300
@@ -70,7 +71,10 @@ def print_trace(console: Console, found: TracedRecord) -> None:
     """Print the record, the raw files behind it, then pair by pair what it was made of."""
     console.print(Rule(Text(printable(found.id), style="bold"), align="left"))
     about = _grid()
-    about.add_row("image", Text(printable(found.image or "none")))
+    for k, image in enumerate(in_order(found.image, found.more_images) or ["none"]):
+        about.add_row("" if k else "image", Text(printable(image)))
+    if found.system is not None:
+        about.add_row("system", Text(printable(found.system)))
     about.add_row("source", Text(found.source))
     about.add_row("reference id", Text(printable(found.reference_id)))
     for k, step in enumerate(found.steps):

@@ -119,7 +119,7 @@ def test_damage_is_found_whether_records_are_checked_or_not(
         ({"source": "vqa"}, r"gqa/0012#0: \$.source: 'vqa', expected 'gqa' there and in front of the id"),
         ({"id": "vqa/1", "source": "vqa"}, r"vqa/1: \$.source: 'vqa', expected 'gqa'"),
         ({"origins": []}, "gqa/0012#0: .*origins"),
-        ({"image": None}, "gqa/0012#0: 1 <image> in the first human turn, expected 0"),
+        ({"image": None}, "gqa/0012#0: 1 <image> in the human turns, expected 0"),
         ({"steps": ["x"], "image": ""}, "gqa/0012#0: .*image"),
     ],
 )

@@ -33,22 +33,22 @@ BOX = "Where is it? [0.1, 0.2, 0.3, 1.0]"
         (["<image>", "Odo."], True, "turn 0 is empty"),
         (["?", "\u65e5"], False, None),
         (["Who?", "\U0001f642"], False, None),
-        (["Who?", "Odo."], True, "0 <image> in the first human turn, expected 1"),
-        (["<image>\n<image>\nWho?", "Odo."], True, "2 <image> in the first human turn, expected 1"),
-        (["<image>\nWho?", "Odo."], False, "1 <image> in the first human turn, expected 0"),
+        (["Who?", "Odo."], True, "0 <image> in the human turns, expected 1"),
+        (["<image>\n<image>\nWho?", "Odo."], True, "2 <image> in the human turns, expected 1"),
+        (["<image>\nWho?", "Odo."], False, "1 <image> in the human turns, expected 0"),
         (["<image>\nWho?", "An <image>."], True, "1 <image> in turn 1, expected 0"),
-        (["<image>\nWho?", "Odo.", "<image>\nWhen?", "Now."], True, "1 <image> in turn 2, expected 0"),
+        (["<image>\nWho?", "Odo.", "<image>\nWhen?", "Now."], True, "2 <image> in the human turns, expected 1"),
         (["<image>\nA?", "[0.1, 0.2, 1.01, 0.3]"], True, "turn 1 holds a box outside 0..1: '[0.1, 0.2, 1.01, 0.3]'"),
         (["<image>\nA?", "[-0.1, 0.2, 0.3, 0.4]"], True, "turn 1 holds a box outside 0..1: '[-0.1, 0.2, 0.3, 0.4]'"),
     ],
 )
 def test_the_fault_of_a_conversation(turns: list[str], has_image: bool, expected: str | None) -> None:
-    assert fault(turns, has_image=has_image, boxes=True) == expected
+    assert fault(turns, num_images=int(has_image), boxes=True) == expected
 
 
 def test_numbers_in_brackets_are_no_boxes_unless_a_source_writes_them() -> None:
     turns = ["<image>\nA?", "[12.5, 30.0, 200.0, 220.0]"]
-    assert fault(turns, has_image=True, boxes=False) is None
+    assert fault(turns, num_images=1, boxes=False) is None
 
 
 def _talk(*questions: str, image: str | None) -> Conversation:

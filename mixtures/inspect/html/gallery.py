@@ -1,5 +1,6 @@
 """Records as cards: a conversation beside its image."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +9,7 @@ from mix665k.mixtures.inspect.findings import Sampled
 from mix665k.mixtures.inspect.html.boxes import WHOLE_SQUARE, DrawnBox, Span, place_tags, spans
 from mix665k.mixtures.inspect.html.pictures import Picture, read_picture
 from mix665k.schemas.boxes import Box, Convention, Size
-from mix665k.schemas.conversation import IMAGE_TOKEN
+from mix665k.schemas.conversation import IMAGE_TOKEN, in_order
 
 DEFAULT_CONVENTION: Convention = "square"
 """LLaVA's own; taken where no manifest tells a source's."""
@@ -30,12 +31,15 @@ class Card(NamedTuple):
     """A record. Boxes are sorted by size, so that a small one can be pointed at inside a large one.
 
     `canvas` is what they lie on: the image, or a square in place of one that is not there; `tags` are the places of
-    their numbers. Bubbles from the number `folded` on are hidden at first.
+    their numbers. Nothing says on which of several images a box lies: it stays text. Bubbles from the number `folded`
+    on are hidden at first.
     """
 
     source: str
     id: str
     picture: Picture | None
+    more_pictures: list[Picture]
+    system: str | None
     canvas: Size
     boxes: list[DrawnBox]
     tags: dict[int, Box]
@@ -73,7 +77,7 @@ def make_gallery(
         cards.append(_card(one, images, conventions.get(one.source, DEFAULT_CONVENTION)))
         advance(1 / len(sampled))
     boxes = [box for card in cards for box in card.boxes]
-    pictures = [card.picture for card in cards if card.picture]
+    pictures = [picture for card in cards if card.picture for picture in (card.picture, *card.more_pictures)]
     num_shown = sum(picture.uri is not None for picture in pictures)
     return Gallery(
         cards=cards,
@@ -86,17 +90,21 @@ def make_gallery(
 
 def _card(sampled: Sampled, images: Path | None, convention: Convention) -> Card:
     record: dict[str, Any] = sampled.record
-    path = record.get("image")
-    picture = read_picture(path, folder=images) if path else None
+    pictures = [read_picture(path, folder=images) for path in in_order(record.get("image"), record.get("more_images"))]
+    picture = pictures[0] if pictures else None
     size = picture.size if picture else None
     turns = [turn["value"] for turn in record["conversations"]]
-    texts = spans(turns, size=size, convention=convention) if picture else [[Span(turn, None)] for turn in turns]
+    texts = (
+        spans(turns, size=size, convention=convention) if len(pictures) == 1 else [[Span(turn, None)] for turn in turns]
+    )
     bubbles = [_bubble(turn["from"], texts, i) for i, turn in enumerate(record["conversations"])]
     boxes = _boxes(texts)
     return Card(
         source=sampled.source,
         id=str(record["id"]),
         picture=picture,
+        more_pictures=pictures[1:],
+        system=record.get("system"),
         canvas=size or WHOLE_SQUARE,
         boxes=sorted(boxes, key=lambda drawn: -drawn.box.width * drawn.box.height),
         tags=place_tags(boxes, canvas=size or WHOLE_SQUARE),
@@ -126,9 +134,9 @@ def _boxes(texts: list[list[Span]]) -> list[DrawnBox]:
 
 
 def _with_image_token(text: list[Span]) -> list[Span]:
-    """The image token as a piece of its own."""
+    """Each image token as a piece of its own."""
     pieces = []
     for span in text:
-        before, token, after = span.text.partition(IMAGE_TOKEN)
-        pieces += [Span(piece, span.box) for piece in (before, token, after) if piece]
+        parts = re.split(f"({IMAGE_TOKEN})", span.text)
+        pieces += [Span(piece, span.box) for piece in parts if piece]
     return pieces

@@ -36,9 +36,7 @@ def test_excerpt_gives_the_expected_number_of_sound_conversations(source: str) -
     assert expect.strict
     assert len(result.conversations) == expect.count
     for conversation in result.conversations:
-        assert fault(list(values(conversation)), has_image=conversation.image is not None, boxes=True) is None, (
-            conversation
-        )
+        assert fault(list(values(conversation)), num_images=len(conversation.images), boxes=True) is None, conversation
 
 
 @needs_excerpts
@@ -50,7 +48,7 @@ def test_sharegpt_excerpt_is_cleaned_and_cut() -> None:
     for conversation in result.conversations:
         assert conversation.image is None
         assert re.fullmatch(r"\w{7}_\d+", conversation.id)
-        assert fault(list(values(conversation)), has_image=False, boxes=True) is None, conversation
+        assert fault(list(values(conversation)), num_images=0, boxes=True) is None, conversation
 
 
 @needs_excerpts

@@ -30,7 +30,7 @@ def _origins(talks: list[Conversation]) -> Counter[str]:
 
 
 def _sound(talks: list[Conversation]) -> bool:
-    return all(fault(list(values(one)), has_image=one.image is not None, boxes=True) is None for one in talks)
+    return all(fault(list(values(one)), num_images=len(one.images), boxes=True) is None for one in talks)
 
 
 @PROPERTY

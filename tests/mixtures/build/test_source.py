@@ -74,7 +74,7 @@ def test_a_record_that_is_not_valid_stops_the_build_with_its_origins(tmp_path: P
     written(tmp_path, [asked("7", "a"), asked("8", "b <image>")])
     with pytest.raises(
         MixtureError,
-        match=r"mine: mine/8#0 \(from 8#0/0\): 1 <image> in the first human turn, expected 0; fix the raw record or",
+        match=r"mine: mine/8#0 \(from 8#0/0\): 1 <image> in the human turns, expected 0; fix the raw record or",
     ):
         Finished(tmp_path)
 
@@ -93,7 +93,7 @@ def test_a_pooled_record_that_is_not_valid_names_the_file_of_its_data_set(tmp_pa
 
 
 def test_records_that_are_not_valid_are_dropped_where_that_is_asked(tmp_path: Path) -> None:
-    written(tmp_path, [asked("7", "a"), asked("8", "a", "b <image>"), asked("9", "c <image>")])
+    written(tmp_path, [asked("7", "a"), asked("8", "<image>\na", "b <image>"), asked("9", "c <image>")])
     finished = Finished(tmp_path, on_bad_record="drop")
     assert finished.ids == ["mine/7#0"]
     check = finished.funnel[-1]

@@ -29,7 +29,7 @@ def test_the_rows_of_a_mixture_are_read_from_whichever_shard_holds_them(small: P
         3: "sharegpt/wgByO4Y_0#0",
         4: "mine/7#0",
     }
-    assert (texts[3].image, texts[3].turns[3]) == (None, "Gern\u2028geschehen")
+    assert (texts[3].images, texts[3].turns[3]) == ([], "Gern\u2028geschehen")
     assert texts[0].turns == [f"<image>\nIs it dry?\n{SHORT}", "Yes", "And the sack?", "No"]
 
 
@@ -42,9 +42,9 @@ def test_a_record_behind_one_with_a_fault_is_read_at_its_place_in_the_file(tmp_p
     bad = record("1", None, "a", " ")
     file = written(tmp_path, [bad, record("2", None, "b", "c"), bad, record(4, "gqa/4.jpg", "<image>\nd", "e")])
     texts = read_texts(opened(file), [0, 1])
-    assert [(text.where, text.id, text.image) for text in texts.values()] == [
-        ("$[1]", "2", None),
-        ("$[3]", 4, "gqa/4.jpg"),
+    assert [(text.where, text.id, text.images) for text in texts.values()] == [
+        ("$[1]", "2", []),
+        ("$[3]", 4, ["gqa/4.jpg"]),
     ]
     assert texts[1].turns == ["<image>\nd", "e"]
 

@@ -129,7 +129,7 @@ def test_a_damaged_mixture_is_an_error(small: Path, copy: Path, *, equal_hashes:
     ("changes", "message"),
     [
         ({"source": "vqa"}, r"gqa/0012#0: \$\.source: 'vqa', expected 'gqa'"),
-        ({"image": None}, r"gqa/0012#0: 1 <image> in the first human turn, expected 0"),
+        ({"image": None}, r"gqa/0012#0: 1 <image> in the human turns, expected 0"),
         ({"origins": []}, r"gqa/0012#0: \$\.origins: "),
         ({"conversations": [{"from": "human", "value": "<image>\na"}]}, r"gqa/0012#0: \$\.conversations: "),
         ({"id": "gqa/2327515#0"}, "1 ids occur twice, the first is 'gqa/2327515#0', expected each once"),

@@ -101,7 +101,7 @@ def test_a_changed_row_is_damage(copy: Path) -> None:
         ({"id": "0012"}, r"0012: \$\.id: '0012' does not match"),
         ({"id": "mine/1"}, r"mine/1: \$\.source: 'gqa', expected 'gqa' there and in front of the id"),
         ({"source": "vqa"}, r"gqa/0012#0: \$\.source: 'vqa', expected 'gqa'"),
-        ({"image": None}, r"gqa/0012#0: 1 <image> in the first human turn, expected 0"),
+        ({"image": None}, r"gqa/0012#0: 1 <image> in the human turns, expected 0"),
         ({"image": ""}, r"gqa/0012#0: \$\.image: "),
         ({"origins": []}, r"gqa/0012#0: \$\.origins: "),
         ({"conversations": [{"from": "human", "value": "<image>\na"}]}, r"gqa/0012#0: \$\.conversations: "),

@@ -34,8 +34,8 @@ def read(folder: Path, records: Any, *, checked: bool = True) -> tuple[list[dict
         (record("1", None, "q"), "$.conversations: turns by human, expected human and gpt in turn"),
         (record("1", None, "q", "a", "q"), "$.conversations: turns by human, gpt, human, expected human and gpt"),
         (record("1", None, "q", " "), "turn 1 is empty"),
-        (record("1", None, "<image>\nq", "a"), "1 <image> in the first human turn, expected 0"),
-        (record("1", "a.jpg", "q", "a"), "0 <image> in the first human turn, expected 1"),
+        (record("1", None, "<image>\nq", "a"), "1 <image> in the human turns, expected 0"),
+        (record("1", "a.jpg", "q", "a"), "0 <image> in the human turns, expected 1"),
         ("text", "expected an object with id, image and conversations, got text"),
     ],
 )

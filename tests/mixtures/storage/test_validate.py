@@ -55,7 +55,7 @@ def test_a_sound_row_has_no_fault() -> None:
             SOUND | {"conversations": SOUND["conversations"][::-1]},
             "$.conversations[0].from: 'gpt', expected human and gpt in turn",
         ),
-        (said("a", "b"), "0 <image> in the first human turn, expected 1"),
+        (said("a", "b"), "0 <image> in the human turns, expected 1"),
         (said("<image>\na", "<image>"), "1 <image> in turn 1, expected 0"),
         (said("<image>\na", "[0.1, 0.2, 0.3, 1.5]"), "turn 1 holds a box outside 0..1: '[0.1, 0.2, 0.3, 1.5]'"),
     ],
@@ -82,7 +82,7 @@ def test_an_explanation_that_is_not_asked_for_costs_nothing() -> None:
         CHECK.row(SOUND | {"image": ""}, explained=False, boxes=True)
         == "does not agree with the schema of conversations"
     )
-    assert CHECK.row(said("a", "b"), explained=False, boxes=True) == "0 <image> in the first human turn, expected 1"
+    assert CHECK.row(said("a", "b"), explained=False, boxes=True) == "0 <image> in the human turns, expected 1"
     assert explain(SOUND | {"source": ""}).startswith("$.source: ")
 
 

@@ -69,7 +69,7 @@ def test_two_processes_find_what_one_finds(copy: Path) -> None:
         (cut_file, {"file hashes", "row hashes", "funnel"}, "data/gqa-00000-of-00001.parquet: damaged: "),
         (swap_shards, {"file hashes", "row hashes", "records", "funnel"}, "mine/7#0: $.source: 'mine', expected 'gqa'"),
         (edit_row, {"row hashes"}, "data/gqa-00000-of-00001.parquet: row hash: "),
-        (break_rule, {"records"}, "gqa/0012#0: 1 <image> in the first human turn, expected 0"),
+        (break_rule, {"records"}, "gqa/0012#0: 1 <image> in the human turns, expected 0"),
         (repeat_id, {"ids"}, "gqa/2327515#0: occurs more than once"),
         (lose_pair, {"funnel"}, "gqa: pairs that are there: 3, expected 4 as manifest.json says"),
         (manifest_with(conversations=6), {"manifest"}, "manifest.json: conversations: 5, expected 6"),
