@@ -105,7 +105,7 @@ def _of_mixture(row: dict[str, Any], *, integer: bool) -> Text:
     return Text(
         row["id"],
         id=int(identifier) if integer else identifier,
-        images=in_order(row["image"], row["more_images"]),
+        images=in_order(row["image"], row.get("more_images")),
         system=row["system"],
         turns=turns,
         origins=row["origins"],

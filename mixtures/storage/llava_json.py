@@ -135,9 +135,9 @@ def published_record(row: dict[str, Any], *, integer_id: bool) -> dict[str, Any]
 
     Several images are a list, as LLaVA-NeXT reads them, and a system text is a turn in front, as in ShareGPT's form.
     """
-    images = in_order(row["image"], row["more_images"])
+    images = in_order(row["image"], row.get("more_images"))
     about = {"image": images[0] if len(images) == 1 else images} if images else {"model": ""}
-    system = [] if row["system"] is None else [{"from": "system", "value": row["system"]}]
+    system = [{"from": "system", "value": row["system"]}] if row.get("system") else []
     turns = system + row["conversations"]
     return {"id": published_id(row["reference_id"], integer=integer_id), **about, "conversations": turns}
 

@@ -57,14 +57,14 @@ class RecordCheck:
                 return f"$.conversations[{i}].from: {turn['from']!r}, expected human and gpt in turn"
         if 2 * len(row["origins"]) != len(turns):
             return f"$.origins: {len(row['origins'])} of them for {len(turns)} turns, expected one per pair"
-        if row["image"] is None and row["more_images"]:
+        if row["image"] is None and row.get("more_images"):
             return "$.more_images: images after a first that is not there"
-        images = in_order(row["image"], row["more_images"])
+        images = in_order(row["image"], row.get("more_images"))
         for i, image in enumerate(images):
             if why := name_fault(image):
                 return f"$.{f'more_images[{i - 1}]' if i else 'image'}: {image!r}: {why}"
-        if row["system"] is not None and (IMAGE_TOKEN in row["system"] or is_blank(row["system"])):
-            return f"$.system: {row['system'][:80]!r}, expected a text without {IMAGE_TOKEN}"
+        if (system := row.get("system")) is not None and (IMAGE_TOKEN in system or is_blank(system)):
+            return f"$.system: {system[:80]!r}, expected a text without {IMAGE_TOKEN}"
         return fault([turn["value"] for turn in turns], num_images=len(images), boxes=boxes)
 
 
