@@ -4,6 +4,7 @@ An image stands with every record that names it, as people who load a data set e
 files once, and so that it finds them images are not compressed again.
 """
 
+import io
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
