@@ -144,7 +144,7 @@ TEMPLATES: dict[str, Template] = {
 def render(template: Template, pairs: Iterable[tuple[str, str]], *, system: str | None = None) -> Rendered:
     """The text a model is trained on, without the tokenizer's own first token.
 
-    `pairs` are (question, answer) texts as they are in the mixture. The image of a question comes first, see
+    `pairs` are (question, answer) texts as they are in the mixture. An only image of a question comes first, see
     `place_image`; nothing else is stripped or moved. `system` replaces the template's own system text.
     """
     opening = template.opening(system)
@@ -171,12 +171,13 @@ def is_jinja(template: str) -> bool:
 
 
 def place_image(text: str, *, image: str = IMAGE_TOKEN) -> str:
-    """A question with its image in front, on a line of its own; a text without image as it is.
+    """A question with its only image in front, on a line of its own; a text without image as it is.
 
     As LLaVA's `preprocess_multimodal` (train.py) changes a turn before it is rendered; the mixture keeps the token
-    where the source has it.
+    where the source has it. Several images stay where they are: the text between them says which is which.
     """
-    if IMAGE_TOKEN not in text:
-        return text
+    count = text.count(IMAGE_TOKEN)
+    if count != 1:
+        return text.replace(IMAGE_TOKEN, image)
     rest = text.replace(IMAGE_TOKEN, "").strip()
     return f"{image}\n{rest}" if rest else image

@@ -37,15 +37,16 @@ def _written(folder: Path, **changes: Any) -> Path:
     ("changes", "message"),
     [
         (
-            {"format": 3, "tool": "mix665k 0.4.0", "sources": {"gqa": 1}},
-            rf"written by mix665k 0\.4\.0 in format 3, which is newer than the format {FORMAT} of {OURS}{UPGRADE}",
+            {"format": FORMAT + 1, "tool": "mix665k 0.4.0", "sources": {"gqa": 1}},
+            rf"written by mix665k 0\.4\.0 in format {FORMAT + 1}, which is newer than the format {FORMAT} of {OURS}"
+            + UPGRADE,
         ),
         (
             {"tool": "mix665k 10.0", "weights": []},
             rf"written by mix665k 10\.0, which is newer than {OURS} and has \$: object contains unknown field wei",
         ),
-        ({"format": 1, "old": 1}, rf"in format 1, expected {FORMAT}; build the mixture again with {OURS}$"),
-        ({"format": 4, "tool": ""}, "written by another version in format 4, which is newer"),
+        ({"format": 1, "old": 1}, "damaged: object contains unknown field old; build the mixture again"),
+        ({"format": 9, "tool": ""}, "written by another version in format 9, which is newer"),
         ({"weights": []}, "damaged: object contains unknown field weights; build the mixture again"),
         ({"tool": "mix665k 0.0.1", "pairs": -1}, r"damaged: \$\.pairs: expected int >= 0; build"),
         ({"format": "2"}, r"damaged: \$\.format: expected int, got str; build"),
@@ -54,6 +55,11 @@ def _written(folder: Path, **changes: Any) -> Path:
 def test_a_manifest_of_another_version_is_no_damaged_one(tmp_path: Path, changes: Any, message: str) -> None:
     with pytest.raises(MixtureError, match=message):
         load_manifest(_written(tmp_path, **changes))
+
+
+@pytest.mark.parametrize("older", range(1, FORMAT))
+def test_older_formats_are_read(tmp_path: Path, older: int) -> None:
+    assert load_manifest(_written(tmp_path, format=older)).format == older
 
 
 def test_a_newer_version_that_changed_nothing_is_read(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from mix665k.trainer.data.mixture import Mixture
 
 
 class Example(TypedDict):
-    """One row of T tokens and at most one image.
+    """One row of T tokens and N images.
 
     input_ids     int64    [T]           with the image as its placeholders
     labels        int64    [T]           -100 on what is not learned; not shifted, `collate` shifts
-    pixel_values  float32  [1, 3, H, W]  None without an image
+    pixel_values  float32  [N, 3, H, W]  in reading order; None without an image
     pictures      a name for each image, the same for the same picture
     index         the number of the row, `EMPTY` for an example that fills a micro-batch
     bad_image     why its image could not be used, or None
@@ -71,28 +71,32 @@ class MixtureDataset(Dataset[Example]):
         if index == EMPTY:
             return without_labels("", source="", index=EMPTY, filler_id=self._filler_id)
         row = self._mixture[index]
-        pixels, fault = None, None
-        pictures = [] if row.image is None else [self._aliases.get(row.image, row.image)]
-        if row.image is not None:
-            pixels = decoded.get(pictures[0])
-            if pixels is None:
-                pixels, fault = self._images.load(row.image, record=row.id)
-            if pixels is None:
+        pixels: list[torch.Tensor] = []
+        faults: list[str] = []
+        pictures = [self._aliases.get(name, name) for name in row.images]
+        for name, picture in zip(row.images, pictures, strict=True):
+            found, fault = decoded.get(picture), None
+            if found is None:
+                found, fault = self._images.load(name, record=row.id)
+            if fault is not None:  # each record says what is wrong with its images
+                faults.append(fault)
+            elif found is not None:
+                decoded[picture] = found
+            if found is None:
                 unlabelled = without_labels(row.id, source=row.source, index=index, filler_id=self._filler_id)
                 return {**unlabelled, "bad_image": fault}
-            if fault is None:  # each record says what is wrong with its image
-                decoded[pictures[0]] = pixels
+            pixels.append(found)
         encoded = self._encoder.encode(row)
-        assert encoded.num_images == (row.image is not None), (row.id, encoded.num_images)
+        assert encoded.num_images == len(pictures), (row.id, encoded.num_images)
         return {
             "input_ids": torch.from_numpy(encoded.input_ids),
             "labels": torch.from_numpy(encoded.labels),
-            "pixel_values": None if pixels is None else pixels.unsqueeze(0),
+            "pixel_values": torch.stack(pixels) if pixels else None,
             "pictures": pictures,
             "id": row.id,
             "source": row.source,
             "index": index,
-            "bad_image": fault,
+            "bad_image": "; ".join(faults) or None,
         }
 
 

@@ -149,20 +149,20 @@ class Encoder:
 
         What a processor has to give for the same messages, images as their placeholders.
         """
-        rendered = self._render(row.pairs)
+        rendered = self._render(row.pairs, system=row.system)
         ids, starts, stops, _ = self._tokens(rendered.text)
         number = range(len(row.pairs))[answer]
         return ids[: int(np.argmax(_answers_of(starts, stops, rendered.answers) == number))]
 
     def labelled(self, row: Row) -> tuple[Ids, Ids]:
         """The tokens of a row and their labels, int64 [T] each, however many there are."""
-        rendered = self._render(row.pairs)
+        rendered = self._render(row.pairs, system=row.system)
         ids, starts, stops, _ = self._tokens(rendered.text)
         return ids, np.where(_answers_of(starts, stops, rendered.answers) >= 0, ids, IGNORED)
 
     def prompt_text(self, row: Row, *, answer: int = -1) -> str:
         """The same as text, without the tokenizer's own first token."""
-        rendered = self._render(row.pairs)
+        rendered = self._render(row.pairs, system=row.system)
         return rendered.text[: rendered.answers[answer].start]
 
     def _end(self, text: str, number: int) -> "End":
@@ -183,7 +183,7 @@ class Encoder:
             TokenizerError: when the chat template cannot render it.
         """
         try:
-            rendered = self._render(row.pairs)
+            rendered = self._render(row.pairs, system=row.system)
         except TokenizerError as error:
             raise TokenizerError(f"{row.id}: {error}") from None
         ids, starts, stops, images_end = self._tokens(rendered.text)
@@ -259,7 +259,7 @@ class _Renderer(NamedTuple):
     A chat template writes the tokenizer's own first token where it wants one; ours leave it to the tokenizer.
     """
 
-    render: Callable[[Sequence[tuple[str, str]]], Rendered]
+    render: Callable[..., Rendered]
     about: str
     ends: list[str]
     writes_bos: bool

@@ -14,24 +14,35 @@ FIXED = (
 """Goes before a tokenizer's own chat template: what it renders must not change overnight, nor ask for thoughts that
 were not trained. The date is Llama 3.2's fallback; `enable_thinking` is the switch of Qwen3, SmolLM3 and GLM 4.5."""
 
-# `found` is the text of a message and its images. A content is a string or a list of parts, and its images come first,
-# each on a line of its own: see `place_image`. The loop is over `message.content` itself, not in a macro, as vLLM looks
-# for it there to tell which of the two a template takes.
-_FOUND = """{%- set found = namespace(text='', images='') -%}
+# `found` is the text of a message and its images. A content is a string or a list of parts. An only image comes first,
+# on a line of its own; several stay in their order, those of a list on lines of their own: see `place_image`. The loop
+# is over `message.content` itself, not in a macro: vLLM looks for it there to tell which of the two a template takes.
+_FOUND = """{%- set found = namespace(text='', images='', inline='', count=0) -%}
 {%- if message.content is string -%}
 {%- set found.text = message.content -%}
 {%- elif message.content -%}
 {%- for part in message.content -%}
 {%- if part.type == 'text' -%}
 {%- set found.text = found.text + part.text -%}
+{%- set found.inline = found.inline + (part.text | replace(IMAGE_TOKEN, '')) -%}
 {%- elif part.type == 'image' or part.type == 'image_url' -%}
 {%- set found.images = found.images + IMAGE_LINE -%}
+{%- set found.inline = found.inline + IMAGE_LINE -%}
+{%- set found.count = found.count + 1 -%}
 {%- endif -%}
 {%- endfor -%}
 {%- endif -%}
-{%- if message.role == 'user' and (found.images or IMAGE_TOKEN in found.text) -%}
-{%- set found.images = found.images or IMAGE_LINE -%}
+{%- if message.role == 'user' and not found.count and IMAGE_TOKEN in found.text -%}
+{%- set found.inline = found.text | replace(IMAGE_TOKEN, ONE_IMAGE) -%}
+{%- for token in found.text.split(IMAGE_TOKEN)[1:] -%}
+{%- set found.images = found.images + IMAGE_LINE -%}
+{%- set found.count = found.count + 1 -%}
+{%- endfor -%}
+{%- endif -%}
+{%- if message.role == 'user' and found.count == 1 -%}
 {%- set found.text = (found.images + (found.text | replace(IMAGE_TOKEN, '') | trim)) | trim -%}
+{%- elif message.role == 'user' and found.count -%}
+{%- set found.text = found.inline if message.content is string else found.inline | trim -%}
 {%- endif -%}
 """
 
@@ -161,7 +172,8 @@ def without_marks(source: str) -> str:
 
 
 def _found(image_line: str) -> str:
-    return _filled(_FOUND, {"IMAGE_TOKEN": _text(IMAGE_TOKEN), "IMAGE_LINE": _text(image_line)})
+    pieces = {"IMAGE_TOKEN": IMAGE_TOKEN, "IMAGE_LINE": image_line, "ONE_IMAGE": image_line.removesuffix("\n")}
+    return _filled(_FOUND, {name: _text(value) for name, value in pieces.items()})
 
 
 def _filled(text: str, pieces: dict[str, str]) -> str:

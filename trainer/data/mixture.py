@@ -13,20 +13,21 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mix665k.schemas.cache import cached
-from mix665k.schemas.conversation import IMAGE_TOKEN
+from mix665k.schemas.conversation import IMAGE_TOKEN, in_order
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.files import sha256_of
 from mix665k.schemas.manifest import MANIFEST, Manifest, Shard, load_manifest
-from mix665k.schemas.shards import AGAIN, open_shard
+from mix665k.schemas.shards import AGAIN, OPTIONAL, open_shard, with_optional
 
 _ROWS_PER_BATCH = 8_192
-_READ = ["id", "source", "image", "conversations"]
+_READ = ["id", "source", "image", "conversations", *OPTIONAL.names]
 _MAPPED = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("image", pa.string()),
         pa.field("turns", pa.list_(pa.string()), nullable=False),
+        *OPTIONAL,
     ]
 )
 """What training needs of a row; the texts of human and gpt in turn."""
@@ -39,6 +40,13 @@ class Row(NamedTuple):
     source: str
     image: str | None
     pairs: list[tuple[str, str]]
+    more_images: Sequence[str] = ()
+    system: str | None = None
+
+    @property
+    def images(self) -> list[str]:
+        """All images, in reading order: one for each image token of the questions."""
+        return in_order(self.image, self.more_images)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -67,7 +75,7 @@ class Mixture:
     """The rows of a mixture; pickled as its path.
 
     When the mixture is first opened, shards are checked against the manifest's hashes, and rows for what training
-    relies on: whole pairs of human and gpt, and one image token exactly where there is an image.
+    relies on: whole pairs of human and gpt, and an image token for each image.
 
     Raises:
         MixtureError: when the folder is no complete mixture, or its rows cannot be trained on.
@@ -80,7 +88,7 @@ class Mixture:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = read_manifest(folder)
-        name = f"rows-1-{self.row_hash[:16]}.arrow"
+        name = f"rows-2-{self.row_hash[:16]}.arrow"
         self._table = cached(folder, name, write=partial(_unpack, folder=folder, manifest=self.manifest), read=_map)
         self._batches = self._table.to_batches()
         self._starts = np.cumsum([0] + [len(batch) for batch in self._batches])
@@ -95,9 +103,14 @@ class Mixture:
 
     @property
     def images(self) -> list[str | None]:
-        """The image of each row."""
+        """The image of each row, the first where it has several."""
         paths: list[str | None] = self._table.column("image").to_pylist()
         return paths
+
+    def image_names(self) -> set[str]:
+        """All images of all rows."""
+        more = self._table.column("more_images").combine_chunks().flatten().unique().to_pylist()
+        return {path for path in self.images if path is not None}.union(more)
 
     @property
     def sources(self) -> list[str]:
@@ -159,8 +172,12 @@ def _to_rows(batch: pa.RecordBatch) -> list[Row]:
     texts = turns.values[offsets[0] : offsets[-1]].to_pylist()
     pairs = list(zip(texts[::2], texts[1::2], strict=True))
     spans = pairwise((offset - offsets[0]) // 2 for offset in offsets)
-    columns = zip(ids, sources, images, spans, strict=True)
-    return [Row(id=i, source=source, image=image, pairs=pairs[a:b]) for i, source, image, (a, b) in columns]
+    more, systems = (batch.column(name).to_pylist() for name in OPTIONAL.names)
+    columns = zip(ids, sources, images, spans, more, systems, strict=True)
+    return [
+        Row(id=i, source=source, image=image, pairs=pairs[a:b], more_images=others or (), system=system)
+        for i, source, image, (a, b), others, system in columns
+    ]
 
 
 def _unpack(part: Path, *, folder: Path, manifest: Manifest) -> None:
@@ -191,7 +208,8 @@ def _read(path: Path, sha256: str) -> Iterator[pa.RecordBatch]:
     with open_shard(path) as shard:
         for rows in shard.iter_batches(batch_size=_ROWS_PER_BATCH, columns=_READ):
             rows.validate(full=True)
-            yield rows
+            own = {field.name: field for field in (*OPTIONAL, *rows.schema)}
+            yield with_optional(rows, schema=pa.schema([own[name] for name in _READ if name in own]))
 
 
 def _checked(rows: pa.RecordBatch, path: Path) -> pa.RecordBatch:
@@ -210,14 +228,20 @@ def _checked(rows: pa.RecordBatch, path: Path) -> pa.RecordBatch:
         ((num_turns % 2 == 1) | (num_turns == 0), "whole pairs of human and gpt"),
         (_sums(out_of_turn, offsets) > 0, "human and gpt in turn"),
         (
-            num_images != _flags(rows.column("image").is_valid()),
-            f"one {IMAGE_TOKEN} where there is an image, else none",
+            num_images != _num_images(rows),
+            f"one {IMAGE_TOKEN} for each image, else none",
         ),
     ):
         if bad.any():
             raise MixtureError(f"{path}: {rows.column('id')[int(bad.argmax())]}: not as expected, {expected}; {AGAIN}")
-    columns: list[Any] = [rows.column(name) for name in ("id", "source", "image")]
-    return pa.RecordBatch.from_arrays([*columns, pa.ListArray.from_arrays(pa.array(offsets), texts)], schema=_MAPPED)
+    turns = pa.ListArray.from_arrays(pa.array(offsets), texts)
+    columns = [turns if name == "turns" else rows.column(name) for name in _MAPPED.names]
+    return pa.RecordBatch.from_arrays(columns, schema=_MAPPED)
+
+
+def _num_images(rows: pa.RecordBatch) -> Any:
+    more = pc.fill_null(pc.list_value_length(rows.column("more_images")), 0).to_numpy()
+    return _flags(rows.column("image").is_valid()) + more
 
 
 def _flags(values: Any) -> Any:

@@ -239,12 +239,12 @@ def image_names(job: Job) -> list[str]:
     from mix665k.trainer.data.mixture import Mixture
 
     require_place(job.images_folder, kind=TrainingError)
-    names = sorted({path for path in Mixture(job.mixture_folder).images if path})
+    names = Mixture(job.mixture_folder).image_names()
     if not names and job.stage.trains == ["projector"]:
         name = job.stage.name
         raise TrainingError(f"{job.mixture}: no record has an image, and stage {name} learns from images only")
-    other = [] if job.eval_mixture is None else Mixture(Path(job.eval_mixture)).images
-    return sorted({*names, *(path for path in other if path)})
+    other = set() if job.eval_mixture is None else Mixture(Path(job.eval_mixture)).image_names()
+    return sorted(names | other)
 
 
 def require_images(job: Job) -> None:

@@ -92,10 +92,13 @@ def test_a_message_that_has_no_place_is_an_error() -> None:
         _shown(TEMPLATES["plain"], [{"role": "system", "content": "Be brief."}, hi])
 
 
-def test_several_images_come_first_each_on_its_line() -> None:
-    parts = [{"type": "image"}, {"type": "text", "text": "Which?"}, {"type": "image"}]
+def test_several_images_stay_in_their_order_those_of_parts_each_on_its_line() -> None:
+    parts = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": "Which? This: "}, {"type": "image"}]
+    text = "<image>\n<image>\nWhich? This: <image>"
 
-    assert "USER: <image>\n<image>\nWhich?" in _shown(V1, [{"role": "user", "content": parts}])
+    assert _shown(V1, [{"role": "user", "content": parts}]).endswith(f"USER: {text}")
+    assert _shown(V1, [{"role": "user", "content": text}]).endswith(f"USER: {text}")
+    assert render(V1, [(text, "")]).text.endswith(f"USER: {text} ASSISTANT:")
 
 
 def test_the_names_of_pieces_in_a_templates_own_texts_are_texts() -> None:

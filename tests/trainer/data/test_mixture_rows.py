@@ -205,7 +205,7 @@ def _changed_shard(folder: Path) -> None:
         (_no_manifest, "holds an unfinished build; run `mix build` again"),
         (_no_mixture, "few: is no mixture, expected manifest.json in it"),
         (_damaged_manifest, "manifest.json: damaged: "),
-        (_newer_manifest, "manifest.json: written by tests in format 99, which is newer than the format 2"),
+        (_newer_manifest, "manifest.json: written by tests in format 99, which is newer than the format 3"),
         (_lost_shard, "a-0.parquet: no such file, expected it as manifest.json says"),
         (_short_shard, "a-0.parquet: 4 bytes, expected "),
         (_changed_shard, "a-0.parquet: changed since it was written"),
@@ -234,9 +234,9 @@ def _reversed(row: dict[str, Any]) -> dict[str, Any]:
         (record("b/9", "Hello", "Hi", "And?"), "whole pairs of human and gpt"),
         (record("b/9"), "whole pairs of human and gpt"),
         (_reversed(record("b/9", "Hello", "Hi")), "human and gpt in turn"),
-        (record("b/9", "What?", "A cat.", image="b.jpg"), "one <image> where there is an image, else none"),
-        (record("b/9", "<image>What?", "A cat."), "one <image> where there is an image, else none"),
-        (record("b/9", "<image><image>What?", "A cat.", image="b.jpg"), "one <image> where there is an image"),
+        (record("b/9", "What?", "A cat.", image="b.jpg"), "one <image> for each image, else none"),
+        (record("b/9", "<image>What?", "A cat."), "one <image> for each image, else none"),
+        (record("b/9", "<image><image>What?", "A cat.", image="b.jpg"), "one <image> for each image"),
     ],
 )
 def test_a_row_that_cannot_be_trained_on_is_an_error(tmp_path: Path, row: dict[str, Any], why: str) -> None:
@@ -263,7 +263,8 @@ def test_other_columns_are_an_error(tmp_path: Path) -> None:
     folder = write_mixture(tmp_path / "few", ROWS)
     _replace_shard(folder, pa.table({"id": ["a/1"]}), rows=1)
 
-    with pytest.raises(MixtureError, match=r"a-0.parquet: columns are \['id'\], expected \['id', 'source', 'image'"):
+    columns = r"columns are \['id', 'more_images', 'system'\], expected \['id', 'source', 'image'"
+    with pytest.raises(MixtureError, match=f"a-0.parquet: {columns}"):
         Mixture(folder)
 
 
