@@ -98,7 +98,8 @@ def _find(
         pl.Series("record", np.arange(first, first + len(batch)), _RECORD),
         pl.Series("path", images_of(batch), dtype=pl.List(pl.String)),
     )
-    rows = rows.explode("path")  # a row for each image of a record
+    shown = pl.when(pl.col("path").list.len() > 0).then("path")  # releases of polars differ in what an empty list gives
+    rows = rows.with_columns(shown.alias("path")).explode("path")  # a row for each image of a record
     rows = rows.with_columns(image_key(pl.col("path"), None).alias("key"))
     rows = rows.with_columns(aliases(rows["key"])).join(what.images, on="key", how="left")
     conversations = batch.column("conversations")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mix665k.schemas.conversation import values
 from mix665k.schemas.errors import RawDataError
 from tests.builders.building import build, write_raw
 
@@ -75,8 +76,24 @@ def test_what_messages_exports_hold_is_read_back(tmp_path: Path) -> None:
     assert (one.id, one.image, one.pairs[0].question) == ("own/1#0", "a.jpg", "<image>Hi")
     assert one.history[0] == "images read as image"
     assert not any("not kept" in what for what in found.funnel[0].noted)
-    with pytest.raises(RawDataError, match="image: 2 images, expected one per record"):
+    with pytest.raises(RawDataError, match="1 <image> in the human turns, expected 2"):
         read(tmp_path, {"images": ["a.jpg", "b.jpg"], "messages": messages})
+
+
+def test_several_images_and_a_system_turn_are_kept_in_reading_order(tmp_path: Path) -> None:
+    asked = [{"role": "user", "content": "<image>Or <image>?"}, {"role": "assistant", "content": "This."}]
+    more = [{"role": "user", "content": "And <image>?"}, {"role": "assistant", "content": "No."}]
+    messages = [{"role": "system", "content": "Be brief."}, *asked, *more]
+    [one] = read(tmp_path, {"images": ["b.jpg", "a.jpg", "b.jpg"], "messages": messages}).conversations
+    assert (one.images, one.system) == (["b.jpg", "a.jpg", "b.jpg"], "Be brief.")
+    assert list(values(one)) == ["<image>Or <image>?", "This.", "And <image>?", "No."]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_tokens_that_are_not_as_many_as_images_say_how_many_there_are(tmp_path: Path, count: int) -> None:
+    turns = [HUMAN | {"value": "<image>" * count + "Same?"}, GPT]
+    with pytest.raises(RawDataError, match=f"{count} <image> in the human turns, expected 2"):
+        read(tmp_path, {"id": 1, "image": ["a.jpg", "b.jpg"], "conversations": turns})
 
 
 @pytest.mark.parametrize("image", ["", [], None])
@@ -103,17 +120,16 @@ def test_fields_that_nothing_keeps_are_counted_by_name(tmp_path: Path) -> None:
         RECORD | {"conversations": weighted},
     )
     assert found.funnel[0].noted == {
-        "field `system` is not kept": 2,
         "field `video` is not kept": 1,
         "field `conversations[].weight` is not kept": 1,
     }
-    assert len(found.conversations) == 3
+    assert [one.system for one in found.conversations] == ["Be brief.", "x", None]
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"image": ["a.jpg", "b.jpg"]}, "image: 2 images, expected one per record"),
+        ({"image": ["a.jpg", ""]}, "image: an empty path among 2, expected none"),
         ({"image": 7}, "image: expected a path or null, got a number"),
         ({"image": {"bytes": "x"}}, "image: expected a path or null, got an object"),
         ({"id": [1]}, "id: expected text or a whole number, got a list"),
@@ -121,8 +137,8 @@ def test_fields_that_nothing_keeps_are_counted_by_name(tmp_path: Path) -> None:
         ({"conversations": "Hi"}, "conversations: expected a list of turns, got text"),
         ({"conversations": ["Hi"]}, r"conversations\[0\]: expected an object with from and value, got text"),
         (
-            {"conversations": [{"from": "system", "value": "x"}, HUMAN, GPT]},
-            r"conversations\[0\]: a system turn, which a mixture cannot hold; expected human and gpt in turn",
+            {"conversations": [HUMAN, {"from": "system", "value": "x"}, GPT]},
+            r"conversations\[1\]: a system turn, expected one at most, before all others",
         ),
         (
             {"conversations": [HUMAN, {"from": "tool", "value": "x"}]},

@@ -217,10 +217,10 @@ def test_turns_that_do_not_alternate_are_an_error(tmp_path: Path, source: str, t
     ("change", "message"),
     [
         ({"id": 1.5}, r"\$\[0\]: id: expected text or a whole number, got a number"),
-        ({"image": ["a.jpg", "b.jpg"]}, r"\$\[0\]: image: 2 images, expected one per record \(id 'a'\)"),
+        ({"image": ["a.jpg", "b.jpg"]}, r"\$\[0\]: 0 <image> in the human turns, expected 2 \(id 'a'\)"),
         (
-            {"conversations": [{"from": "system", "value": "v"}]},
-            r"\$\[0\]: conversations\[0\]: a system turn, which a mixture cannot hold",
+            {"conversations": [{"from": "human", "value": "v"}, {"from": "system", "value": "v"}]},
+            r"\$\[0\]: conversations\[1\]: a system turn, expected one at most, before all others",
         ),
         ({"conversations": [{"from": "human"}]}, r"conversations\[0\]: value: expected text, got nothing"),
         ({"conversations": "human: hi"}, r"\$\[0\]: conversations: expected a list of turns, got text"),

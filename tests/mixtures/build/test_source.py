@@ -102,7 +102,7 @@ def test_records_that_are_not_valid_are_dropped_where_that_is_asked(tmp_path: Pa
         {"bad record": -2},
         {"bad record": -3},
     )
-    assert check.examples["bad record"][0] == "mine/8#0: 1 <image> in turn 2, expected 0"
+    assert check.examples["bad record"][0] == "mine/8#0: 2 <image> in the human turns, expected 0"
 
 
 def test_records_whose_image_is_not_there_are_left_out_and_text_stays(tmp_path: Path) -> None:

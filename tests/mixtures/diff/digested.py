@@ -28,12 +28,13 @@ class Row(NamedTuple):
     folder: str = "gqa"
     stem: int = 0
     last: int = 0
+    system: int = 0
     form: str = "none"
 
 
 def digests(rows: Sequence[Row]) -> Digests:
     """The digests of some records."""
-    numbers = ("id", "image", "key", "prompts", "origins", "steps", "stem", "last")
+    numbers = ("id", "image", "key", "system", "prompts", "origins", "steps", "stem", "last")
     columns = {name: pl.Series([getattr(row, name) for row in rows], dtype=pl.UInt64) for name in numbers}
     texts = {name: pl.Series([getattr(row, name) for row in rows], dtype=pl.String) for name in ("told", "folder")}
     first = [row.pairs[0][0] if row.first is None else row.first for row in rows]

@@ -22,7 +22,8 @@ def tally(
         schema={"reference_id": pl.String, "image": pl.String},
     )
     found = Tally()
-    found.add(frame.with_columns(conversations=pl.Series([turns] * count)))
+    others = pl.lit(None, pl.List(pl.String))
+    found.add(frame.with_columns(conversations=pl.Series([turns] * count), more_images=others))
     return found
 
 

@@ -27,8 +27,8 @@ def read(folder: Path, records: Any, *, checked: bool = True) -> tuple[list[dict
         ({"id": "1"}, "conversations: expected a list of turns, got nothing"),
         ({"id": "1", "conversations": 5}, "conversations: expected a list of turns, got a number"),
         (
-            {"id": "1", "conversations": [{"from": "system", "value": "x"}]},
-            "conversations[0]: a system turn, which a mixture cannot hold; expected human and gpt in turn",
+            {"id": "1", "conversations": [{"from": "system", "value": "x"}] * 2},
+            "conversations[1]: a system turn, expected one at most, before all others",
         ),
         (record("1", None), "$.conversations: turns by no one, expected human and gpt in turn"),
         (record("1", None, "q"), "$.conversations: turns by human, expected human and gpt in turn"),

@@ -29,6 +29,8 @@ ROW = st.fixed_dictionaries(
         "id": TEXT,
         "source": TEXT,
         "image": st.none() | TEXT,
+        "more_images": st.none() | st.lists(TEXT, min_size=1, max_size=2),
+        "system": st.none() | TEXT,
         "conversations": st.lists(st.fixed_dictionaries({"from": TEXT, "value": TEXT}), max_size=4),
         "origins": st.lists(TEXT, max_size=2),
         "steps": st.lists(TEXT, max_size=2),

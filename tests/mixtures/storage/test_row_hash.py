@@ -29,6 +29,7 @@ from mix665k.mixtures.storage.validate import RecordCheck
 from mix665k.schemas.conversation import Conversation, Pair
 from mix665k.schemas.errors import MixtureError
 from mix665k.schemas.manifest import load_manifest
+from mix665k.schemas.shards import OPTIONAL
 from tests.mixtures.small import change_rows
 
 ROWS: list[dict[str, Any]] = [
@@ -57,6 +58,8 @@ ROW = st.fixed_dictionaries(
         "id": TEXT,
         "source": TEXT,
         "image": st.none() | TEXT,
+        "more_images": st.none() | st.lists(TEXT, min_size=1, max_size=2),
+        "system": st.none() | TEXT,
         "conversations": st.lists(st.fixed_dictionaries({"from": TEXT, "value": st.none() | TEXT}), max_size=3),
         "origins": st.lists(st.none() | TEXT, max_size=2),
         "steps": st.lists(TEXT, max_size=2),
@@ -87,12 +90,14 @@ def described(rows: list[dict[str, Any]]) -> str:
 
     for column in SCHEMA.names:
         values = [row[column] for row in rows]
+        if column in OPTIONAL.names and not any(value is not None for value in values):
+            continue
         if not pa.types.is_list(SCHEMA.field(column).type):
             texts(column, values)
             continue
-        add(f"{column} there", b"\1" * len(values))
-        add(f"{column} length", b"".join(len(one).to_bytes(8, "little") for one in values))
-        items = [item for one in values for item in one]
+        add(f"{column} there", bytes(one is not None for one in values))
+        add(f"{column} length", b"".join(len(one or ()).to_bytes(8, "little") for one in values))
+        items = [item for one in values for item in one or ()]
         if column == "conversations":
             for field in ("from", "value"):
                 texts(f"{column}[].{field}", [item[field] for item in items])
@@ -144,6 +149,8 @@ def test_conversations_become_rows_column_by_column() -> None:
         "id": "mine/1",
         "source": "mine",
         "image": "a.jpg",
+        "more_images": None,
+        "system": None,
         "conversations": [
             {"from": "human", "value": "<image>\nq"},
             {"from": "gpt", "value": "a"},
@@ -156,6 +163,14 @@ def test_conversations_become_rows_column_by_column() -> None:
     }
     assert [turn["value"] for turn in second["conversations"]] == ["s", "c"]
     assert (second["id"], second["image"], second["origins"], second["steps"]) == ("mine/2#0", None, ["9"], [])
+
+
+def test_a_second_image_and_a_system_text_change_the_row_hash() -> None:
+    of_one = row_hash(from_dicts(ROWS))
+    for added in ({"more_images": ["b.jpg"]}, {"more_images": ["c.jpg"]}, {"system": "Be brief."}, {"system": "b.jpg"}):
+        changed = row_hash(from_dicts([ROWS[0], ROWS[1] | added]))
+        assert changed != of_one
+        of_one = changed
 
 
 def test_each_shard_is_hashed_by_itself(tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ def test_records_of_a_file_become_rows() -> None:
             "id": "file/7",
             "source": "file",
             "image": "a.jpg",
+            "more_images": None,
+            "system": None,
             "conversations": [
                 {"from": "human", "value": "<image>\na"},
                 {"from": "gpt", "value": "b"},
@@ -105,6 +107,8 @@ def test_records_of_a_file_become_rows() -> None:
             "id": "file/x",
             "source": "file",
             "image": None,
+            "more_images": None,
+            "system": None,
             "conversations": [],
             "origins": [],
             "steps": [],
