@@ -83,15 +83,17 @@ class TokenCounter:
             self._loaded = text_encoder(self._name)
         return self._loaded
 
-    def ends(self, conversations: Sequence[Pairs]) -> list[list[int]]:
+    def ends(self, conversations: Sequence[Pairs], *, systems: Sequence[str | None] = ()) -> list[list[int]]:
         """For each conversation the number of tokens up to the end of each of its pairs: the last is its length.
+
+        `systems` are their own system texts, by default none.
 
         Raises:
             TokenizerError: when the tokenizer is not found or cannot be loaded.
         """
         return [
             [*(tokens.up_to(answer.stop) for answer in rendered.answers[:-1]), tokens.total]
-            for tokens, rendered in self._tokens(conversations)
+            for tokens, rendered in self._tokens(conversations, systems)
         ]
 
     @property
@@ -100,63 +102,72 @@ class TokenCounter:
         added = self._encoder.tokenizer.get_added_tokens_decoder().values()
         return any(self.template.end.endswith(token.content) and token.special for token in added)
 
-    def shorten(self, pairs: Pairs, *, max_tokens: int) -> str:
+    def shorten(self, pairs: Pairs, *, max_tokens: int, system: str | None = None) -> str:
         """The longest beginning of the last answer with which these pairs keep to the limit; empty if there is none."""
-        [(tokens, rendered)] = self._tokens([pairs])
+        [(tokens, rendered)] = self._tokens([pairs], [system])
         question, answer = pairs[-1]
         start = rendered.answers[-1].start + len(self.template.lead)
         length = min(len(answer), tokens.char_at(max_tokens - 1) - start)
         while length > 0:
             kept = answer[:length].rstrip()
-            if kept and self.ends([[*pairs[:-1], (question, kept)]])[0][-1] <= max_tokens:
+            if kept and self.ends([[*pairs[:-1], (question, kept)]], systems=[system])[0][-1] <= max_tokens:
                 return kept
             length = len(kept) - 1
         return ""
 
-    def _tokens(self, conversations: Sequence[Pairs]) -> "Iterator[tuple[_Tokens, Rendered]]":
+    def _tokens(
+        self, conversations: Sequence[Pairs], systems: Sequence[str | None]
+    ) -> "Iterator[tuple[_Tokens, Rendered]]":
         encoder = self._encoder
-        rendered = [render(self.template, pairs) for pairs in conversations]
+        each = zip(conversations, systems or [None] * len(conversations), strict=True)
+        rendered = [render(self.template, pairs, system=system) for pairs, system in each]
         encoded = encoder.encode_batch([text for text, _ in rendered])
         for parts, result in zip(encoded, rendered, strict=True):
-            besides = len(encoder.prefix) + self._tokens_per_image * (len(parts) - 1)
-            yield _Tokens.of(parts, text=result.text, num_besides=besides), result
+            yield _Tokens.of(parts, result.text, prefix=len(encoder.prefix), per_image=self._tokens_per_image), result
 
 
-class _Tokens(NamedTuple):
-    """The tokens of a text, which are looked up by character after its last image.
+class _Part(NamedTuple):
+    """The text after an image, or before the first: it has `before` tokens and `skipped` characters before it."""
 
-    That part has `before` tokens and `skipped` characters before it. Answers lie in it, as images are in the first
-    question; a character before it belongs to token `before`.
-    """
-
-    last: "Encoding"
+    encoding: "Encoding"
     before: int
     skipped: int
 
+
+class _Tokens(NamedTuple):
+    """The tokens of a text, which are looked up by character; one before the first image or between two has its own."""
+
+    parts: list[_Part]
+
     @classmethod
-    def of(cls, parts: "Sequence[Encoding]", *, text: str, num_besides: int) -> "_Tokens":
-        """Of the parts of a text between its images; the prefix and the images are `num_besides` tokens more."""
-        *others, last = parts
-        before = num_besides + sum(map(len, others))
-        return cls(last=last, before=before, skipped=text.rfind(IMAGE_TOKEN) + len(IMAGE_TOKEN) if others else 0)
+    def of(cls, encodings: "Sequence[Encoding]", text: str, *, prefix: int, per_image: int) -> "_Tokens":
+        """Of the parts of a text between its images."""
+        parts, before, skipped = [], prefix, 0
+        for encoding, part in zip(encodings, text.split(IMAGE_TOKEN), strict=True):
+            parts.append(_Part(encoding, before, skipped))
+            before += len(encoding) + per_image
+            skipped += len(part) + len(IMAGE_TOKEN)
+        return cls(parts)
 
     @property
     def total(self) -> int:
         """The number of tokens."""
-        return self.before + len(self.last)
+        return self.parts[-1].before + len(self.parts[-1].encoding)
 
     def up_to(self, stop: int) -> int:
         """The number of tokens up to and with the last that holds a character before `stop`."""
-        for char in range(stop - self.skipped - 1, -1, -1):
-            index = self.last.char_to_token(char)  # None for white space that the tokenizer drops
+        part = next((part for part in reversed(self.parts) if part.skipped < stop), self.parts[0])
+        for char in range(stop - part.skipped - 1, -1, -1):
+            index = part.encoding.char_to_token(char)  # None for white space that the tokenizer drops
             if index is not None:
-                return self.before + index + 1
-        return self.before
+                return part.before + index + 1
+        return part.before
 
     def char_at(self, tokens: int) -> int:
         """The character where the token after the first `tokens` begins; 0 when they end before the last image does."""
-        index = tokens - self.before
+        last = self.parts[-1]
+        index = tokens - last.before
         if index < 0:
             return 0
-        offsets = self.last.token_to_chars(index)
-        return self.skipped + offsets[0] if offsets else sys.maxsize
+        offsets = last.encoding.token_to_chars(index)
+        return last.skipped + offsets[0] if offsets else sys.maxsize

@@ -4,6 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ MANY = 1_000_000
 TEXTS = st.text(alphabet="ab Z9.,?!#\n\t\r<>/s[]🌀é日\u200b\u0301", min_size=1, max_size=30).filter(
     lambda text: bool(text.strip()) and IMAGE_TOKEN not in text
 )
+MORE = ["{}", f"{{}}\n{IMAGE_TOKEN}", f"{IMAGE_TOKEN}{{}} {IMAGE_TOKEN}", f"{IMAGE_TOKEN}\n{{}}"]
 PLACES = [f"{IMAGE_TOKEN}\n{{}}", f"{{}}\n{IMAGE_TOKEN}", f"{{}} {IMAGE_TOKEN} {{}}", f"{IMAGE_TOKEN}{{}}"]
 
 
@@ -31,7 +33,18 @@ def _talks(draw: st.DrawFn) -> Conversation:
     pairs = draw(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4))
     place = draw(st.sampled_from([None, "{}", *PLACES]))
     question = (place or "{}").replace("{}", pairs[0][0])
-    return talk("t", (question, pairs[0][1]), *pairs[1:], image="a.jpg" if place else None)
+    made = talk("t", (question, pairs[0][1]), *pairs[1:], image="a.jpg" if place else None)
+    return msgspec.structs.replace(made, system=draw(st.none() | TEXTS))
+
+
+@st.composite
+def _talks_about_several(draw: st.DrawFn) -> Conversation:
+    """Conversations whose images are anywhere in their questions, with a system text or without."""
+    pairs = draw(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4))
+    shown = [(draw(st.sampled_from(MORE)).replace("{}", question), answer) for question, answer in pairs]
+    images = [f"{i}.jpg" for i in range(sum(question.count(IMAGE_TOKEN) for question, _ in shown))]
+    made = talk("t", *shown, image=images[0] if images else None)
+    return msgspec.structs.replace(made, more_images=tuple(images[1:]), system=draw(st.none() | TEXTS))
 
 
 @lru_cache
@@ -49,14 +62,16 @@ def _encoder(template: str) -> Encoder:
 
 def _row(conversation: Conversation) -> dict[str, Any]:
     """A conversation as `mix inspect` reads it."""
-    return {"conversations": [{"value": text} for pair in texts(conversation) for text in pair]}
+    turns = [{"value": text} for pair in texts(conversation) for text in pair]
+    return {"conversations": turns, "system": conversation.system}
 
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES))
 @settings(deadline=None, derandomize=True, max_examples=40)
-@given(conversation=_talks())
+@given(conversation=_talks() | _talks_about_several())
 def test_truncate_inspect_and_the_trainer_count_the_same_tokens(template: str, conversation: Conversation) -> None:
-    trained = len(_encoder(template).encode(Row("t", "t", conversation.image, texts(conversation))).input_ids)
+    row = Row("t", "t", conversation.image, texts(conversation), conversation.more_images, system=conversation.system)
+    trained = len(_encoder(template).encode(row).input_ids)
 
     [inspected] = measure_tokens([_row(conversation)], TokenCounter("tiny", template))["tokens"].to_list()
     fits, cut = (

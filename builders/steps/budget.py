@@ -67,9 +67,10 @@ def _sizes(ranked: Sequence[Conversation], unit: str, tokenizer: str | None) -> 
     """The size of each, as it is asked for: counting tokens is slow, and most lie beyond the budget."""
     counter = TokenCounter(tokenizer, _TEMPLATE) if unit == "tokens" and tokenizer else None
     stream = iter(ranked)
-    while batch := [texts(one) for one in islice(stream, _BATCH)]:
+    while found := list(islice(stream, _BATCH)):
+        batch = [texts(one) for one in found]
         if counter is not None:
-            yield from (ends[-1] for ends in counter.ends(batch))
+            yield from (ends[-1] for ends in counter.ends(batch, systems=[one.system for one in found]))
         elif unit == "pairs":
             yield from map(len, batch)
         else:

@@ -42,7 +42,9 @@ def truncate(
         for conversation, pairs, ends in zip(batch, *_measure(batch, counter, max_tokens=max_tokens), strict=True):
             if ends[-1] <= max_tokens:
                 yield conversation
-            elif kept := _fitting(pairs, ends, counter=counter, max_tokens=max_tokens, inside=at == "inside"):
+            elif kept := _fitting(
+                pairs, ends, counter=counter, system=conversation.system, max_tokens=max_tokens, inside=at == "inside"
+            ):
                 yield _cut(conversation, kept, funnel)
             else:
                 funnel.drop("question fills the limit", conversation.id, pairs=len(conversation.pairs))
@@ -60,9 +62,11 @@ def _measure(
     """Texts and token counts by pair; of long conversations only as many pairs as show that they are too long."""
     whole = [texts(conversation) for conversation in batch]
     shown = [_enough(pairs, max_tokens * _CHARS_PER_TOKEN) for pairs in whole]
-    ends = counter.ends(shown)
+    systems = [conversation.system for conversation in batch]
+    ends = counter.ends(shown, systems=systems)
     unsure = [i for i, end in enumerate(ends) if end[-1] <= max_tokens and len(shown[i]) < len(whole[i])]
-    for i, end in zip(unsure, counter.ends([whole[i] for i in unsure]), strict=True):
+    again = counter.ends([whole[i] for i in unsure], systems=[systems[i] for i in unsure])
+    for i, end in zip(unsure, again, strict=True):
         shown[i], ends[i] = whole[i], end
     return shown, ends
 
@@ -77,15 +81,22 @@ def _enough(pairs: list[tuple[str, str]], max_chars: int) -> list[tuple[str, str
 
 
 def _fitting(
-    pairs: list[tuple[str, str]], ends: list[int], *, counter: TokenCounter, max_tokens: int, inside: bool
+    pairs: list[tuple[str, str]],
+    ends: list[int],
+    *,
+    counter: TokenCounter,
+    system: str | None,
+    max_tokens: int,
+    inside: bool,
 ) -> list[tuple[str, str]]:
     """The pairs that fit, the last one perhaps with a shorter answer; empty when not even its beginning does."""
     whole = sum(end <= max_tokens for end in ends)
-    while whole and not counter.pairs_end_in_special_token and counter.ends([pairs[:whole]])[0][-1] > max_tokens:
-        whole -= 1
+    if not counter.pairs_end_in_special_token:
+        while whole and counter.ends([pairs[:whole]], systems=[system])[0][-1] > max_tokens:
+            whole -= 1
     if whole and not inside:
         return pairs[:whole]
-    answer = counter.shorten(pairs[: whole + 1], max_tokens=max_tokens)
+    answer = counter.shorten(pairs[: whole + 1], max_tokens=max_tokens, system=system)
     return pairs[:whole] + ([(pairs[whole][0], answer)] if answer else [])
 
 

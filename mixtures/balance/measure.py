@@ -33,7 +33,7 @@ def measured(mixture: Mixture, *, unit: Unit, draw: Draw, tokenizer: str | None 
         texts = [[turn["value"] for turn in row["conversations"]] for row in rows]
         if counter is not None:
             pairs = [list(zip(turns[::2], turns[1::2], strict=True)) for turns in texts]
-            sizes = [ends[-1] for ends in counter.ends(pairs)]
+            sizes = [ends[-1] for ends in counter.ends(pairs, systems=[row["system"] for row in rows])]
         elif unit == "characters":
             sizes = [sum(map(len, turns)) for turns in texts]
         else:

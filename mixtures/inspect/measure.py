@@ -48,8 +48,10 @@ def measure_tokens(rows: Sequence[dict[str, Any]], counter: TokenCounter) -> pl.
     """`tokens` and `answers_cut` of each row."""
     ends: list[list[int]] = []
     for start in range(0, len(rows), _TOKEN_BATCH):
-        turns = [[turn["value"] for turn in row["conversations"]] for row in rows[start : start + _TOKEN_BATCH]]
-        ends += counter.ends([list(zip(values[::2], values[1::2], strict=True)) for values in turns])
+        batch = rows[start : start + _TOKEN_BATCH]
+        turns = [[turn["value"] for turn in row["conversations"]] for row in batch]
+        pairs = [list(zip(values[::2], values[1::2], strict=True)) for values in turns]
+        ends += counter.ends(pairs, systems=[row.get("system") for row in batch])
     cut = [sum(end > MAX_TOKENS for end in record) for record in ends]
     schema = {"tokens": pl.Int64, "answers_cut": pl.Int64}
     return pl.DataFrame({"tokens": [record[-1] for record in ends], "answers_cut": cut}, schema=schema)

@@ -110,6 +110,21 @@ def test_an_image_counts_its_placeholders_wherever_the_mixture_has_it(words: str
     assert seen == bare + TOKENS_PER_IMAGE
 
 
+def test_a_pair_before_later_images_ends_where_it_does_without_them(words: str) -> None:
+    pairs = [("q", "a b"), ("<image> q <image>", "a"), ("q<image>", "a b c")]
+    one = TOKENS_PER_IMAGE
+    # 38 tokens of the first pair; 5 of marks around each later question and answer
+    assert TokenCounter(words, "v0").ends([pairs[:1]])[0][0] == TokenCounter(words, "v0").ends([pairs])[0][0]
+    assert TokenCounter(words, "v1").ends([pairs]) == [[38, 38 + 5 + 2 + 2 * one, 38 + 7 + 5 + 4 + 3 * one]]
+
+
+def test_the_records_own_system_text_counts_instead_of_the_templates(words: str) -> None:
+    counter = TokenCounter(words, "v1")
+    pairs = [("q", "a b"), ("q q", "a")]
+    assert counter.ends([pairs, pairs], systems=[None, "a b c"]) == [[38, 46], [12, 20]]
+    assert counter.shorten([("q", "one two three")], max_tokens=10 + 2, system="a b c") == "one two"
+
+
 def test_white_space_that_a_tokenizer_drops_ends_a_pair_at_the_token_before(words: str) -> None:
     # a caption ends in a newline, of which this tokenizer makes nothing
     assert TokenCounter(words, "plain").ends([[("<image>\nq", "a b"), ("q", "c")]]) == [[1 + 576 + 2, 1 + 576 + 3]]
