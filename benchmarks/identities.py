@@ -16,6 +16,7 @@ from mix665k.mixtures.storage.integrity import hash_of_all
 from mix665k.mixtures.storage.parquet import ROWS_PER_GROUP, SCHEMA, TURN, ShardWriter, lists
 from mix665k.schemas.manifest import FORMAT, Flow, FunnelStep, Manifest, SourceEntry, write_manifest
 from mix665k.schemas.prompts import RESPONSE_FORMATS
+from mix665k.schemas.shards import OPTIONAL
 
 _COCO = 82_783
 """Images of COCO's train2014, each with a VQAv2 record."""
@@ -134,6 +135,7 @@ def _rows(name: str, naming: Naming, numbers: range, *, records: int, times: dic
         pa.array(unique, pa.string()),
         pa.array([name] * len(ids), pa.string()),
         pa.array(images, pa.string()),
+        *(pa.nulls(len(ids), field.type) for field in OPTIONAL),
         lists([2 * count for count in counts], structs),
         lists(counts, pa.array(origins, pa.string())),
         lists([0] * len(ids), pa.array([], pa.string())),

@@ -47,7 +47,8 @@ def test_a_border_belongs_to_the_larger_category(records: int, category: str) ->
 def test_the_columns_are_written_as_datasets_writes_them() -> None:
     plain = datasets.Features.from_arrow_schema(SCHEMA)
     assert features() == plain._to_yaml_list()
-    assert features(PICTURED_SCHEMA) == datasets.Features({**plain, "image": datasets.Image()})._to_yaml_list()
+    pictured = {"image": datasets.Image(), "more_images": datasets.List(datasets.Image())}
+    assert features(PICTURED_SCHEMA) == datasets.Features({**plain, **pictured})._to_yaml_list()
 
 
 def test_datasets_finds_every_config_and_what_it_would_count(tiny_mixture: Path, tmp_path: Path) -> None:
