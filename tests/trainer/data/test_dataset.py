@@ -1,5 +1,6 @@
 """The examples of a mixture."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from mix665k.trainer.data.encode import IGNORED
 from mix665k.trainer.data.images import ImageLoader, Loaded, OnBad
 from mix665k.trainer.data.mixture import Mixture
 from tests.trainer.mixtures import record, write_mixture
-from tests.trainer.parts import IMAGE_PX, IMAGE_TOKEN_ID, TOKENS_PER_IMAGE, encoder, processor
+from tests.trainer.parts import IMAGE_PX, IMAGE_TOKEN_ID, TOKENS_PER_IMAGE, encoder, processor, tokenizer
 
 PAD = 0
 
@@ -70,6 +71,47 @@ def test_an_empty_place_gives_an_example_without_labels(few: Path, tmp_path: Pat
 
     assert (example["input_ids"].tolist(), example["labels"].tolist()) == ([PAD], [IGNORED])
     assert (example["id"], example["index"], example["pixel_values"]) == ("", EMPTY, None)
+
+
+def test_several_images_are_loaded_in_the_order_of_their_places_and_the_system_text_is_the_records(
+    tmp_path: Path,
+) -> None:
+    for name, grey in (("red.png", 10), ("blue.png", 240)):
+        Image.new("RGB", (40, 40), (grey, grey, grey)).save(tmp_path / name)
+    turns = ("<image>Or <image>?", "The first.", "And <image>?", "The second.")
+    several = record("a/1", *turns, image="blue.png") | {"more_images": ["red.png", "blue.png"], "system": "Be brief."}
+    rows = [several, record("a/2", "<image>\nWhat?", "A cat.", image="red.png")]
+    dataset = _dataset(write_mixture(tmp_path / "few", rows), tmp_path)
+
+    example, alone = dataset[0], dataset[1]
+
+    shown = tokenizer().decode(example["input_ids"][example["input_ids"] != IMAGE_TOKEN_ID])
+    assert "Be brief. USER:" in shown
+    assert "curious" not in shown
+    places = (example["input_ids"] == IMAGE_TOKEN_ID).nonzero().flatten().tolist()
+    assert len(places) == 3 * TOKENS_PER_IMAGE
+    starts = places[::TOKENS_PER_IMAGE]
+    between = [tokenizer().decode(example["input_ids"][a + TOKENS_PER_IMAGE : b]) for a, b in pairwise(starts)]
+    assert [text.strip() for text in between] == ["Or", "? ASSISTANT: The first.</s>USER:"]
+    assert example["pictures"] == ["blue.png", "red.png", "blue.png"]
+    pixels, red = example["pixel_values"], alone["pixel_values"]
+    assert pixels is not None
+    assert red is not None
+    assert torch.equal(pixels[1:2], red)
+    assert torch.equal(pixels[0], pixels[2])
+    assert not torch.equal(pixels[0], pixels[1])
+
+
+def test_one_bad_image_of_several_drops_the_record(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    several = record("a/1", "<image><image>Same?", "No.", image="a.png") | {"more_images": ["gone.png"]}
+    folder = write_mixture(tmp_path / "few", [several])
+
+    with pytest.raises(ImageFileError, match=r"a/1.*gone\.png"):
+        _dataset(folder, tmp_path)[0]
+    dropped = _dataset(folder, tmp_path, on_bad="drop")[0]
+    assert (dropped["labels"].tolist(), dropped["pixel_values"]) == ([IGNORED], None)
+    assert "gone.png" in str(dropped["bad_image"])
 
 
 def test_a_missing_image_is_an_error_that_names_record_and_path(few: Path, tmp_path: Path) -> None:

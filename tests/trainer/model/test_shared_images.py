@@ -104,7 +104,10 @@ def test_losses_in_float32_equal_those_of_records_apart(saved: Path) -> None:
     torch.testing.assert_close(together, apart, rtol=0.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("tree", ["trees among others", "one branch", "one is the beginning of another, truncated"])
+@pytest.mark.parametrize(
+    "tree",
+    ["trees among others", "one branch", "one is the beginning of another, truncated", "other second pictures"],
+)
 def test_kernels_of_a_gpu_are_handed_what_gives_the_same(saved: Path, kernel: StandIn, tree: str) -> None:
     plain, model = load(saved, "eager"), load(saved, kernel.kind)
     expected = losses(plain, batch("grouped", TREES[tree]))
