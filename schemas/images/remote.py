@@ -164,7 +164,8 @@ def images_at_address(address: str) -> Images:
         above, _, last = above.rpartition("/")
         rest = f"{last}/{rest}".rstrip("/")
         if _shards_at(above)[1]:
-            return ImagesBelow(images_at_address(above), rest)
+            there = images_at_address(above)
+            return ImagesBelow(there, rest) if there.is_folder(rest) else RemoteImages(address, [])
     return RemoteImages(address, found)
 
 

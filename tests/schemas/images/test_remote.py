@@ -165,9 +165,9 @@ def test_a_cache_of_no_size_is_one_line(monkeypatch: pytest.MonkeyPatch, text: s
         cache_bytes()
 
 
-def test_what_to_install_for_a_bucket_is_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_to_install_for_a_bucket_is_the_extra(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.setattr("fsspec.registry._registry", {})
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     remote._system.cache_clear()
     with pytest.raises(RemoteError, match=r"^s3://: its library is not installed; .*\[s3\]'$"):
         remote.files_below("s3://bucket/x")
