@@ -37,8 +37,9 @@ class ScoreDocument(TypedDict):
     benchmark: str
     metric: str
     split: str | None
+    prompt: str | None
     rule: str
-    judge: NotRequired[Any]
+    judge: NotRequired[str | None]
     counts: dict[str, int]
     figures: dict[str, float]
     intervals: dict[str, Any]
@@ -63,7 +64,9 @@ class BenchmarkDocument(TypedDict):
     splits: list[str]
     rules: list[str]
     rule: str
+    form: str
     evidence: str
+    traps: list[str]
     published: dict[str, list[float]]
 
 
