@@ -170,6 +170,8 @@ def on_remote(address: str, work: Callable[[Any, str], T]) -> T:
         except FileNotFoundError:
             raise
         except _faults() as error:
+            if isinstance(error, OSError) and error.errno and os.path.isabs(error.filename or ""):  # noqa: PTH117, no Path
+                raise  # of this machine's own disk
             if (why := _refusal(error, address)) is not None:
                 raise RemoteError(f"{address}: {why}") from None
             if attempt == ATTEMPTS:

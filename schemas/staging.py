@@ -3,12 +3,12 @@
 import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from mix665k.schemas.cache import user_cache
-from mix665k.schemas.errors import BusyError, MixtureError, RecipeError
+from mix665k.schemas.errors import BusyError, MixtureError, RecipeError, RemoteError
 from mix665k.schemas.files import held
 from mix665k.schemas.hub import download, hub_address
 from mix665k.schemas.images.shards import PUBLISHED
@@ -141,7 +141,8 @@ def _put(work: Path, address: str, before: list[RemoteFile]) -> None:
             put_file(work / name, f"{address}/{name}")
     except BaseException:
         for name in put:
-            remove_file(f"{address}/{name}")
+            with suppress(RemoteError):  # what stopped the upload is the error
+                remove_file(f"{address}/{name}")
         raise
     for one in before:
         if one.path not in names and PurePosixPath(one.path).match("data/*.parquet"):

@@ -1,5 +1,6 @@
 """Pictures at addresses: a real S3 client against a local server, with a cache that is large, small or off."""
 
+import errno
 import pickle
 import sys
 from collections.abc import Iterator
@@ -171,3 +172,20 @@ def test_what_to_install_for_a_bucket_is_the_extra(s3: S3, monkeypatch: pytest.M
     remote._system.cache_clear()
     with pytest.raises(RemoteError, match=r"^s3://: its library is not installed; .*\[s3\]'$"):
         remote.files_below("s3://bucket/x")
+
+
+def test_a_full_disk_under_the_cache_is_said_at_once_and_leaves_nothing(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put("full/a.tar", write_tar(tmp_path / "a.tar", PICTURES).read_bytes())
+    tried: list[int] = []
+
+    def full(*_: Any) -> None:
+        tried.append(1)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/cache/"):
+        images_at(Path("s3://bucket/full"))
+    assert len(tried) == 1
+    assert not list((tmp_path / "cache").rglob("*.tar"))
