@@ -94,11 +94,12 @@ class RawFiles:
         A record enters the funnel as one conversation of as many pairs as its `RawFile` says; one that is not of its
         form, or repeats an id, as one pair, and is dropped.
         """
+        file = self._about.file(role)
         self._entered.append(role)
         parts = self.paths[role]
         if self._piece is not None:  # a file is noted by whoever reads its beginning
             parts = tuple(one.path for one in self._piece if not one.first)
-        for part, form in forms_of(self._about.file(role), parts):
+        for part, form in forms_of(file, parts):
             self.note(f"read as {form}", part.name)
         return self._sound(role, entering=True)
 

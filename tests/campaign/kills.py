@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -79,8 +80,9 @@ def _killed(process: "subprocess.Popen[str]", after_s: float, victim: str) -> Sa
     elif victim == "itself":
         process.kill()
     else:
-        inner = [one for one in psutil.Process(process.pid).children(recursive=True) if not one.children()]
-        (random.choice(inner) if inner else psutil.Process(process.pid)).kill()
+        with suppress(psutil.NoSuchProcess):  # it, or one that it started, has ended meanwhile
+            inner = [one for one in psutil.Process(process.pid).children(recursive=True) if not one.children()]
+            (random.choice(inner) if inner else psutil.Process(process.pid)).kill()
         return ended(process)
     process.communicate(timeout=30)
     return None
