@@ -23,6 +23,7 @@ from mix665k.trainer.evaluation.data_files import Data, data_of
 from mix665k.trainer.evaluation.journal import Entry, Header, Journal, only_writer, read_journals
 from mix665k.trainer.evaluation.own import read_own
 from mix665k.trainer.evaluation.pictures import (
+    Picture,
     digest_of,
     image_folder,
     load_ahead,
@@ -30,7 +31,7 @@ from mix665k.trainer.evaluation.pictures import (
     unpack_pictures,
     without_picture,
 )
-from mix665k.trainer.evaluation.registry import Benchmark, Question, Request, by_name
+from mix665k.trainer.evaluation.registry import Benchmark, Question, Request, by_name, questions_to_ask
 from mix665k.trainer.evaluation.score import Scored, require_offered, score_texts, write_results
 
 _ANSWERS = "answers.jsonl"
@@ -111,7 +112,7 @@ def _asked(name: str, settings: Settings) -> Asked:
     benchmark = read_own(Path(name)) if name.endswith((".yaml", ".yml")) else by_name(name)
     require_offered(benchmark, settings.request)
     files = data_of(settings.data, benchmark.files)
-    questions = benchmark.questions(files, settings.request)[: settings.limit]
+    questions = questions_to_ask(benchmark, files, settings.request)[: settings.limit]
     if not questions:
         what = "--limit 0" if settings.limit == 0 else f"{settings.data}"
         raise EvaluationError(f"{benchmark.name}: no questions with {what}, expected {benchmark.num_questions}")
@@ -234,26 +235,40 @@ def _ask_as_rank(work: Work, asked: Asked, *, subject: Any, rank: int) -> None:
     asker = Asker(model, limits=limits, rows=rows, pad_id=subject.pad_id)
     left = sum(number not in work.done for unit in units for number in unit.numbers)
     pictures = load_ahead(subject.loader(asked.images), units, blank=work.settings.blank)
-    with Journal(asked.out, work.header, rank=rank) as journal, _bar(asked, left, shown=rank == 0) as progress:
+    journal = Journal(asked.out, work.header, rank=rank)
+    with _one_line_of_memory(rows), journal, _bar(asked, left, shown=rank == 0) as progress:
         for unit, shown in zip(units, pictures, strict=True):
             pixels = {name: picture.pixels for name, picture in shown.items()}
             for answers in asker.ask(unit, pixels, done=work.done):
-                entries = []
-                for number, ids in answers:
-                    picture = shown.get(prompts[number].image or "")
-                    entries.append(
-                        Entry(
-                            number=number,
-                            key=list(asked.questions[number].keys[0]),
-                            prompt=_prompt_digest(prompts[number]),
-                            picture=None if picture is None else picture.digest,
-                            text=subject.text(ids),
-                            tokens=len(ids),
-                            blank=picture is not None and picture.fault is not None,
-                        )
-                    )
-                journal.append(entries)
-                progress(len(entries))
+                found = [(prompts[number], subject.text(ids), len(ids)) for number, ids in answers]
+                journal.append([_entry(*one, asked=asked, shown=shown) for one in found])
+                progress(len(found))
+
+
+def _entry(prompt: Prompt, text: str, tokens: int, *, asked: Asked, shown: Mapping[str, Picture]) -> Entry:
+    picture = None if prompt.image is None else shown[prompt.image]
+    return Entry(
+        number=prompt.number,
+        key=list(asked.questions[prompt.number].keys[0]),
+        prompt=_prompt_digest(prompt),
+        picture=None if picture is None else picture.digest,
+        text=text,
+        tokens=tokens,
+        blank=picture is not None and picture.fault is not None,
+    )
+
+
+@contextmanager
+def _one_line_of_memory(rows: int) -> Iterator[None]:
+    """Say what to do where a GPU's memory does not suffice."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise EvaluationError(
+            f"out of the GPU's memory with {rows} questions at once; pass --batch {max(1, rows // 2)}"
+        ) from None
 
 
 @contextmanager
@@ -293,6 +308,6 @@ def _result(asked: Asked, done: Mapping[int, Entry], settings: Settings, *, head
         notes=subject.notes + (judged if asked.benchmark.score is None else ()),
     )
     with os_errors(EvaluationError, asked.out):
-        write_whole(asked.out / _ANSWERS, answer_lines(asked.questions, texts, model=subject.name))
+        write_whole(asked.out / _ANSWERS, answer_lines(asked.benchmark, asked.questions, texts, model=subject.name))
     write_results(scored, asked.out)
     return scored

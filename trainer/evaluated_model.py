@@ -17,9 +17,9 @@ from mix665k.trainer.data.encode import Encoder, end_tokens
 from mix665k.trainer.data.images import ImageLoader, Mode, load_processor
 from mix665k.trainer.evaluation.subject import Subject
 from mix665k.trainer.export import load_run_processor
-from mix665k.trainer.model.finished import Finished, load_finished, look_at_finished
+from mix665k.trainer.model.finished import Finished, holds_tower, load_finished, look_at_finished
 from mix665k.trainer.model.loading import load
-from mix665k.trainer.model.shards import model_folder, weight_files
+from mix665k.trainer.model.shards import model_folder, read_weights, weight_files
 from mix665k.trainer.run.checkpoint import find_checkpoint, read_complete
 from mix665k.trainer.run.job import JOB, job_of
 from mix665k.trainer.run.training_data import make_encoder
@@ -57,14 +57,17 @@ def _of_finished(name: str, *, exact: bool) -> Subject:
         max_tokens=_LONGEST,
     )
     tower = found.tower or name
-    outline = load_finished(found, seed=0, on_meta=True)
-    dtype = torch.float32 if exact else outline.dtype
+    saved = load_finished(found, seed=0, on_meta=True).dtype
+    folder = model_folder(name)
+    if found.tower is not None:  # the outline of one of LLaVA's own has no weight's dtype
+        saved = next(iter(read_weights(folder).values())).dtype
+    dtype = torch.float32 if exact else saved
     generation: Any = GenerationConfig
     try:
         own = generation.from_pretrained(name).eos_token_id
     except (OSError, ValueError):
         own = config.text_config.eos_token_id
-    padded = _pads(tower)
+    padded = found.tower is not None or _pads(name)  # LLaVA's own code pads whatever its tower's processor does
     notes = () if padded else (f"the image processor of {tower} does not pad; pictures were padded as in stage 2",)
     return _subject(
         name,
@@ -75,7 +78,7 @@ def _of_finished(name: str, *, exact: bool) -> Subject:
         mode="pad",
         own_ends=own,
         dtype=dtype,
-        weights=weight_files(model_folder(name)),
+        weights=[*weight_files(folder), *(() if holds_tower(found) else weight_files(model_folder(tower)))],
         notes=notes,
     )
 

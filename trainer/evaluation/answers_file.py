@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from mix665k.trainer.evaluation.registry import Question
+from mix665k.trainer.evaluation.registry import Benchmark, Question
 
 _IMAGES = "images"
 
 
-def answer_lines(questions: Sequence[Question], texts: Sequence[str | None], *, model: str) -> str:
+def answer_lines(
+    benchmark: Benchmark, questions: Sequence[Question], texts: Sequence[str | None], *, model: str
+) -> str:
     """JSON lines in the order of the questions, none for one without a text; the same bytes each time."""
     name = PurePosixPath(model).name
     lines = []
@@ -20,7 +22,7 @@ def answer_lines(questions: Sequence[Question], texts: Sequence[str | None], *, 
             continue
         identity = hashlib.sha256("\0".join((*question.keys[0], text, name)).encode()).hexdigest()[:22]
         one: dict[str, Any] = {
-            "question_id": _question_id(question),
+            "question_id": (benchmark.llava_id or _question_id)(question),
             "prompt": question.text,
             "text": text,
             "answer_id": identity,
@@ -33,7 +35,6 @@ def answer_lines(questions: Sequence[Question], texts: Sequence[str | None], *, 
 
 
 def _question_id(question: Question) -> int | str:
-    """The id where the question has one, as a number where it is one; else its picture's path, as LLaVA has it."""
     ids = [key[1] for key in question.keys if key[0] in ("id", "index")]
     if ids:
         return int(ids[-1]) if ids[-1].isdigit() and str(int(ids[-1])) == ids[-1] else ids[-1]

@@ -130,6 +130,10 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     published_on: Mapping[str, int] = {}
     image_folders: tuple[str, ...] = ("",)
     pictures: Callable[[Data], Mapping[str, bytes]] | None = None
+    files_to_ask: Mapping[str, str] = {}
+    """The file that a question's text needs with a prompt, by the prompt's name, where scores do not need it."""
+    llava_id: Callable[[Question], int | str] | None = None
+    """The `question_id` of LLaVA's files; by default the id, a number where it is one, or the picture's path."""
     scored_together: bool = False
     """Whether a score is of all questions on a picture, so that a draw takes all of them or none."""
     judged: Callable[[Data, Sequence[Sequence[Mapping[str, Any]]], bool], Score] | None = None
@@ -163,6 +167,17 @@ def all_benchmarks() -> list[Benchmark]:
     from mix665k.trainer.evaluation import benchmarks  # noqa: F401, fills the registry
 
     return [BENCHMARKS[name] for name in sorted(BENCHMARKS)]
+
+
+def questions_to_ask(benchmark: Benchmark, data: Data, request: Request) -> list[Question]:
+    """The questions with all that their texts need; a score can do without some of it.
+
+    Raises:
+        EvaluationError: when a file is missing or damaged.
+    """
+    if needed := benchmark.files_to_ask.get(request.prompt or next(iter(benchmark.prompts))):
+        data.require(needed)
+    return benchmark.questions(data, request)
 
 
 def prompt_text(benchmark: Benchmark, request: Request) -> str:

@@ -123,6 +123,7 @@ def _load_llava_hf(found: Finished, *, on_meta: bool) -> Any:
 def _load_llavas(found: Finished, *, tower_name: str, seed: int | None) -> Any:
     """The model; without a seed it is as far as names and shapes go, on the meta device."""
     import torch
+    from accelerate import init_empty_weights
     from transformers import GenerationConfig, LlavaForConditionalGeneration
 
     read = read_weights(model_folder(found.name))
@@ -132,7 +133,7 @@ def _load_llavas(found: Finished, *, tower_name: str, seed: int | None) -> Any:
         weights |= {without_vision_model(f"{PARTS['vision_tower']}{name}"): value for name, value in tower.items()}
     config = copy.deepcopy(found.config)
     config.text_config.vocab_size, config.text_config.pad_token_id = found.rows, None  # the token has no row yet
-    with torch.device("meta"):
+    with init_empty_weights(include_buffers=False):  # what is computed, such as rotations, is in no file
         model = LlavaForConditionalGeneration(config)
     fitting = {without_vision_model(name): (name, value.shape) for name, value in model.state_dict().items()}
     require_all(

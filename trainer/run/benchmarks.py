@@ -25,7 +25,7 @@ from mix665k.trainer.evaluation.data_files import Data, data_of
 from mix665k.trainer.evaluation.draw import draw
 from mix665k.trainer.evaluation.own import read_own
 from mix665k.trainer.evaluation.pictures import image_folder, load_ahead, require_pictures, unpack_pictures
-from mix665k.trainer.evaluation.registry import Benchmark, Question, Request, by_name
+from mix665k.trainer.evaluation.registry import Benchmark, Question, Request, by_name, questions_to_ask
 from mix665k.trainer.evaluation.score import score_texts
 from mix665k.trainer.evaluation.subject import Subject
 from mix665k.trainer.model.attention_needs import needs_of
@@ -72,7 +72,9 @@ def _drawn(name: str, asked: Evaluate, *, job: Job) -> Drawn:
     if benchmark.score is None:
         raise StageError(f"evaluate.benchmarks {name}: is scored by a judge; ask it with `train eval` after training")
     files = data_of(Path(asked.data), benchmark.files)
-    questions = draw(benchmark, benchmark.questions(files, Request()), count=asked.questions, seed=job.stage.seed)
+    questions = draw(
+        benchmark, questions_to_ask(benchmark, files, Request()), count=asked.questions, seed=job.stage.seed
+    )
     if benchmark.pictures is not None:
         names = {question.image for question in questions}
         held = {one: content for one, content in benchmark.pictures(files).items() if one in names}
@@ -134,7 +136,7 @@ class Benchmarks(TrainerCallback):
         if self._trainer.is_world_process_zero():
             path = self._job.folder / ANSWERS / f"{drawn.benchmark.name}-{self._trainer.state.global_step}.jsonl"
             path.parent.mkdir(exist_ok=True)
-            write_whole(path, answer_lines(drawn.questions, texts, model=self._job.folder.name))
+            write_whole(path, answer_lines(drawn.benchmark, drawn.questions, texts, model=self._job.folder.name))
         scored = score_texts(
             drawn.benchmark,
             drawn.files,

@@ -15,12 +15,15 @@ from mix665k.schemas.errors import EvaluationError
 from mix665k.schemas.template import TEMPLATES
 from mix665k.trainer.data.images import load_processor
 from mix665k.trainer.data.pixels import Pixels
+from mix665k.trainer.evaluate import Settings, evaluate
 from mix665k.trainer.evaluated_model import open_subject
-from mix665k.trainer.evaluation.registry import Question
+from mix665k.trainer.evaluation.registry import Question, Request
+from mix665k.trainer.evaluation.score import incomparable
 from mix665k.trainer.evaluation.subject import Subject
+from mix665k.trainer.export import export
 from mix665k.trainer.model.files import write_processor
 from tests.trainer.evaluation.asking import answers, ask, draw, own_benchmark, tiny_model
-from tests.trainer.evaluation.cases import problem, scienceqa
+from tests.trainer.evaluation.cases import problem, scienceqa, textvqa
 from tests.trainer.evaluation.test_prompts import PROMPTS, RECORDS
 
 
@@ -91,6 +94,25 @@ def test_a_picture_is_padded_and_not_cropped_whatever_the_models_processor_does(
         assert torch.equal(loaded, pixels.padded(picture))
         assert found.facts["pictures"] == "padded"
         assert len(found.notes) == notes, found.notes
+
+
+def test_an_export_in_llavas_own_form_answers_alike(model: Path, tmp_path: Path) -> None:
+    mine = own_benchmark(tmp_path)
+    export(model.parent / "run", tmp_path / "llava", form="llava")
+    ask(model, mine, tmp_path / "1", limit=5)
+    assert ask(tmp_path / "llava", mine, tmp_path / "2", limit=5).notes == ()
+    texts = [[json.loads(line)["text"] for line in answers(tmp_path / name).splitlines()] for name in ("1", "2")]
+    assert texts[0] == texts[1]
+
+
+def test_textvqa_is_not_asked_without_its_ocr_tokens_unless_that_is_the_prompt(model: Path, tmp_path: Path) -> None:
+    textvqa(tmp_path, {"question": "what?"})
+    draw(tmp_path / "train_images/i.jpg", (20, 20), seed=0)
+    settings = Settings(data=tmp_path, images=tmp_path, out=tmp_path / "out", request=Request())
+    with pytest.raises(EvaluationError, match=r"OCR_v0.2_val\.json: no such file; get it from"):
+        list(evaluate(str(model), ["textvqa"], settings))
+    [scored] = evaluate(str(model), ["textvqa"], settings._replace(request=Request(prompt="no-ocr")))
+    assert incomparable(scored) == "the prompt is no-ocr, theirs ocr"
 
 
 def test_the_result_says_the_dtype_and_in_half_precision_another_batch_refuses(model: Path, tmp_path: Path) -> None:

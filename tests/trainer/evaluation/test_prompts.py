@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from mix665k.schemas.template import TEMPLATES, render
+from mix665k.trainer.evaluation.answer_files import read_answers
+from mix665k.trainer.evaluation.answers_file import answer_lines
 from mix665k.trainer.evaluation.benchmarks.mme import COGNITION, PERCEPTION
 from mix665k.trainer.evaluation.data_files import data_of
+from mix665k.trainer.evaluation.joining import join
 from mix665k.trainer.evaluation.registry import Question, Request, by_name
 from tests.builders.building import SHARED
 from tests.trainer.evaluation.cases import lines, write
@@ -69,3 +72,17 @@ def test_a_questions_text_and_picture_are_llavas(place: int, tmp_path: Path) -> 
     if one["image"] is not None:
         assert found.image is not None
         assert found.image.endswith(one["image"]), found.image
+
+
+@pytest.mark.parametrize("place", range(len(RECORDS)))
+def test_an_answer_as_train_eval_writes_it_is_joined_to_its_question(place: int, tmp_path: Path) -> None:
+    one = RECORDS[place]
+    benchmark = by_name(one["benchmark"])
+    found = asked(one["benchmark"], one["record"], tmp_path)
+    line = json.loads(answer_lines(benchmark, [found], ["Yes"], model="m"))
+    (tmp_path / "answers.jsonl").write_text(lines([line]))
+    assert join([found], read_answers(tmp_path / "answers.jsonl"), benchmark=benchmark, allow_missing=False) == ["Yes"]
+    kinds: dict[str, Any] = {"scienceqa": str, "gqa": str, "textvqa": str, "mme": str, "mm_vet": int, "pope": int}
+    assert isinstance(line["question_id"], kinds.get(one["benchmark"], (int, str)))
+    if one["benchmark"] == "mme":
+        assert line["question_id"].count("/") == 1

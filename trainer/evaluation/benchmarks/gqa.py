@@ -109,6 +109,7 @@ GQA = register(
         ),
         evidence="The authors' outputs of LLaVA-1.5-13B give 60.44 on the 1,398 questions at hand.",
         image_folders=("gqa/images", "gqa/data/images"),
+        llava_id=lambda question: question.keys[0][1],
         questions=_questions,
         keys=_keys,
         score=_score,

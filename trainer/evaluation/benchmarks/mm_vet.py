@@ -172,6 +172,7 @@ MM_VET = register(
         ),
         evidence="GPT-4's three runs on LLaVA-1.5-7B give the published 31.1.",
         image_folders=("mm-vet/images",),
+        llava_id=lambda question: int(question.keys[0][1].removeprefix("v1_")),
         questions=_questions,
         keys=_keys,
         score=None,

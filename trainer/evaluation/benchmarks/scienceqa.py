@@ -143,6 +143,7 @@ SCIENCEQA = register(
         ),
         evidence="The authors' outputs of LLaVA-1.5-13B give the published 71.6, and 74.39 over all questions.",
         image_folders=("scienceqa/images", "scienceqa"),
+        llava_id=lambda question: question.keys[0][1],
         questions=_questions,
         keys=_keys,
         score=_score,

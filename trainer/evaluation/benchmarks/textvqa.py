@@ -109,6 +109,8 @@ TEXTVQA = register(
         ),
         evidence="The authors' outputs of LLaVA-1.5-13B give 62.71 on the first 1,000 questions.",
         image_folders=("textvqa",),
+        files_to_ask={"ocr": "TextVQA_Rosetta_OCR_v0.2_val.json"},
+        llava_id=lambda question: question.keys[0][1],
         questions=_questions,
         keys=_keys,
         score=partial(score_by_people, rules=_RULES),
