@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate import skip_first_batches  # type: ignore[import-untyped]
+from accelerate import skip_first_batches
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
