@@ -104,7 +104,13 @@ def run_kind(sets: tuple[str, ...]) -> Epoch:
     first, last = begun[0], begun[micro_batches]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     computed = sum(tokens[:micro_batches])
-    return Epoch(samples, computed, last[0] - first[0], last[1] - first[1], (peak - first[2]) / 1e6)
+    return Epoch(
+        samples=samples,
+        tokens=computed,
+        seconds=last[0] - first[0],
+        cpu_s=last[1] - first[1],
+        memory_mb=(peak - first[2]) / 1e6,
+    )
 
 
 def _job(sets: tuple[str, ...], out: Path, *, steps: int) -> Any:

@@ -24,7 +24,7 @@ Share = Literal["path", "content"]
 
 
 class Trees(NamedTuple):
-    """A tree is a picture with the records that show it; a record without one is a tree of its own.
+    """A tree is a picture with the records that show it, first if they show several; others are trees of their own.
 
     numbers  int64 [N]  the tree of each row, from 0
     shared   int64 [N]  tokens that all rows of the tree begin with; 0 in a tree of one
@@ -49,7 +49,7 @@ def find_trees(mixture: Mixture, encoder: Encoder, *, share: Share, images: Path
     aliases = {}
     if share == "content":
         assert images is not None, share
-        aliases = same_bytes(images, sorted({path for path in paths if path}), mixture=mixture)
+        aliases = same_bytes(images, sorted(mixture.image_names()), mixture=mixture)
     numbers = number_trees([aliases.get(path, path) if path else None for path in paths])
     known = hashlib.sha256(numbers.tobytes()).hexdigest()
     name = f"trees-1-{mixture.row_hash[:16]}-{encoder.fingerprint[:16]}-{known[:16]}.npy"
@@ -149,7 +149,7 @@ def _shared_by(numbers: Sequence[int], mixture: Mixture, encoder: Encoder) -> in
     rows = [mixture[number] for number in numbers]
     return common_beginning(
         [encoder.encode(row).input_ids for row in rows],
-        [["the tree's"] for _ in rows],  # by content their paths may differ
+        [["the tree's", *row.images[1:]] for row in rows],  # by content the paths of the first may differ
         image_token_id=encoder.image_token_id,
         tokens_per_image=encoder.tokens_per_image,
     )

@@ -13,7 +13,7 @@ from mix665k.trainer.data.encode import Encoded, Encoder
 from mix665k.trainer.data.mixture import Mixture, Row
 from mix665k.trainer.data.trees import common_beginning, find_trees, number_trees, same_bytes
 from tests.trainer.mixtures import record, write_mixture
-from tests.trainer.parts import encoder
+from tests.trainer.parts import IMAGE_TOKEN_ID, TOKENS_PER_IMAGE, encoder
 
 ROWS = [
     record("a/1", "<image>\nWhat is it?", "A cat.", image="a/1.jpg"),
@@ -62,6 +62,20 @@ def test_by_content_files_of_the_same_bytes_are_one_picture(mixture: Mixture, tm
     assert found.aliases == {"copies/2.jpg": "a/2.jpg"}
     assert found.numbers.tolist() == [0, 1, 2, 3, 0, 0, 1]
     assert found.shared[1] == found.shared[6] == len(encoder("v1").encode(mixture[1]).input_ids)
+
+
+def test_records_of_several_pictures_share_what_comes_before_the_first_that_differs(tmp_path: Path) -> None:
+    texts = ("<image>\n<image>\nWhat is it?", "A cat.")
+    rows = [
+        record(f"a/{k}", *texts, image="1.jpg") | {"more_images": [name]} for k, name in enumerate(("2.jpg", "3.jpg"))
+    ]
+    rows += [record(f"b/{k}", *texts, image="4.jpg") | {"more_images": ["2.jpg"]} for k in range(2)]
+    mixture = Mixture(write_mixture(tmp_path / "few", rows))
+    found = find_trees(mixture, encoder("v1"), share="path", images=None, jobs=1)
+    ids = encoder("v1").encode(mixture[0]).input_ids
+    assert found.numbers.tolist() == [0, 0, 1, 1]
+    second = np.flatnonzero(ids == IMAGE_TOKEN_ID)[TOKENS_PER_IMAGE]
+    assert found.shared.tolist() == [second, second, len(ids), len(ids)]
 
 
 def test_a_file_that_changed_is_read_again_and_a_missing_one_is_like_no_other(mixture: Mixture, tmp_path: Path) -> None:
