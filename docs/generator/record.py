@@ -36,8 +36,6 @@ COMMANDS = {
     "mix-doctor": "mix doctor | grep -v -e libraries -e '^   '",
 }
 """Each can use what those before it wrote."""
-_ASKED = ("139748", "1", "1014520")
-"""Pictures that POPE's questions are asked about."""
 
 
 def main(names: Sequence[str]) -> None:
@@ -45,7 +43,7 @@ def main(names: Sequence[str]) -> None:
     where = folder()
     execute(f"{sys.executable} -m mix665k.trainer.tiny models --tokenizer tiny", where)
     _write_shapes(where)
-    _write_questions(where / "eval")
+    _write_questions(where / "eval", pictures=sorted((where / "raw/images/gqa/images").iterdir())[:3])
     for name in names or COMMANDS:
         command = COMMANDS[name]
         done = execute(command, where)
@@ -54,12 +52,12 @@ def main(names: Sequence[str]) -> None:
         print(f"recorded {name}")
 
 
-def _write_questions(folder: Path) -> None:
+def _write_questions(folder: Path, *, pictures: Sequence[Path]) -> None:
     """A few questions in POPE's form."""
     folder.mkdir()
     lines = []
-    for number, (image, thing) in enumerate(product(_ASKED, ("cat", "car"))):
-        one = {"question_id": number, "image": f"{image}.jpg", "text": f"Is there a {thing} in the image?"}
+    for number, (picture, thing) in enumerate(product(pictures, ("cat", "car"))):
+        one = {"question_id": number, "image": picture.name, "text": f"Is there a {thing} in the image?"}
         lines.append(json.dumps(one | {"label": "yes" if number % 2 else "no"}) + "\n")
     (folder / "coco_pope_random.json").write_text("".join(lines), encoding="utf-8")
 
