@@ -8,7 +8,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from mix665k.mixtures.options import ALL_CORES, ExcludeSource, Jobs, OutputFormat, Plugin, Source, source_names
+from mix665k.mixtures.options import (
+    ALL_CORES,
+    Address,
+    Engine,
+    ExcludeSource,
+    Jobs,
+    OutputFormat,
+    Plugin,
+    Source,
+    source_names,
+    workers,
+)
 from mix665k.schemas.addresses import named_address
 from mix665k.schemas.terminal import open_console, say, say_json
 
@@ -70,6 +81,8 @@ def doctor(
         list[str] | None,
         typer.Option(help="Address, such as s3://bucket/raw: look whether it may be listed; may be repeated."),
     ] = None,
+    engine: Engine = "local",
+    address: Address = None,
     for_: Annotated[
         Literal["build", "train", "eval"] | None,
         typer.Option("--for", help="Check only what this task needs; exit code 1 if anything is lacking."),
@@ -84,7 +97,13 @@ def doctor(
 
     from mix665k.mixtures.doctor import examine, needed_for, print_checks
 
-    checks = examine(raw=raw, tokenizer=tokenizer, addresses=[named_address(one) for one in url or ()])
+    who = workers(1, engine=engine, address=address)
+    checks = examine(
+        raw=raw,
+        tokenizer=tokenizer,
+        addresses=[named_address(one) for one in url or ()],
+        cluster=None if isinstance(who, int) else who,
+    )
     checks = needed_for(for_, checks) if for_ else checks
     if output == "json":
         say_json(msgspec.json.format(msgspec.json.encode(checks), indent=2))

@@ -21,8 +21,9 @@ from rich.text import Text
 import mix665k.builders  # noqa: F401, registers sources and steps
 from mix665k.builders.parts import published_parts
 from mix665k.builders.registry import SOURCES
+from mix665k.mixtures.engine.tasks import OnRay
 from mix665k.mixtures.storage.recipes import find_recipe, load_recipe, read_recipe
-from mix665k.schemas.errors import RawDataError, RemoteError
+from mix665k.schemas.errors import RawDataError, RemoteError, UserError
 from mix665k.schemas.install import install, upgrade
 from mix665k.schemas.remote import files_below
 from mix665k.schemas.tokenizer import local_tokenizer_folder
@@ -47,7 +48,9 @@ class Check(msgspec.Struct):
     found: str
 
 
-def examine(*, raw: Path | None, tokenizer: str | None, addresses: Sequence[str] = ()) -> list[Check]:
+def examine(
+    *, raw: Path | None, tokenizer: str | None, addresses: Sequence[str] = (), cluster: OnRay | None = None
+) -> list[Check]:
     """Look at everything; nothing is fetched and no secret is shown. The tokenizer is the full recipe's by default.
 
     Raises:
@@ -60,6 +63,7 @@ def examine(*, raw: Path | None, tokenizer: str | None, addresses: Sequence[str]
     checks += _libraries()
     checks += [_accelerator(), _tokenizer(tokenizer or _full_recipe_tokenizer()), _hub()]
     checks += [_address(one) for one in addresses]
+    checks += [_engine(cluster)] if cluster is not None else []
     checks += [Check(name, "ok", _shown(name)) for name in _VARIABLES if os.environ.get(name)]
     return checks + (_raw_files(raw) if raw is not None else [])
 
@@ -75,7 +79,22 @@ NEEDS = {
 
 def needed_for(task: str, checks: list[Check]) -> list[Check]:
     """The checks that matter to a task, and of the addresses and raw files that were asked about."""
-    return [check for check in checks if check.what in NEEDS[task] or "://" in check.what or check.what[:4] == "raw "]
+    return [
+        check
+        for check in checks
+        if check.what in (*NEEDS[task], "engine") or "://" in check.what or check.what[:4] == "raw "
+    ]
+
+
+def _engine(cluster: OnRay) -> Check:
+    """Whether a Ray cluster is there, and every node of it has what tasks need."""
+    from mix665k.mixtures.engine.on_ray import look
+
+    try:
+        found, lacking = look(cluster)
+    except UserError as error:
+        return Check("engine", "wrong", str(error))
+    return Check("engine", "wrong" if lacking else "ok", "; ".join([found, *lacking]))
 
 
 def print_checks(console: Console, checks: list[Check]) -> None:

@@ -24,6 +24,7 @@ Result = TypeVar("Result")
 _POLL_S = 0.2
 _FAREWELL_S = 2.0
 _REACH_S = 5.0
+_LOOK_S = 60.0
 _PIECE = 64
 _TRIES = 2
 _PER_CPU = 4
@@ -187,6 +188,38 @@ class _Cluster:
         for ref in left:
             self.ray.cancel(ref, force=True)
         self.ray.kill(self._heard)
+
+
+def look(cluster: OnRay) -> tuple[str, list[str]]:
+    """The nodes and processors of a cluster in words, and what its nodes lack; nothing is started on them that works.
+
+    Raises:
+        UserError: when the cluster cannot be reached.
+    """
+    ray = connect(cluster)
+    ray.cloudpickle.register_pickle_by_value(on_node)
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    asked = {"expected": versions(), "folder": str(Path.cwd()), "label": "doctor", "heard": None}
+    refs = [
+        ray.remote(num_cpus=0, scheduling_strategy=affinity(node, soft=False))(on_node.work_on_node).remote(
+            pickle.dumps(_nothing), **asked
+        )
+        for node in nodes
+    ]
+    lacking = []
+    for number, ref in enumerate(refs, 1):
+        try:
+            node, lacks, _, _ = ray.get(ref, timeout=_LOOK_S)
+        except ray.exceptions.RayError as error:
+            node, lacks = f"{number} of {len(nodes)}", f"does not answer: {one_line(error)[:200]}"
+        lacking += [f"node {node}: {lacks}"] if lacks else []
+    processors = int(ray.cluster_resources().get("CPU", 0))
+    return f"{len(nodes)} nodes with {processors} processors, Ray {ray.__version__}", lacking
+
+
+def _nothing(report: Report) -> None:
+    """What a node that is looked at has to do."""
 
 
 class _Found(NamedTuple):

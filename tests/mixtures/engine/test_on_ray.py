@@ -16,6 +16,8 @@ from mix665k.mixtures.parallel import map_in_processes, run_tasks
 from mix665k.schemas.errors import MixtureError, RawDataError
 from tests.conftest import SilentWatcher
 from tests.mixtures import work_to_do
+from tests.mixtures.build.test_in_pieces import RECIPE as OWN
+from tests.mixtures.build.test_in_pieces import STEPS, records, written
 
 ray = pytest.importorskip("ray", reason="without the extra mix665k[ray]")
 RECIPE = """
@@ -118,3 +120,46 @@ def test_a_mixture_has_the_rows_that_processes_give(cluster: Any, made_up_raw: P
         plan = make_plan(str(recipe), Options(made_up_raw, tmp_path / name))
         found.append(build(plan, jobs=jobs, overwrite=False, listener=SilentWatcher())[0])
     assert found[0] == found[1]
+
+
+def test_the_doctor_looks_at_every_node(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, lacking = on_ray.look(OnRay(cluster.address))
+    assert (found, lacking) == (f"3 nodes with 3 processors, Ray {ray.__version__}", [])
+    monkeypatch.setattr(on_ray, "versions", lambda: versions() | {"polars": "0.1"})
+    _, lacking = on_ray.look(OnRay(cluster.address))
+    assert len(lacking) == 3
+    assert "expected 0.1 as on the machine" in lacking[0]
+
+
+class Killer(SilentWatcher):
+    """Kills a node of the cluster as soon as a build has moved."""
+
+    def __init__(self, cluster: Any) -> None:
+        super().__init__()
+        self._cluster = cluster
+        self.killed = False
+
+    def moved(self, label: str, num_bytes: int, records: int) -> None:
+        if not self.killed:
+            self.killed = True
+            self._cluster.remove_node(list(self._cluster.worker_nodes)[-1], allow_graceful=False)
+
+
+@pytest.mark.slow
+def test_a_node_that_is_killed_in_the_middle_changes_no_row(cluster: Any, tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(OWN % (written(tmp_path / "raw", records(150), "lines"), STEPS))
+    found = []
+    killer = Killer(cluster)
+    for name, jobs, listener in (
+        ("one", 1, SilentWatcher()),
+        ("four", 4, SilentWatcher()),
+        ("nodes", OnRay(cluster.address), killer),
+    ):
+        options = Options(
+            tmp_path / "raw", tmp_path / name, rows_per_shard=40, piece_bytes=10**9 if name == "one" else 6_000
+        )
+        found.append(build(make_plan(str(recipe), options), jobs=jobs, overwrite=False, listener=listener)[0])
+    assert killer.killed
+    assert found[0] == found[1] == found[2]
