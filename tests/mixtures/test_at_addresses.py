@@ -1,7 +1,9 @@
 """Raw files, recipes, mixtures and outputs in a bucket: the rows of local folders, whole or not at all."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from mix665k.mixtures.mixture import Mixture
 from mix665k.schemas import remote
 from mix665k.schemas.errors import RemoteError, UserError
 from mix665k.schemas.manifest import load_manifest
+from mix665k.schemas.staging import Writing, writing_to
 from tests import local_s3
 from tests.local_s3 import S3
 from tests.mixtures.small import run
@@ -142,3 +145,24 @@ def test_python_writes_to_no_address(made_up_raw: Path, tmp_path: Path, monkeypa
     with pytest.raises(UserError, match=r"^out s3://bucket/x: an address, expected a path on this machine"):
         mix665k.build("tiny", raw=made_up_raw, out="s3://bucket/x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_manifest_goes_first_and_comes_last(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("manifest.json", "z.txt", "data/old.parquet"):
+        s3.put(f"ordered/{name}", b"old")
+    done: list[str] = []
+
+    def noted(what: str, *given: Any) -> None:
+        done.append(f"{what} {given[-1].rpartition('ordered/')[2]}")
+        getattr(remote, what)(*given)
+
+    for what in ("put_file", "remove_file"):
+        monkeypatch.setattr(f"mix665k.schemas.staging.{what}", partial(noted, what))
+    with writing_to("s3://bucket/ordered", option="--out", way=Writing(overwrite=True)) as folder:
+        folder.mkdir()
+        for name in ("manifest.json", "z.txt"):
+            (folder / name).write_text("new")
+    removed, *rest = done
+    assert removed == "remove_file manifest.json"
+    assert rest == ["put_file z.txt", "put_file manifest.json", "remove_file data/old.parquet"]
+    assert [s3.get(f"ordered/{name}") for name in ("manifest.json", "z.txt")] == [b"new", b"new"]
