@@ -296,14 +296,17 @@ def generate_answer(
     model: Annotated[str, typer.Argument(help="An exported model: folder or Hub name.")],
     *,
     prompt: Annotated[str, typer.Option(help="The question.")],
-    image: Annotated[Path | None, typer.Option(help="The image asked about.", dir_okay=False)] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(help="The image asked about; repeatable, in their order before the question.", dir_okay=False),
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Stop after so many tokens.")] = 128,
 ) -> None:
     """Ask a model one question."""
     from mix665k.trainer.generate import generate
 
     _quieten()
-    say_text(generate(model, prompt=prompt, image=image, max_new_tokens=max_new_tokens))
+    say_text(generate(model, prompt=prompt, images=image or [], max_new_tokens=max_new_tokens))
 
 
 def benchmarks(

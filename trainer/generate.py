@@ -1,5 +1,6 @@
 """`train generate`: one question to an exported model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from mix665k.trainer.model.loading import load, load_weights
 from mix665k.trainer.run.job import JOB
 
 
-def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_tokens: int) -> str:
-    """The model's answer to one question, by greedy decoding.
+def generate(model_folder: str, *, prompt: str, images: Sequence[Path], max_new_tokens: int) -> str:
+    """The model's answer to one question, by greedy decoding; its images come first, each on a line of its own.
 
     Raises:
         ModelError: when there is no such model, the image cannot be opened, or the prompt holds an image token.
@@ -20,7 +21,7 @@ def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_toke
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     if IMAGE_TOKEN in prompt:
-        raise ModelError(f"--prompt: holds {IMAGE_TOKEN}, which is added automatically; give the picture with --image")
+        raise ModelError(f"--prompt: holds {IMAGE_TOKEN}, which is added automatically; give each picture with --image")
     cannot_be_hub_name = model_folder.startswith((".", "/", "~")) or model_folder.count("/") > 1  # not OWNER/NAME
     if cannot_be_hub_name and not Path(model_folder).is_dir():
         raise ModelError(f"{model_folder}: no such folder, expected a model; `train export RUN --out DIR` makes one")
@@ -30,9 +31,8 @@ def generate(model_folder: str, *, prompt: str, image: Path | None, max_new_toke
         )
     model = load_weights(AutoModelForImageTextToText, model_folder, "an image-text-to-text model")
     processor = load(AutoProcessor.from_pretrained, model_folder, "a processor")
-    content: list[dict[str, Any]] = [{"type": "text", "text": prompt}]
-    if image is not None:
-        content.insert(0, {"type": "image", "image": _open(image)})
+    content: list[dict[str, Any]] = [{"type": "image", "image": _open(image)} for image in images]
+    content.append({"type": "text", "text": prompt})
     inputs = processor.apply_chat_template(
         [{"role": "user", "content": content}],
         add_generation_prompt=True,

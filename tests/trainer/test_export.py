@@ -103,7 +103,7 @@ def test_a_lost_start_model_is_one_line(tmp_path: Path, first_stage: Path) -> No
 @pytest.mark.parametrize("name", ["/nope", "./nope", "~nope/model", "a/b/c"])
 def test_a_model_folder_that_is_not_there_is_told_so(name: str) -> None:
     with pytest.raises(ModelError, match=f"^{name}: no such folder, expected a model; `train export RUN --out DIR`"):
-        generate(name, prompt="What?", image=None, max_new_tokens=1)
+        generate(name, prompt="What?", images=[], max_new_tokens=1)
 
 
 @pytest.mark.parametrize(

@@ -39,5 +39,5 @@ def test_lmms_eval_gets_the_answers_of_train_generate(tmp_path: Path) -> None:
     run_there(python, TASK / "ask.py", tmp_path / "model", tmp_path / "tasks", tmp_path / "said.json")
 
     said = json.loads((tmp_path / "said.json").read_text())
-    expected = [generate(str(tmp_path / "model"), prompt=text, image=picture, max_new_tokens=8) for text in asked]
+    expected = [generate(str(tmp_path / "model"), prompt=text, images=[picture], max_new_tokens=8) for text in asked]
     assert [text.strip() for text in said] == expected

@@ -88,7 +88,7 @@ def test_the_card_says_how_to_ask_in_python_and_it_runs(
     monkeypatch.chdir(tmp_path)
     exec(compile(snippet[0].replace("max_new_tokens=128", "max_new_tokens=6"), "card", "exec"), {})
 
-    said = generate(str(model), prompt="What is this?", image=tmp_path / "picture.jpg", max_new_tokens=6)
+    said = generate(str(model), prompt="What is this?", images=[tmp_path / "picture.jpg"], max_new_tokens=6)
     assert capsys.readouterr().out.strip() == said
 
 

@@ -40,8 +40,8 @@ def test_each_answer_is_that_of_train_generate(model: Path, benchmark: Path, tmp
     for line in answers(tmp_path).splitlines()[::3]:
         one = json.loads(line)
         image = json.loads((benchmark.parent / "mine.jsonl").read_text().splitlines()[one["question_id"]]).get("image")
-        picture = benchmark.parent / "images" / image if image else None
-        assert one["text"] == generate(str(model), prompt=one["prompt"], image=picture, max_new_tokens=LENGTH)
+        pictures = [benchmark.parent / "images" / image] if image else []
+        assert one["text"] == generate(str(model), prompt=one["prompt"], images=pictures, max_new_tokens=LENGTH)
 
 
 @pytest.mark.parametrize("rows", [1, 3])
