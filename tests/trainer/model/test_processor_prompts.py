@@ -66,6 +66,24 @@ def _require_equal_prompts(llm: str, template: str, *, folder: Path) -> None:
         assert [in_two[0], in_one[0]] == [expected, expected], text
 
 
+def _require_equal_prompts_of_several(llm: str, template: str, *, folder: Path) -> None:
+    """Fail where a prompt of three pictures and a system text is not training's."""
+    processor, config = describe(llm, str(tower("clip56")), template)
+    sizes = {"image_token_id": config.image_token_index, "tokens_per_image": config.image_seq_length}
+    encoder = Encoder(processor.tokenizer, template, **sizes, max_tokens=4096)
+    pairs = [("<image>\n<image>\nThe same?", "No."), ("<image>\nThis?", "Yes.")]
+    trained = row(*pairs, image="a.jpg")._replace(more_images=["b.jpg", "c.jpg"], system="Be brief.")
+    image = {"type": "image", "image": PICTURE}
+    messages = [{"role": "system", "content": [{"type": "text", "text": "Be brief."}]}]
+    messages += _messages([("The same?", "No."), ("This?", "")], shown=True)
+    messages[1]["content"].insert(0, image)
+    messages[3]["content"].insert(0, image)
+    render: Any = processor.apply_chat_template
+    given = render(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
+    assert given["input_ids"][0] == encoder.prompt_ids(trained).tolist()
+    assert len(given["pixel_values"]) == 3
+
+
 def _messages(turns: list[tuple[str, str]], *, shown: bool) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     for question, answer in turns:
@@ -87,3 +105,9 @@ def test_prompts_of_shipped_templates_are_those_of_training(template: str, legac
 )
 def test_prompts_of_a_language_models_own_chat_template_are_those_of_training(family: str, tmp_path: Path) -> None:
     _require_equal_prompts(str(language_model(family)), "chat", folder=tmp_path)
+
+
+@pytest.mark.parametrize("template", ["v1", "chatml_direct"])
+def test_prompts_of_several_images_and_a_system_text_are_those_of_training(template: str, tmp_path: Path) -> None:
+    _require_equal_prompts_of_several(_llama(False), template, folder=tmp_path)
+    _require_equal_prompts_of_several(str(language_model("qwen25")), "chat", folder=tmp_path)
