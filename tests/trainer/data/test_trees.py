@@ -54,6 +54,18 @@ def test_a_tree_is_a_picture_with_its_records_and_shares_what_all_begin_with(
     assert not found.aliases
 
 
+@pytest.mark.parametrize(("other", "same"), [("x.jpg", True), ("y.jpg", False)])
+def test_records_that_go_on_to_another_picture_share_what_is_before_it(tmp_path: Path, other: str, same: bool) -> None:
+    one = record("a/1", "Is <image> like <image>?", "No.", image="a.jpg")
+    rows = [one | {"more_images": ["x.jpg"]}, one | {"id": "a/2", "more_images": [other]}]
+    mixture = Mixture(write_mixture(tmp_path / "several", rows))
+    found = find_trees(mixture, encoder("v1"), share="path", images=None, jobs=1)
+    ids = encoder("v1").encode(mixture[0]).input_ids
+    second = np.flatnonzero(ids == IMAGE_TOKEN_ID)[TOKENS_PER_IMAGE]
+    assert found.numbers.tolist() == [0, 0]
+    assert found.shared.tolist() == [len(ids) if same else second] * 2
+
+
 def test_by_content_files_of_the_same_bytes_are_one_picture(mixture: Mixture, tmp_path: Path) -> None:
     for name, content in (("a/1.jpg", b"one"), ("a/2.jpg", b"two"), ("copies/2.jpg", b"two")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
