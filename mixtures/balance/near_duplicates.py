@@ -55,6 +55,7 @@ class _Record(NamedTuple):
     rank: int
     image: str | None
     key: str | None
+    more_images: tuple[str, ...]
     minima: np.ndarray
 
 
@@ -88,13 +89,15 @@ def _records(mixture: Mixture, draw: Draw) -> Iterator[_Record]:
         keys = pl.DataFrame({"image": pl.Series(batch.rows.column("image"), dtype=pl.String)})
         named = keys.select(image_key(pl.col("image"), None)).to_series().to_list()
         for place, row, key in zip(batch.places, to_dicts(batch.rows), named, strict=True):
-            text = "\n".join(turn["value"] for turn in row["conversations"]).replace(IMAGE_TOKEN, "")
+            turns = [row["system"] or "", *(turn["value"] for turn in row["conversations"])]
+            text = "\n".join(turns).replace(IMAGE_TOKEN, "")
             yield _Record(
                 row=place,
                 id=row["id"],
                 rank=draw.rank(rank_key(row)),
                 image=row["image"],
                 key=key if row["image"] else None,
+                more_images=tuple(row["more_images"] or ()),
                 minima=minima(text, words),
             )
 
@@ -140,7 +143,9 @@ class _Kept:
         return [(i, band.tobytes()) for i, band in enumerate(bands)]
 
     def _agree(self, one: _Record, other: _Record) -> str:
-        """How their pictures agree; empty when they do not."""
+        """How their pictures agree; empty when they do not. Those after the first have to have the same paths."""
+        if one.more_images != other.more_images:
+            return ""
         if one.key is None or other.key is None:
             return "no picture" if one.key is other.key else ""
         if one.key == other.key:

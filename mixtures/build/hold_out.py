@@ -26,7 +26,7 @@ from mix665k.schemas.recipe import HoldOut, Recipe
 _TRAINED_ON = "trained on"
 _HELD_OUT = "image held out"
 _RANKS = 2**64
-KEYED = ("id", "image")
+KEYED = ("id", "image", "more_images")
 
 
 class Split(NamedTuple):
@@ -102,15 +102,37 @@ def split(mixture: Mixture, asked: HoldOut, *, seed: int, image_data: Sequence[P
 def keys_of(batches: Iterable[pa.RecordBatch], aliases: Aliases) -> pl.Series:
     """One key for each row: that of its image, or its own id, which all parts of a raw record share.
 
-    No other columns than `id` and `image` are needed.
+    Rows of several images have one key with all rows that show any of them. No other columns than `KEYED` are needed.
     """
     text = pl.format("text/{}", pl.col("id").str.replace(r"#\d+$", ""))
     key = pl.coalesce(image_key(pl.col("image"), None), text)
     found = [pl.Series(dtype=pl.String)]
+    together: list[tuple[str, str]] = []
     for batch in batches:
-        rows = pl.DataFrame({name: pl.Series(batch.column(name), dtype=pl.String) for name in KEYED})
-        found.append(aliases(rows.select(key.alias("key")).to_series()))
-    return pl.concat(found)
+        rows = pl.DataFrame({name: pl.Series(batch.column(name), dtype=pl.String) for name in ("id", "image")})
+        keys = aliases(rows.select(key.alias("key")).to_series())
+        found.append(keys)
+        if "more_images" in batch.schema.names:  # since manifest format 3
+            more = pl.Series(batch.column("more_images"), dtype=pl.List(pl.String))
+            shown = pl.DataFrame({"key": keys, "image": more}).drop_nulls("image").explode("image")
+            others = aliases(shown.select(image_key(pl.col("image"), None).alias("key")).to_series())
+            together += zip(shown["key"], others, strict=True)
+    return pl.concat(found).replace(_grouped(together)) if together else pl.concat(found)
+
+
+def _grouped(together: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """For each key of these pairs the one of its group: keys that any chain of pairs connects are one group."""
+    group_of: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while (other := group_of.setdefault(key, key)) != key:
+            group_of[key] = key = group_of[other]
+        return key
+
+    for a, b in together:
+        first, second = sorted((find(a), find(b)))
+        group_of[second] = first
+    return {key: find(key) for key in list(group_of)}
 
 
 def image_data_of(sources: Sequence[BoundSource], raw: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """The check of what a recipe holds out: it lies beside, and has no image in common with what is trained on."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,8 +26,9 @@ def check_held_out(folder: Path, manifest: Manifest) -> Check:
         return Check(_NAME, "not applicable", "what was held out is not beside it")
     try:
         held = load_manifest(beside)
-        keys = keys_of(_rows(beside, held), Aliases(None)).unique()
-        common = keys.filter(keys.is_in(keys_of(_rows(folder, manifest), Aliases(None)).implode())).sort()
+        keys = keys_of(chain(_rows(beside, held), _rows(folder, manifest)), Aliases(None))
+        of_held = keys.head(held.conversations).unique()
+        common = of_held.filter(of_held.is_in(keys.slice(held.conversations).implode())).sort()
     except MixtureError as error:
         return Check(_NAME, "not checked", str(error))
     lines = [*unequal(f"{HELD_OUT}: row hash", held.row_hash, asked.row_hash)]
@@ -35,7 +37,7 @@ def check_held_out(folder: Path, manifest: Manifest) -> Check:
 
 
 def _rows(folder: Path, manifest: Manifest) -> Iterator[pa.RecordBatch]:
-    """What tells images apart: two columns are read in a tenth of the time of all."""
+    """What tells images apart: few columns are read in a tenth of the time of all."""
     for path in (folder / shard.path for entry in manifest.sources for shard in entry.shards):
         with open_shard(path) as shard:
             yield from shard.iter_batches(columns=list(KEYED))

@@ -1,13 +1,17 @@
 """Which records are near-duplicates: texts by MinHash, pictures by name or looks, and both must agree."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mix665k.mixtures.balance.near_duplicates import minima
+from mix665k.mixtures.balance.near_duplicates import minima, near_duplicates
 from mix665k.mixtures.balance.pictures import MAX_DISTANCE, bits_of, looks_of, parts
+from mix665k.mixtures.mixture import Mixture
+from mix665k.schemas.recipe import Deduplicate
+from tests.mixtures.small import change_rows
 
 WORDS = [f"w{i}" for i in range(200)]
 
@@ -67,3 +71,22 @@ def test_uniform_tiny_and_broken_pictures_have_no_hash(tmp_path: Path) -> None:
     Image.fromarray(picture(1)).save(tmp_path / "sound.png")
     found = looks_of(["broken.png", "gone.png", "sound.png"], folder=tmp_path)
     assert [look.bits is None for look in found] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("changes", "twins"),
+    [({}, 1), ({"more_images": ["c.jpg"]}, 0), ({"system": "Answer at length, in rhymes, as a pirate would."}, 0)],
+)
+def test_records_of_other_later_images_or_system_texts_are_no_near_duplicates(
+    copy: Path, changes: dict[str, Any], twins: int
+) -> None:
+    def change(rows: list[dict[str, Any]]) -> None:
+        turns = [{"from": "human", "value": "Is <image> like <image>?"}, {"from": "gpt", "value": "No."}]
+        same = {"image": "a.jpg", "more_images": ["b.jpg"], "conversations": turns, "origins": ["1"]}
+        one, other = (row for row in rows if len(row["origins"]) == 1)
+        one.update(same)
+        other.update(same | changes)
+
+    change_rows(copy, "gqa", change, hashes="all")
+    found, _ = near_duplicates(Mixture.open(copy), Deduplicate(), seed=1, images=None, jobs=1)
+    assert len(found) == twins

@@ -12,6 +12,7 @@ from mix665k.mixtures.build.hold_out import keys_of, split, write_held_out
 from mix665k.mixtures.build.plan import Options, make_plan
 from mix665k.mixtures.image_keys import Aliases
 from mix665k.mixtures.mixture import Mixture
+from mix665k.mixtures.storage.parquet import from_dicts
 from mix665k.mixtures.terminal import no_bar
 from mix665k.mixtures.verify.raw import RawRequest, verify_all
 from mix665k.schemas.errors import MixtureError, RecipeError
@@ -33,6 +34,7 @@ sources:
   - {source: sharegpt, steps: [split: {max_pairs: 1}]}
 hold_out: {fraction: 0.3}
 """
+BLANK: dict[str, Any] = {"source": "m", "conversations": [], "origins": [], "steps": [], "reference_id": ""}
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,14 @@ def held(mixture: Path, asked: HoldOut, *, seed: int = 1) -> set[str]:
     opened = Mixture.open(mixture)
     keys = keys_of((batch.rows for batch in opened.batches()), Aliases(None))
     return set(keys.filter(split(opened, asked, seed=seed, image_data=[]).is_held))
+
+
+def test_records_that_share_any_of_their_images_are_on_one_side() -> None:
+    images = [("a.jpg", ["b.jpg"]), ("x.jpg", None), ("c.jpg", ["d.jpg", "b.jpg"]), ("d.jpg", None), (None, None)]
+    rows = [BLANK | {"id": f"m/{i}", "image": one, "more_images": more} for i, (one, more) in enumerate(images)]
+    found = keys_of([from_dicts(rows[:2]), from_dicts(rows[2:])], Aliases(None)).to_list()
+    assert found[0] == found[2] == found[3]
+    assert len(set(found)) == 3
 
 
 def test_a_smaller_part_is_some_of_a_larger_one_and_another_seed_takes_others(tiny_mixture: Path) -> None:
