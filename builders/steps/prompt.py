@@ -97,10 +97,8 @@ def _require_question(template: str) -> None:
 
 
 def _around_image(question: str) -> tuple[str, str, str]:
-    """The image token with its line break before a question, the question, and the same after it."""
-    before, after = f"{IMAGE_TOKEN}\n", f"\n{IMAGE_TOKEN}"
-    if question.startswith(before):
-        return before, question.removeprefix(before), ""
-    if question.endswith(after):
-        return "", question.removesuffix(after), after
-    return "", question, ""
+    """The image tokens with their line breaks before a question, the question, and the same after it."""
+    found = re.fullmatch(rf"((?:{IMAGE_TOKEN}\n)*)(.*?)((?:\n{IMAGE_TOKEN})*)", question, re.DOTALL)
+    assert found is not None, question
+    before, bare, after = found.groups()
+    return before, bare, after

@@ -36,7 +36,7 @@ ImageToken = Annotated[
     Literal["keep", "drop"],
     typer.Option(
         help="With messages and arrow: keep `<image>` where it is in the text, or drop it, "
-        "for trainers that put a placeholder of their own in front, as TRL does."
+        "for trainers that put a placeholder of their own in front, as TRL does; those of several images stay."
     ),
 ]
 Images = Annotated[

@@ -34,12 +34,15 @@ SCHEMA = pa.schema(
 def to_messages(rows: pa.RecordBatch, *, image_token: ImageToken) -> pa.RecordBatch:
     """Rows of a mixture with their unique ids; `images` is empty for text, a system text is a message in front.
 
-    `drop` takes the image token out, with the newline that sets it apart.
+    `drop` takes an only image's token out, with the newline that sets it apart; several stay, as their places count.
     """
     conversations = rows.column("conversations")
     roles, texts = conversations.flatten().flatten()
     if image_token == "drop":
-        texts = pc.replace_substring_regex(texts, f"{IMAGE_TOKEN}\n|\n{IMAGE_TOKEN}|{IMAGE_TOKEN}", "")
+        without = pc.replace_substring_regex(texts, f"{IMAGE_TOKEN}\n|\n{IMAGE_TOKEN}|{IMAGE_TOKEN}", "")
+        several = rows.column("more_images").is_valid().to_numpy(zero_copy_only=False)
+        of_several = several.repeat(pc.list_value_length(conversations).to_numpy())
+        texts = pc.if_else(pa.array(of_several), texts, without)
     roles = pc.if_else(pc.equal(roles, "human"), "user", "assistant")
     offsets = pc.subtract(conversations.offsets, conversations.offsets[0])
     messages = pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays([roles, texts], fields=list(_MESSAGE)))

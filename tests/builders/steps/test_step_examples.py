@@ -102,7 +102,7 @@ def test_a_template_is_put_around_questions(questions: str, first: str, second: 
     assert formatted.history == ("question formatted" if questions == "first" else "questions formatted",)
 
 
-@pytest.mark.parametrize("question", ["<image>\nWho?", "Who?\n<image>", "Who?"])
+@pytest.mark.parametrize("question", ["<image>\nWho?", "Who?\n<image>", "Who?", "<image>\n<image>\nWho?\n<image>"])
 def test_the_image_stays_outside_of_a_template(question: str) -> None:
     talks = [talk("1", (question, "a"), image="x.jpg")]
 

@@ -141,6 +141,33 @@ def test_messages_leave_the_image_token_out_unless_told(small: Path, tmp_path: P
     assert rows[3]["messages"] == as_messages(RECORDS["sharegpt"][0])
 
 
+def test_tokens_of_several_images_stay_in_messages_and_a_source_reads_them_back(tmp_path: Path) -> None:
+    asked = [{"role": "user", "content": "Is <image> like <image>?"}, {"role": "assistant", "content": "No."}]
+    other = [{"role": "user", "content": "What?\n<image>"}, {"role": "assistant", "content": "A mill."}]
+    records = [
+        {"id": "1", "images": ["b.jpg", "a.jpg"], "messages": [{"role": "system", "content": "Be brief."}, *asked]},
+        {"id": "2", "images": ["a.jpg"], "messages": other},
+    ]
+    texts = []
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, records)))
+        recipe = tmp_path / f"{name}.yaml"
+        recipe.write_text(f"{{name: mine, sources: [{{source: llava_json, files: {{records: {name}.jsonl}}}}]}}")
+        plan = make_plan(str(recipe), Options(tmp_path, tmp_path / name))
+        build(plan, jobs=1, overwrite=False, listener=SilentWatcher())
+        out = tmp_path / f"{name}-out.jsonl"
+        export(
+            Mixture.open(tmp_path / name),
+            ExportRequest("messages", out, image_token="drop"),
+            advance=lambda share: None,
+        )
+        records = [json.loads(line) for line in out.read_text().splitlines()]
+        texts.append([(record["images"], record["messages"]) for record in records])
+    assert texts[0] == texts[1]
+    assert texts[0][0] == (["b.jpg", "a.jpg"], [{"role": "system", "content": "Be brief."}, *asked])
+    assert texts[0][1] == (["a.jpg"], [{"role": "user", "content": "What?"}, other[1]])
+
+
 def test_only_the_sources_asked_for_are_written(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "mix.json"
     run("export", small, "--format", "llava", "--out", out, "--source", "mine", "--source", "sharegpt")
