@@ -74,7 +74,7 @@ def _require_equal_prompts_of_several(llm: str, template: str, *, folder: Path) 
     pairs = [("<image>\n<image>\nThe same?", "No."), ("<image>\nThis?", "Yes.")]
     trained = row(*pairs, image="a.jpg")._replace(more_images=["b.jpg", "c.jpg"], system="Be brief.")
     image = {"type": "image", "image": PICTURE}
-    messages = [{"role": "system", "content": [{"type": "text", "text": "Be brief."}]}]
+    messages: list[dict[str, Any]] = [{"role": "system", "content": [{"type": "text", "text": "Be brief."}]}]
     messages += _messages([("The same?", "No."), ("This?", "")], shown=True)
     messages[1]["content"].insert(0, image)
     messages[3]["content"].insert(0, image)

@@ -96,7 +96,9 @@ def test_images_that_change_places_change_what_follows_and_nothing_before(
     one, swapped = (losses(model, batch(mode, [example]), by=by) for example in examples[:2])
 
     assert not torch.isclose(one, swapped, rtol=1e-7, atol=0.0).any()
-    earlier = {**examples[0], "pixel_values": examples[0]["pixel_values"][[0, 1, 1]]}  # type: ignore[index]
+    pixels = examples[0]["pixel_values"]
+    assert pixels is not None
+    earlier: Any = {**examples[0], "pixel_values": pixels[[0, 1, 1]]}
     other = losses(model, batch(mode, [earlier]), by=by)
     changed = ~torch.isclose(one, other, rtol=1e-9, atol=1e-12)
     first = len(tokenizer().encode("That one.</s>", add_special_tokens=False))
