@@ -119,6 +119,13 @@ def test_no_answer_is_ever_yes_crashes_nothing(tmp_path: Path) -> None:
     assert (found["F1 random"], found["precision random"]) == (0.0, 0.0)
 
 
+def test_a_question_of_pope_without_an_answer_is_wrong_whatever_its_label(tmp_path: Path) -> None:
+    pope(tmp_path, random=[("Is there a cat?", "yes"), ("Is there a dog?", "no"), ("Is there a cow?", "no")])
+    answers = [{"question_id": 10_000_003, "text": "No"}]
+    found = figures(scored("pope", tmp_path, answers, split="random", allow_missing=True))
+    assert found["accuracy random"] == pytest.approx(100 / 3)
+
+
 def test_lmms_evals_samples_are_joined_by_position_and_checked_by_their_input(tmp_path: Path) -> None:
     scienceqa(tmp_path, problem(0, question="First?"), problem(1, question="Second?"))
     samples = [

@@ -17,6 +17,7 @@ from mix665k.trainer.evaluation import judge as module
 from mix665k.trainer.evaluation.judge import KEY, Judge, judge_answers
 from mix665k.trainer.evaluation.registry import Request, by_name
 from mix665k.trainer.evaluation.score import document, score_answers
+from tests.builders.building import SHARED
 from tests.trainer.evaluation.cases import figures, lines, write
 
 SECRET = "sk-not-to-be-seen"
@@ -275,3 +276,21 @@ def test_reviews_of_two_judges_and_benchmarks_that_need_none_are_refused(tmp_pat
         )
     with pytest.raises(EvaluationError, match="pope: needs no judge"):
         judge_answers(by_name("pope"), data=tmp_path, answers=tmp_path / "a", judge=Judge(None, "m", {}), out=tmp_path)
+
+
+REAL = SHARED / "eval"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the shared evaluation data is not there")
+def test_the_papers_judges_replies_are_read_as_the_authors_programs_read_them() -> None:
+    judging = by_name("llava_bench").judging
+    assert judging is not None
+    for path in sorted(REAL.glob("llava_bench/reviews_*.jsonl")):
+        for line in path.read_text().splitlines():
+            review = json.loads(line)
+            assert judging.read(review["content"]) == {"tuple": review["tuple"]}
+    judging = by_name("mm_vet").judging
+    assert judging is not None
+    graded = json.loads((REAL / "mm_vet/results_llava-v1.5-7b_gpt-4-grade-3runs.json").read_text())
+    for one in graded.values():
+        assert [judging.read(text) for text in one["content"]] == [{"score": grade} for grade in one["score"]]
