@@ -107,7 +107,7 @@ def _index_lines(data: mmap.mmap, start: int, every: int) -> Index:
     """Marks at the beginnings of lines; blank lines have places and are no records."""
     marks, begin, lines, blank = [Mark(start, 0)], start, 0, 0
     for at in range(start, len(data), _CHUNK):
-        chunk = np.frombuffer(data, np.uint8, min(_CHUNK, len(data) - at), at)
+        chunk = np.frombuffer(data, np.uint8, count=min(_CHUNK, len(data) - at), offset=at)
         ends = np.flatnonzero(chunk == _LINE_END) + (at + 1)
         if not len(ends):
             continue
@@ -143,7 +143,7 @@ def _index_items(data: mmap.mmap, start: int, every: int) -> Index | None:
         return None
     marks, commas, scan = [Mark(start + 1, 0)], 0, _Scan()
     for at in range(start, len(data), _CHUNK):
-        chunk = np.frombuffer(data, np.uint8, min(_CHUNK, len(data) - at), at)
+        chunk = np.frombuffer(data, np.uint8, count=min(_CHUNK, len(data) - at), offset=at)
         outside, depth, scan = _levels(chunk, scan)
         found = np.flatnonzero(outside & (depth == 1) & (chunk == _COMMA)) + (at + 1)
         closing = np.flatnonzero(outside & (depth == 0) & np.isin(chunk, (ord("]"), ord("}"))))
@@ -192,7 +192,8 @@ def cut(paths: Sequence[Path], indices: Sequence[Index], *, every: int) -> list[
     for path, index in zip(paths, indices, strict=True):
         size = path.stat().st_size
         for mark, following in zip(index.marks, index.marks[1:], strict=False):
-            held.append(Cut(path, index.kind, mark.at, following.at, first=mark.place, before=before))
+            span = {"start": mark.at, "stop": following.at}
+            held.append(Cut(path, index.kind, **span, first=mark.place, before=before))
             filled += size // (len(index.marks) - 1)
             if filled >= every:
                 pieces.append(tuple(held))

@@ -471,7 +471,7 @@ def step(*, short: str | None = None, needs: Needs = "all") -> Callable[[StepFun
     def register(function: StepFunction) -> StepFunction:
         name: Any = function.__name__
         _require_free("step", function, STEPS)
-        STEPS[name] = Step(name, function, short, needs)
+        STEPS[name] = Step(name, function, short, needs=needs)
         return function
 
     return register
