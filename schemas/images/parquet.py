@@ -115,7 +115,8 @@ def _of_group(file: pq.ParquetFile, whole: mmap.mmap, *, column: _Column, group:
             start = _place_of(content, whole, at=at, end=end) if plain else -1
             at = start + len(content) if start >= 0 else at
             digest = hashlib.blake2b(content, digest_size=16).digest()
-            yield Found(name, len(content), start, group, column.bytes, i, digest)
+            place = {"offset": start, "group": group, "column": column.bytes, "row": i}
+            yield Found(name, len(content), **place, digest=digest)
         row += len(pictures)
 
 
