@@ -158,7 +158,7 @@ def test_a_node_that_is_killed_in_the_middle_changes_no_row(cluster: Any, tmp_pa
         ("nodes", OnRay(cluster.address), killer),
     ):
         options = Options(
-            tmp_path / "raw", tmp_path / name, rows_per_shard=40, piece_bytes=10**9 if name == "one" else 6_000
+            tmp_path / "raw", tmp_path / name, rows_per_shard=40, piece_bytes=10**9 if name == "one" else 12_000
         )
         found.append(build(make_plan(str(recipe), options), jobs=jobs, overwrite=False, listener=listener)[0])
     assert killer.killed
