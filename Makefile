@@ -2,21 +2,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-DATA := --mixture demo/mixture --images demo/raw/images
-SMALL := --set global_batch=16 --set per_device_batch=8 --set bf16=false --set workers=0 --max-steps 12
-
 .PHONY: demo test lint docs docs-check recordings screenshots bench schemas mutants campaign clean
 
-demo: $(READY)  ## small made-up raw files, a mixture of them, what it holds, and a tiny model trained on it
-	rm -rf demo
-	$(BIN)/mix synth --out demo/raw --scale 0.001 --draw-images
-	$(BIN)/mix build tiny --raw demo/raw --out demo/mixture --images demo/raw/images
-	$(BIN)/mix inspect demo/mixture --tokenizer tiny --sample 1
-	$(BIN)/python -m mix665k.trainer.tiny demo/models --tokenizer tiny
-	$(BIN)/train pretrain $(DATA) --llm demo/models/llm --vision demo/models/vision --out demo/stage1 $(SMALL)
-	$(BIN)/train finetune $(DATA) --from demo/stage1 --out demo/stage2 $(SMALL)
-	$(BIN)/train export demo/stage2 --out demo/model
-	$(BIN)/train generate demo/model --prompt "What is this?" --image $$(find demo/raw/images -name '*.jpg' | sort | head -1)
+demo: $(READY)  ## made-up raw files, a mixture of them, and a tiny model that learns from them: minutes on two cores
+	$(BIN)/python -m benchmarks.toy.demo demo
 
 test: $(READY)  ## the whole test suite
 	$(BIN)/pytest -n 2 --dist worksteal

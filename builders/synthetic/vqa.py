@@ -35,6 +35,9 @@ KINDS = (  # question type, question, answer type, the words an answer comes fro
 )
 
 
+COLOR = "what color is the"  # asked the most often, as what can be seen at a glance
+
+
 class Asked(NamedTuple):
     """A question's JSON string, and its annotation up to the image id and after it."""
 
@@ -56,7 +59,9 @@ def asked(rng: Random) -> Asked:
 def asked_of_scene(image_id: int, number: int, *, seed: int) -> Asked:
     """The number-th VQAv2 question on an image; six to ten people are right, whoever is not errs alone or in pairs."""
     scene = coco_scene(image_id, seed=seed)
-    questions = visual_questions(scene, Random(f"{seed}/vqav2/{image_id}"))
+    order = Random(f"{seed}/vqav2/{image_id}")
+    questions = visual_questions(scene, order)
+    questions.sort(key=lambda question: order.random() * (3 if question.opening == COLOR else 1), reverse=True)
     question, rng = questions[number % len(questions)], Random(f"{seed}/vqav2/{image_id}/{number}")
     votes = [question.answer] * rng.choice((6, 7, 8, 9, 9, 10, 10, 10, 10))
     votes += rng.choices(question.wrong, k=10 - len(votes))

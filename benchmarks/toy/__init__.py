@@ -1,0 +1,1 @@
+"""A model small enough to learn on a laptop's processor, in a world of coloured shapes: `make demo`."""
