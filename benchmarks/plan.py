@@ -27,7 +27,7 @@ def main() -> None:
         build = [MIX, "build", str(RECIPE), "--raw", str(RAW), "--out", str(MIXTURE), "--tokenizer", tokenizer]
         run(build)
     shutil.rmtree(MIXTURE / ".cache", ignore_errors=True)
-    layout = ["--ranks", str(RANKS), "--batch", str(RANKS * PER_DEVICE_BATCH)]
+    layout = ["--ranks", str(RANKS), "--global-batch", str(RANKS * PER_DEVICE_BATCH)]
     command = [TRAIN, "plan", "--mixture", str(MIXTURE), "--tokenizer", tokenizer, *layout, "--format", "json"]
     cost = run(command, out=FOUND)
     write(json.loads(FOUND.read_bytes()), seconds=cost.seconds, peak_gb=cost.peak_bytes / 1e9)

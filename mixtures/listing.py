@@ -112,9 +112,11 @@ def list_functions(name: str | None) -> list[ListedFunction]:
     return [
         ListedFunction(
             one.name,
-            "source" if isinstance(one, Source) else "step",
-            inspect.cleandoc(one.function.__doc__ or ""),
-            [ListedParameter(key, kind_of(parameter)) for key, parameter in parameters(one.function).items()],
+            kind="source" if isinstance(one, Source) else "step",
+            description=inspect.cleandoc(one.function.__doc__ or ""),
+            parameters=[
+                ListedParameter(key, kind_of(parameter)) for key, parameter in parameters(one.function).items()
+            ],
         )
         for one in _named(known, name, what="source or step")
     ]
@@ -141,7 +143,12 @@ def _listed(source: Source, raw: Path | None) -> ListedSource:
         images=ListedUse(about.image_licence.name, about.image_licence.commercial, about.image_licence.because),
         image_paths=about.image_paths,
         files=[
-            ListedFile(file.role, file.path, file.num_bytes, file.download.place if file.download else None)
+            ListedFile(
+                file.role,
+                path=file.path,
+                num_bytes=file.num_bytes,
+                place=file.download.place if file.download else None,
+            )
             for file in about.files
         ],
         archives=[

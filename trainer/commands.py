@@ -187,7 +187,7 @@ def plan(
         str, typer.Option(help="Tokenizer, by Hub name or folder: counts the tokens; `tiny` is one for demos.")
     ],
     ranks: Annotated[int, typer.Option(min=1, help="Ranks on all machines.")],
-    batch: Annotated[int, typer.Option(min=1, help="Global batch, over all ranks.")] = 128,
+    global_batch: Annotated[int, typer.Option(min=1, help="Examples of a step, over all ranks.")] = 128,
     per_device_batch: Annotated[int, typer.Option(min=1, help="Examples of a micro-batch.")] = 16,
     template: Annotated[str, typer.Option(help="Template, as a stage names it.")] = "auto",
     max_tokens: Annotated[int, typer.Option(min=1, help="Longer examples are cut.")] = 2048,
@@ -217,7 +217,7 @@ def plan(
 
     if png is not None:
         planning.require_drawable(png)
-    layout = planning.split_batch(batch, ranks=ranks, per_device_batch=per_device_batch)
+    layout = planning.split_batch(global_batch, ranks=ranks, per_device_batch=per_device_batch)
     counting = load_tokenizer(tokenizer)
     encoder = Encoder(
         counting,
@@ -295,7 +295,7 @@ def publish(
 def generate_answer(
     model: Annotated[str, typer.Argument(help="An exported model: folder or Hub name.")],
     *,
-    prompt: Annotated[str, typer.Option(help="The question.")],
+    prompt: Annotated[str, typer.Option(help="Prompt: the question.")],
     image: Annotated[
         list[Path] | None,
         typer.Option(help="The image asked about; repeatable, in their order before the question.", dir_okay=False),
@@ -342,7 +342,7 @@ def score(
             help="Answers of any model, a file: JSON lines, lmms-eval's samples, an xlsx; a judge's reviews, repeat."
         ),
     ],
-    split: Annotated[str | None, typer.Option(help="Split that was asked, where there are several.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split: which one was asked, where there are several.")] = None,
     rule: Annotated[
         str | None,
         typer.Option(help="Rule of another program, where there is one: lmms-eval; LLaVA-Bench's rule.json."),
@@ -432,14 +432,15 @@ def evaluate_model(
     data: Annotated[Path, typer.Option(help="Folder with the benchmarks' files.", file_okay=True)],
     images: Annotated[Path, typer.Option(help="Folder with the images: those of the benchmarks.")],
     out: Out,
-    limit: Annotated[int | None, typer.Option(min=0, help="Ask the first so many questions only.")] = None,
-    split: Annotated[str | None, typer.Option(help="Split to ask, where there are several.")] = None,
-    prompt: Annotated[str | None, typer.Option(help="Prompt, where there are several: by its name.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Take the first N: questions of each benchmark.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split: which one to ask, where there are several.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Prompt: its name, where there are several.")] = None,
     batch: Annotated[str, typer.Option(metavar="auto|N", help="Most questions at once: auto, or a number.")] = "auto",
     exact: Annotated[bool, typer.Option("--exact", help="Compute in float32: no answer depends on the batch.")] = False,
     nproc: Nproc = 1,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Count questions without an image to ask about as wrong.")
+        bool,
+        typer.Option("--allow-missing", help="Count questions without an answer as wrong: those without an image."),
     ] = False,
     on_bad_image: Annotated[
         Literal["fail", "blank"],

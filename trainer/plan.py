@@ -30,8 +30,8 @@ def split_batch(batch: int, *, ranks: int, per_device_batch: int) -> Layout:
     per_step = ranks * per_device_batch
     if batch % per_step:
         raise StageError(
-            f"--batch {batch}: no multiple of --per-device-batch {per_device_batch} x {ranks} ranks = {per_step}; "
-            "change one of the three"
+            f"--global-batch {batch}: no multiple of --per-device-batch {per_device_batch} x {ranks} ranks = "
+            f"{per_step}; change one of the three"
         )
     return Layout(ranks=ranks, accumulation=batch // per_step, per_device_batch=per_device_batch)
 

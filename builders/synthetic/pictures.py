@@ -137,7 +137,7 @@ def book_pictures(file: Path) -> Iterator[Picture]:
     """OCR-VQA's covers, always named .jpg."""
     for key, book in read(file, dict[str, Book]).items():
         year = dict(zip(book.questions, book.answers, strict=False)).get(YEAR, "")
-        cover = Cover(book.title, book.author_name, year, book.genre)
+        cover = Cover(book.title, author=book.author_name, year=year, genre=book.genre)
         yield Picture(f"ocr_vqa/images/{key}.jpg", guessed_size(key, COVER_SIZES), scene=f"book/{key}", cover=cover)
 
 

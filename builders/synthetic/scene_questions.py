@@ -39,19 +39,33 @@ def lone(scene: Scene) -> list[Shape]:
 def about_color(scene: Scene, text: str, *, right: str, thing: str) -> Question:
     """Which colour a thing has."""
     wrong = tuple(color for color in scene.palette if color != right)
-    return Question("what color is the", "other", text, right, wrong, f"The {thing} is {right}.")
+    return Question(
+        "what color is the",
+        answer_type="other",
+        text=text,
+        answer=right,
+        wrong=wrong,
+        sentence=f"The {thing} is {right}.",
+    )
 
 
 def yes_no(opening: str, text: str, *, right: bool, sentence: str) -> Question:
     """A question to be answered with yes or no."""
     answer, wrong = ("yes", "no") if right else ("no", "yes")
-    return Question(opening, "yes/no", text, answer, (wrong,), f"{answer.capitalize()}, {sentence}")
+    return Question(
+        opening,
+        answer_type="yes/no",
+        text=text,
+        answer=answer,
+        wrong=(wrong,),
+        sentence=f"{answer.capitalize()}, {sentence}",
+    )
 
 
 def counted(text: str, *, right: int, sentence: str) -> Question:
     """A question to be answered with a number."""
     wrong = tuple(str(number) for number in range(5) if number != right)
-    return Question("how many", "number", text, str(right), wrong, sentence)
+    return Question("how many", answer_type="number", text=text, answer=str(right), wrong=wrong, sentence=sentence)
 
 
 def amount(number: int, noun: str) -> str:
@@ -77,7 +91,14 @@ def kind_questions(scene: Scene) -> Iterator[Question]:
     for shape in scene.shapes:
         text = f"What is the {shape.color} shape?" if len(scene.shapes) > 1 else "What is the shape in the picture?"
         wrong = tuple(kind for kind in KINDS if kind != shape.kind)
-        yield Question("what is the", "other", text, shape.kind, wrong, f"It is a {shape.name}.")
+        yield Question(
+            "what is the",
+            answer_type="other",
+            text=text,
+            answer=shape.kind,
+            wrong=wrong,
+            sentence=f"It is a {shape.name}.",
+        )
 
 
 def count_questions(scene: Scene) -> Iterator[Question]:
@@ -118,13 +139,20 @@ def place_questions(scene: Scene) -> Iterator[Question]:
             words = "left or right of" if scene.row else "above or below"
             text = f"Is the {shape.name} {words} the {from_shape.name}?"
             sentence = f"The {shape.name} is {where} the {from_shape.name}."
-            yield Question("is the", "other", text, short, (wrong,), sentence)
+            yield Question("is the", answer_type="other", text=text, answer=short, wrong=(wrong,), sentence=sentence)
     for shape in scene.shapes:
         if place := side(scene, shape):
             wrong_places = tuple(name for name in ("left", "middle", "right") if name != place)
             part = "in the middle" if place == "middle" else f"on the {place}"
             sentence = f"The {shape.name} is {part} of the picture."
-            yield Question("where is the", "other", f"Where is the {shape.name}?", place, wrong_places, sentence)
+            yield Question(
+                "where is the",
+                answer_type="other",
+                text=f"Where is the {shape.name}?",
+                answer=place,
+                wrong=wrong_places,
+                sentence=sentence,
+            )
 
 
 def word_questions(scene: Scene) -> Iterator[Question]:
@@ -132,7 +160,14 @@ def word_questions(scene: Scene) -> Iterator[Question]:
     if scene.word:
         wrong = (scene.word[:-1], scene.word + "s")
         sentence = f'The word in the picture is "{scene.word}".'
-        yield Question("what is the", "other", "What is the word in the picture?", scene.word, wrong, sentence)
+        yield Question(
+            "what is the",
+            answer_type="other",
+            text="What is the word in the picture?",
+            answer=scene.word,
+            wrong=wrong,
+            sentence=sentence,
+        )
 
 
 def visual_questions(scene: Scene, rng: Random) -> list[Question]:
@@ -156,19 +191,19 @@ def knowledge_questions(scene: Scene) -> list[Question]:
     number = words[CORNERS[shape.kind]]
     corners = Question(
         "how many",
-        "other",
-        f"How many corners does the {shape.color} shape have?",
-        number,
-        tuple(word for word in words.values() if word != number),
-        f"The {shape.color} shape is a {shape.kind}, which has {'no' if number == 'none' else number} corners.",
+        answer_type="other",
+        text=f"How many corners does the {shape.color} shape have?",
+        answer=number,
+        wrong=tuple(word for word in words.values() if word != number),
+        sentence=f"The {shape.color} shape is a {shape.kind}, which has {number.replace('none', 'no')} corners.",
     )
     thing, color = next(((one.kind, one.color) for one in lone(scene)), ("background", scene.ground))
     food = Question(
         "what is the",
-        "other",
-        f"Which food has the color of the {thing}?",
-        FOODS[color],
-        tuple(FOODS[other] for other in FOODS if other != color),
-        f"The {thing} is {color}, as {FOODS[color]} is.",
+        answer_type="other",
+        text=f"Which food has the color of the {thing}?",
+        answer=FOODS[color],
+        wrong=tuple(FOODS[other] for other in FOODS if other != color),
+        sentence=f"The {thing} is {color}, as {FOODS[color]} is.",
     )
     return [corners, food]

@@ -227,7 +227,7 @@ def choice_of_scene(rng: Random, scene: Scene) -> Choice:
     choices = rng.sample(question.wrong, k=3)
     choices.insert(correct, question.answer)
     seen = sentences(scene)
-    return Choice(question.text, choices, correct, [question.sentence, seen[0], seen[1]])
+    return Choice(question.text, choices=choices, correct=correct, rationales=[question.sentence, seen[0], seen[1]])
 
 
 def aokvqa_record(rng: Random, image_id: int, *, repeats_choice: bool, scene: Scene | None = None) -> str:

@@ -24,7 +24,9 @@ COMMANDS = {
         "--set lora.r=128 --set zero=0 --set per_device_batch=8 --set batching=padding_free"
     ),
     "train-check-8": f"train check {_DATA} {_MODELS} --ranks 8",
-    "train-plan": "train plan --mixture mixture --tokenizer models/llm --ranks 8 --batch 16 --per-device-batch 2",
+    "train-plan": (
+        "train plan --mixture mixture --tokenizer models/llm --ranks 8 --global-batch 16 --per-device-batch 2"
+    ),
     "train-pretrain": f"train pretrain {_DATA} {_MODELS} --out stage1 {_SMALL}",
     "train-finetune": f"train finetune {_DATA} --from stage1 --out stage2 {_SMALL}",
     "train-export": "train export stage2 --out model",

@@ -76,7 +76,7 @@ def build(
     fraction: Fraction = None,
     plugin: Plugin = None,
     limit: Annotated[
-        int | None, typer.Option(help="Take the first N conversations of each source, before its steps.")
+        int | None, typer.Option(help="Take the first N: conversations of each source, before its steps.")
     ] = None,
     tokenizer: Tokenizer = None,
     draws_from: DrawsFrom = None,

@@ -45,12 +45,12 @@ def test_words_are_those_of_pythons_split_whatever_white_space_is_at_the_ends(
 
 
 def test_a_batch_that_does_not_come_out_is_refused() -> None:
-    with pytest.raises(StageError, match="--batch 100: no multiple of --per-device-batch 16 x 4 ranks = 64"):
+    with pytest.raises(StageError, match="--global-batch 100: no multiple of --per-device-batch 16 x 4 ranks = 64"):
         split_batch(100, ranks=4, per_device_batch=16)
 
 
 def test_the_command_prints_a_table_and_draws(tiny_mixture: Path, tmp_path: Path) -> None:
-    given = ["plan", "--mixture", str(tiny_mixture), "--tokenizer", "tiny", "--ranks", "2", "--batch", "8"]
+    given = ["plan", "--mixture", str(tiny_mixture), "--tokenizer", "tiny", "--ranks", "2", "--global-batch", "8"]
     given += ["--per-device-batch", "2"]
     shown = RUNNER.invoke(train, [*given, "--png", str(tmp_path / "plan.png")])
     assert shown.exit_code == 0, shown.output
@@ -75,7 +75,7 @@ def test_rows_without_a_label_are_told(tmp_path: Path, number: int, told: str, f
     long = [record(f"a/long{k}", "Why? " * 200, "So.") for k in range(number)]
     rows = [*long, *(record(f"a/{k}", "Why?", "So.") for k in range(4))]
     mixture = write_mixture(tmp_path / "few", rows)
-    given = ["plan", "--mixture", str(mixture), "--tokenizer", "tiny", "--ranks", "1", "--batch", "2"]
+    given = ["plan", "--mixture", str(mixture), "--tokenizer", "tiny", "--ranks", "1", "--global-batch", "2"]
     shown = RUNNER.invoke(train, [*given, "--per-device-batch", "2", "--max-tokens", "100", "--format", form])
     assert shown.exit_code == 0, shown.output
     assert shown.stderr == (f"{mixture}: {told}; a higher --max-tokens may help\n" if told else "")

@@ -101,7 +101,9 @@ def list_stages(name: str | None) -> ListedStages:
     listed = []
     for field in fields():
         value = field.default if stage is None else value_of(stage, field.name)
-        listed.append(ListedField(field.name, field.kind.replace("`", ""), meaning_of(field), value or None))
+        listed.append(
+            ListedField(field.name, kind=field.kind.replace("`", ""), meaning=meaning_of(field), value=value or None)
+        )
     return ListedStages({one: _first_line(one) for one in (shipped() if name is None else [name])}, listed)
 
 
