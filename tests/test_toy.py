@@ -27,7 +27,7 @@ from tests.trainer.running import Inputs, run
 
 
 def _question(number: int, kind: str, answer: str, image: str = "a.jpg") -> Question:
-    return Question(number, kind, f"{kind} {number}?", answer, image)
+    return Question(id=number, kind=kind, text=f"{kind} {number}?", answer=answer, image=image)
 
 
 def test_right_answers_are_counted_by_kind_and_the_majority_comes_from_training() -> None:

@@ -312,7 +312,7 @@ def _covers(tmp_path: Path, *covers: Cover) -> list[np.ndarray[Any, Any]]:
 
 
 def test_a_cover_has_its_title_above_its_author_below_and_a_look_for_each_genre(tmp_path: Path) -> None:
-    plain = Cover("The rusty oar", "Suvi Wray", "", "Maps")
+    plain = Cover(title="The rusty oar", author="Suvi Wray", year="", genre="Maps")
     first, titled, written, other = _covers(
         tmp_path,
         plain,
