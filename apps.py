@@ -30,6 +30,7 @@ from mix665k.schemas.install import install
 from mix665k.schemas.interrupts import EndingAtOnce
 from mix665k.schemas.processes import require_limits
 from mix665k.trainer import commands as training
+from mix665k.trainer import evaluation_commands as evaluating
 
 _FOR_TRAINING = ("accelerate", "deepspeed", "matplotlib", "peft", "tensorboard", "torch")
 """What the extra `train` brings."""
@@ -179,7 +180,7 @@ train.command()(local_paths(training.stages))
 train.command("export")(local_paths(training.export_run))
 train.command()(local_paths(training.publish))
 train.command("generate")(local_paths(training.generate_answer))
-train.command()(local_paths(training.benchmarks))
-train.command("eval")(local_paths(training.evaluate_model, _TRAINING))
-train.command()(local_paths(training.score))
-train.command()(local_paths(training.compare))
+train.command()(local_paths(evaluating.benchmarks))
+train.command("eval")(local_paths(evaluating.evaluate_model, _TRAINING))
+train.command()(local_paths(evaluating.score))
+train.command()(local_paths(evaluating.compare))
