@@ -1,14 +1,17 @@
 """The campaign notices what goes wrong, a part of it is run, and what is recorded of it is whole."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from docs.generator.campaign import RECORDED_CAMPAIGN
 from mix665k.builders.registry import SOURCES
 from tests.campaign.faulty import JUDGES
 from tests.campaign.mutations import make
-from tests.campaign.report import KindReport, load, save
+from tests.campaign.report import KindReport, load, save, together
 from tests.campaign.runner import MODULES, run_cases
+from tests.campaign.workplace import WRITING
 
 IN_TESTS = {
     **{"mutations": 1_005, "recipes": 60, "mixtures": 40, "names": 3, "pictures": 60, "tokenizers": 6},
@@ -53,3 +56,16 @@ def test_a_kind_that_is_recorded_again_replaces_itself_only(tmp_path: Path) -> N
     save(tmp_path / "r.json", {"kills": one, "disk": one})
     save(tmp_path / "r.json", {"disk": other})
     assert {name: found.seed for name, found in load(tmp_path / "r.json").items()} == {"kills": 1, "disk": 2}
+
+
+@pytest.mark.skipif("campaign" in os.environ.get("UPDATE_GOLDEN", ""), reason="it is being recorded")
+def test_the_recorded_campaign_has_every_kind_in_full_and_no_fault() -> None:
+    report = load(RECORDED_CAMPAIGN)
+    assert list(report) == list(MODULES)
+    assert {name: found.faults for name, found in report.items() if found.num_faults} == {}
+    assert together(report["mutations"].groups.values()).cases >= 100_000
+    assert set(report["mutations"].groups) == set(SOURCES)
+    kills = {name: row.cases for name, row in report["kills"].groups.items()}
+    assert kills.pop("build") >= 100
+    assert min(kills.values()) >= 20
+    assert kills.keys() == WRITING.keys() - {"build"} | {"publish"}
