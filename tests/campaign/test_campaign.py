@@ -14,7 +14,7 @@ from tests.campaign.runner import MODULES, run_cases
 from tests.campaign.workplace import WRITING
 
 IN_TESTS = {
-    **{"mutations": 1_005, "recipes": 60, "mixtures": 40, "names": 3, "pictures": 60, "tokenizers": 6},
+    **{"mutations": 2_010, "recipes": 60, "mixtures": 40, "names": 3, "pictures": 60, "tokenizers": 6},
     **{"archives": 20, "servers": 6, "disk": 3, "kills": 1},
 }
 """Cases of each kind."""
