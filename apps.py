@@ -151,7 +151,7 @@ def _app(name: str, text: str) -> typer.Typer:
     return app
 
 
-mix = _app("mix", "Rebuild LLaVA-1.5's instruction mixture from the raw datasets, and look at what came out.")
+mix = _app("mix", "Rebuild LLaVA-1.5's instruction mixture from the raw datasets, and check the result.")
 for _command in (
     build,
     inspect,

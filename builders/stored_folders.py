@@ -85,7 +85,7 @@ def _decoded(path: Path, form: type[T]) -> T:
             return msgspec.json.decode(path.read_bytes(), type=form)
     except UNREADABLE as error:
         at, why = fault(error)
-        raise RawDataError(f"{path}: {at}{at and ': '}{why}; save the data set again") from None
+        raise RawDataError(f"{path}: {at}{at and ': '}{why}; save the dataset again") from None
 
 
 def hub_folder(raw: Path, address: HubAddress) -> Path:
@@ -151,5 +151,5 @@ def bring(raw: Path, named: str) -> None:
         download_into(folder, named, address=address, patterns=patterns)
         if not _matching(folder, address):
             expected = address.file or f"file that ends in {', '.join(_SUFFIXES)}"
-            raise HubError(f"{named}: the data set has no {expected}; check the address")
+            raise HubError(f"{named}: the dataset has no {expected}; check the address")
         write_whole(folder / _DONE, "".join(f"{line}\n" for line in dict.fromkeys([*done, *patterns])))

@@ -117,7 +117,7 @@ def doctor(
 def synth(
     *,
     out: Annotated[Path, typer.Option(help="Where to write: a folder.", file_okay=False)],
-    scale: Annotated[float, typer.Option(help="Size, as a share of the real data sets.")],
+    scale: Annotated[float, typer.Option(help="Size, as a share of the real datasets.")],
     seed: Annotated[int, typer.Option(help="Seed of the draws: other seeds give other words.")] = 0,
     source: Source = None,
     exclude_source: ExcludeSource = None,

@@ -65,15 +65,15 @@ class MixtureError(UserError):
 
 
 class StageError(UserError):
-    """A stage names something that does not exist, or its numbers do not come out."""
+    """A stage names something that does not exist, or its numbers do not match."""
 
 
 class ModelError(UserError):
-    """A model cannot be found, loaded or put together."""
+    """A model cannot be found, loaded or composed."""
 
 
 class TrainingError(UserError):
-    """A run cannot start, go on or be exported as asked."""
+    """A run cannot start, resume or be exported as asked."""
 
 
 class EvaluationError(UserError):

@@ -303,7 +303,7 @@ def _download_errors(where: str) -> Iterator[None]:
     except GatedRepoError:
         raise HubError(f"{where}: gated; ask for access on its page and log in with `hf auth login`") from None
     except RepositoryNotFoundError:
-        why = "no such data set, or a private one that this token may not read"
+        why = "no such dataset, or a private one that this token may not read"
         raise HubError(f"{where}: {why}; check the name, or run `hf auth login`") from None
     except LocalEntryNotFoundError:
         why = "the Hub cannot be reached and no complete copy is in the cache"

@@ -125,7 +125,7 @@ class SourceEntry(msgspec.Struct, forbid_unknown_fields=True):
         list[str], msgspec.Meta(description="ids of draws_from that did not survive or are not there")
     ] = []
     splits: Annotated[
-        list[str], msgspec.Meta(description="of its data set, as the raw files or their published names say")
+        list[str], msgspec.Meta(description="of its dataset, as the raw files or their published names say")
     ] = []
 
 
@@ -231,7 +231,7 @@ class Selected(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_de
     missing: Annotated[int, msgspec.Meta(ge=0, description="entries that the mixture does not have")]
     repeated: Annotated[int, msgspec.Meta(ge=0, description="entries whose record another entry had named")]
     selected: Annotated[int, msgspec.Meta(ge=0, description="records that were kept")]
-    by: Annotated[dict[str, int], msgspec.Meta(description="exact entries by what told their record")]
+    by: Annotated[dict[str, int], msgspec.Meta(description="exact entries by what identified their record")]
     published: Annotated[str, msgspec.Meta(description="sha256 of the file whose rows positions count")] | None = None
 
 

@@ -57,7 +57,7 @@ class Select(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, fro
 
     by: Annotated[str, msgspec.Meta(description="a file that names records, below --raw, or a published subset")]
     form: (
-        Annotated[SelectionForm, msgspec.Meta(description="what the file is, where its content does not tell")] | None
+        Annotated[SelectionForm, msgspec.Meta(description="kind of the file, if its content does not show it")] | None
     ) = msgspec.field(default=None, name="as")
     base: Annotated[Literal[0, 1], msgspec.Meta(description="what positions are counted from")] | None = None
     rows: Annotated[Literal["all", "images"], msgspec.Meta(description="which rows positions count")] = "all"

@@ -27,7 +27,7 @@ class Lora(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Literal[4, 8] | None,
         msgspec.Meta(description="of the language model's linear layers, by bitsandbytes (QLoRA); needs `zero: 0`"),
     ] = None
-    quant_type: Annotated[Literal["nf4", "fp4"], msgspec.Meta(description="what 4 bits stand for")] = "nf4"
+    quant_type: Annotated[Literal["nf4", "fp4"], msgspec.Meta(description="meaning of the 4 bits")] = "nf4"
     double_quant: Annotated[bool, msgspec.Meta(description="quantise the scales of 4 bits once more")] = True
 
 
@@ -136,8 +136,8 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     gradient_checkpointing: Annotated[
         bool | Literal["selective"],
         msgspec.Meta(
-            description="compute layers anew in the backward pass; `selective` keeps their products and attention, "
-            "which takes memory and spares time"
+            description="recompute layers in the backward pass (activation checkpointing); `selective` keeps their "
+            "products and attention, which takes memory and saves time"
         ),
     ] = True
     batching: Annotated[

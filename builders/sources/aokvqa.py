@@ -90,7 +90,7 @@ def aokvqa(
 ) -> Iterator[Conversation | Dropped | Regrouped]:
     """The questions of an image in one conversation, `copies` times (default: as often as there are choices).
 
-    Copy r shows the choices turned by r places, so that each choice stands under each letter once; the answer is the
+    Copy r shows the choices turned by r places, so that each choice is under each letter once; the answer is the
     letter. One record of the reference file is known, and shows the raw list turned left by one. `splits` chooses
     among those of a file that has several; without it, all questions are of one.
     """

@@ -212,9 +212,9 @@ def refcoco(
 ) -> Iterator[Conversation | Dropped | Regrouped]:
     """All sentences of an image in one conversation, shuffled, each with one of two drawn prompts.
 
-    The data sets whose files are given are pooled, nothing is deduplicated. `sentence` is the field: `sent` cleaned
+    The datasets whose files are given are pooled, nothing is deduplicated. `sentence` is the field: `sent` cleaned
     by the publisher, `raw` as typed. For the box convention, boxes outside the image and the prompts see `vg`.
-    Images that a split of `exclude_images_of` has too, in any of the data sets, are left out.
+    Images that a split of `exclude_images_of` has too, in any of the datasets, are left out.
     """
     refs: dict[int, list[list[_Phrase]]] = {}
     excluded: set[int] = set()

@@ -59,7 +59,7 @@ ABOUT = About(
     licence=Licence(
         name="unclear",
         commercial="unclear",
-        because="conversations that people shared; nobody stated a licence for them",
+        because="conversations that people shared; no licence was stated for them",
     ),
     counts="about 94,000 conversations",
     papers=(

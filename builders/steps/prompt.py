@@ -64,7 +64,7 @@ def format_question(
 ) -> Iterator[Conversation]:
     """Put the text of a template around all questions, or around the first one.
 
-    `{question}` stands for the question, `{{` and `}}` for braces: `format_question: "Q: {question} A:"` is the form of
+    `{question}` is the question, `{{` and `}}` for braces: `format_question: "Q: {question} A:"` is the form of
     InstructBLIP, whose answers are ambiguous in length, as LLaVA-1.5's paper says (section 3.2). Where the image token
     is on a line of its own before or after the question, it stays there.
     """

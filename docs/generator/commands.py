@@ -14,7 +14,7 @@ from docs.generator.tables import block, table
 from mix665k import cli
 
 APPS: dict[str, typer.Typer] = {"mix": cli.mix, "train": cli.train}
-_WORDS: dict[Any, str] = {str: "text", int: "whole number", float: "number", Path: "path", bool: "switch"}
+_WORDS: dict[Any, str] = {str: "text", int: "integer", float: "number", Path: "path", bool: "switch"}
 
 
 class Parameter(NamedTuple):

@@ -53,6 +53,6 @@ def _kind(field: dict[str, Any]) -> str:
         return f"list of {_kind(field['items'])}"
     if field.get("type") == "object" and isinstance(field.get("additionalProperties"), dict):
         return f"object of {_kind(field['additionalProperties'])}"
-    words = {"integer": "whole number", "string": "text", "boolean": "true or false", "null": "null", None: "anything"}
+    words = {"integer": "integer", "string": "text", "boolean": "true or false", "null": "null", None: "anything"}
     word = words.get(field.get("type"), str(field.get("type")))
     return f"{word} like `{field['pattern']}`" if "pattern" in field else word

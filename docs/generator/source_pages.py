@@ -43,7 +43,7 @@ def source_table() -> str:
         [f"[{name}]({name}.md)", source.about.title, source.about.counts, source.about.licence.name]
         for name, source in sorted(SOURCES.items())
     ]
-    return table(["source", "data set", "counts", "licence of the annotations"], rows)
+    return table(["source", "dataset", "counts", "licence of the annotations"], rows)
 
 
 def raw_file_list() -> str:

@@ -287,7 +287,7 @@ def _check_labels(recipe: Recipe, where: str, names: Collection[str]) -> None:
 
 def _check_files(sources: list[BoundSource], raw: Path) -> None:
     if not raw.is_dir():
-        raise RawDataError(f"--raw {raw}: no such folder; `mix sources` tells what belongs there")
+        raise RawDataError(f"--raw {raw}: no such folder; `mix sources` lists what belongs there")
     parts = [(bound, role, path) for bound in sources for role, paths in bound.files.items() for path in paths]
     missing = [one for one in parts if not (one[2].is_file() or one[2].is_dir())]
     if not missing:

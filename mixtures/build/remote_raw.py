@@ -32,7 +32,7 @@ def raw_here(address: str, recipe: Recipe) -> Path:
         address = address.rstrip("/")
         there = {one.path: one for one in files_below(address)}
         if not there:
-            raise RawDataError(f"--raw {address}: nothing is there; `mix sources` tells what belongs there")
+            raise RawDataError(f"--raw {address}: nothing is there; `mix sources` lists what belongs there")
         wanted = {path: there[path] for path in there if _is_named(path, list(_named(recipe)))}
         if (total := sum(one.size for one in wanted.values())) > cache_bytes():
             gigabytes = f"{total / 1e9:,.1f} GB of raw files"

@@ -52,7 +52,7 @@ def limits(manifest: Manifest, *, with_images: bool) -> list[str]:
         found.append("The images are the files as they were at hand; each keeps the licence of its source.")
     else:
         found.append("The images are not here: `image` is a path below a folder of images that you bring.")
-    found.append("Answers are the publishers', with their mistakes; what was changed stands in `steps` of a record.")
+    found.append("Answers are the publishers', with their mistakes; what was changed is in `steps` of a record.")
     return found
 
 

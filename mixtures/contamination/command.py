@@ -24,7 +24,7 @@ EvalSet = Annotated[
 Layout = Annotated[
     list[str] | None,
     typer.Option(
-        help="The layout of a file, where its content does not tell: vqav2, textvqa, gqa, scienceqa, refcoco, aokvqa, "
+        help="The layout of a file, if its content does not show it: vqav2, textvqa, gqa, scienceqa, refcoco, aokvqa, "
         "pope, llava, questions or list.",
         metavar="[NAME=]LAYOUT",
     ),

@@ -147,7 +147,7 @@ def _rows(path: Path, detected: DetectedLayout, progress: Callable[[int], None])
     for place, identifier, found in read(file, path, progress):
         where = json_path(file, place)
         if isinstance(found, BadRecord):
-            raise RawDataError(f"{path}: {found.where}: {found.why}, expected layout {layout.name}; mend the file")
+            raise RawDataError(f"{path}: {found.where}: {found.why}, expected layout {layout.name}; fix the file")
         if layout.id is not None:
             if identifier in seen:
                 raise RawDataError(f"{path}: {where}: this {layout.id} occurs twice, expected once (id {identifier!r})")
@@ -179,7 +179,7 @@ def _items(path: Path, *, detected: DetectedLayout, identifier: str, where: str,
     try:
         return list(detected.layout.items(identifier, record))
     except ValueError as error:
-        raise RawDataError(f"{path}: {where}: {error}; mend the file") from None
+        raise RawDataError(f"{path}: {where}: {error}; fix the file") from None
 
 
 def _require_known(path: Path, images: pl.Series) -> None:

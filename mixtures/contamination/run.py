@@ -130,7 +130,7 @@ def _require_room(target: Path, manifest: Manifest | None, request: Contaminatio
 
 def _sets(target: Path, request: ContaminationRequest, bar: Bar) -> _Sets:
     if request.raw is not None and not request.raw.is_dir():
-        raise RawDataError(f"--raw {request.raw}: no such folder; `mix sources` tells what belongs there")
+        raise RawDataError(f"--raw {request.raw}: no such folder; `mix sources` lists what belongs there")
     asked = sets_to_read(request.eval_sets, request.layouts, request.ids_of)
     pictured = folders(request.eval_images, request.images)
     splits = read_splits(request.raw)

@@ -7,7 +7,7 @@ import polars as pl
 from mix665k.schemas.conversation import IMAGE_TOKEN
 from mix665k.schemas.prompts import OCR_LINE, RESPONSE_FORMATS
 
-TOKEN_PLACES = ("none", "before the question", "behind the question", "elsewhere")
+TOKEN_PLACES = ("none", "before the question", "after the question", "elsewhere")
 """Where the image token stands, in the order of their numbers."""
 _CAPTION = RESPONSE_FORMATS["caption"]
 """Stands before the OCR tokens of TextCaps, as a prompt of one's own may; others come after the question."""

@@ -66,9 +66,7 @@ def read_picture(images: Images, name: str) -> Picture:
         with open_picture(io.BytesIO(content)) as opened:
             form = str(opened.format)
     except UNDECODABLE:
-        raise MixtureError(
-            f"{images.shown(name)}: no picture, expected one; `mix images` tells about all of them"
-        ) from None
+        raise MixtureError(f"{images.shown(name)}: no picture, expected one; `mix images` lists all of them") from None
     return Picture(content, _SUFFIXES.get(form, form.lower()))
 
 
@@ -84,7 +82,7 @@ def missing_line(sizes: Mapping[str, int], *, option: str) -> str | None:
         return None
     return (
         f"{option}: {len(missing):,} of {len(sizes):,} images are missing or empty, the first is {missing[0]!r}; "
-        "`mix images` tells about all of them"
+        "`mix images` lists all of them"
     )
 
 

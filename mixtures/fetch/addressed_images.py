@@ -210,7 +210,7 @@ def _saved(content: bytes, image: str, path: Path) -> ImageOutcome:
     try:
         part.write_bytes(content)
         verdict = check_file(part, name=path.name, min_side_px=_LEAST_SIDE_PX)
-        if verdict.finding == "insane size" and content:
+        if verdict.finding == "implausible size" and content:
             return ImageOutcome(image, "gone", "a placeholder")
         if verdict.finding not in (None, "wrong format"):
             return ImageOutcome(image, "failed", f"{image}: {verdict.finding}: {verdict.detail}")

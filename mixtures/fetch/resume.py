@@ -118,7 +118,7 @@ def _resume(
         if refused.status != _NO_SUCH_RANGE:
             raise
         discard(path)
-        raise TransientError(f"{url}: another file by now, begun anew", wait_s=0) from None
+        raise TransientError(f"{url}: another file by now, restarted", wait_s=0) from None
     if total is not None and (got := _size(part)) != total:
         raise TransientError(f"{url}: {got:,} of {total:,} bytes came")
 

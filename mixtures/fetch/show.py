@@ -132,7 +132,7 @@ def fetch_and_show(request: FetchRequest, *, dry_run: bool, as_json: bool) -> No
     if report.left and not dry_run:
         raise FetchError(
             f"{len(report.left)} of {len(report.files)} are not there yet, for the reasons above; "
-            "the same command goes on where it ended"
+            "rerun the same command to resume"
         )
 
 

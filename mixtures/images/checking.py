@@ -164,9 +164,9 @@ def _advice(report: ImagesReport) -> str:
     failed = [one for one in report.mended if one.failed is not None]
     mendable = sum(one.mend is not None for one in report.bad)
     if failed:
-        return f"--fix could not mend {len(failed):,}: {failed[0].failed}"
+        return f"--fix could not fix {len(failed):,}: {failed[0].failed}"
     if mendable:
-        return f"pass --fix, which mends {mendable:,}" + (", and get the others again" * (len(report.bad) > mendable))
+        return f"pass --fix, which fixes {mendable:,}" + (", and get the others again" * (len(report.bad) > mendable))
     if report.total.findings.keys() == {"missing"} and report.total.named == report.total.bad:
         return "is it the folder that holds coco, gqa and the others?"
     return "get them again"

@@ -12,8 +12,8 @@ from mix665k.schemas.terminal import open_console, say_json
 Mapping = Annotated[
     Path | None,
     typer.Option(
-        help="For covers that are gone: a JSON object from image to the file to use for it (null: nobody has one), or "
-        "CSV with the header `image,file` (empty: nobody has one). Both are paths below the images folder.",
+        help="For covers that are gone: a JSON object from image to the file to use for it (null: none exists), or "
+        "CSV with the header `image,file` (empty: none exists). Both are paths below the images folder.",
         dir_okay=False,
     ),
 ]

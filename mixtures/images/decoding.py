@@ -42,7 +42,7 @@ def _check_packed(images: Images, file: str, *, name: str, min_side_px: int) -> 
         return Verdict("missing")
     except OSError as error:
         return Verdict("unreadable", os_reason(error))
-    return _check_content(BytesIO(content), name, min_side_px) if content else Verdict("insane size", "0 bytes")
+    return _check_content(BytesIO(content), name, min_side_px) if content else Verdict("implausible size", "0 bytes")
 
 
 def check_file(path: Path, *, name: str, min_side_px: int) -> Verdict:
@@ -54,7 +54,7 @@ def check_file(path: Path, *, name: str, min_side_px: int) -> Verdict:
         if not stat.S_ISREG(found.st_mode):  # reading a pipe would never end
             return Verdict("not a file", "a folder" if stat.S_ISDIR(found.st_mode) else "a device or a pipe")
         if found.st_size == 0:
-            return Verdict("insane size", "0 bytes")
+            return Verdict("implausible size", "0 bytes")
         with path.open("rb") as file:
             return _check_content(file, name, min_side_px)
     except OSError as error:
@@ -81,13 +81,13 @@ def _check_content(file: IO[bytes], name: str, min_side_px: int) -> Verdict:
         picture = open_picture(file)
         form, mode = picture.format, picture.mode
         if why := _implausible(*picture.size, min_side_px):
-            return Verdict("insane size", why)
+            return Verdict("implausible size", why)
         # At an eighth of a JPEG's size every bit of it is still read, which is what finds damage; most of the transform
         # is saved. On thousands of damaged files the verdicts were those of decoding at full size.
         picture.draft(None, (1, 1))
         picture.load()
     except Image.DecompressionBombError as error:
-        return Verdict("insane size", str(error).partition(", could")[0].lower())
+        return Verdict("implausible size", str(error).partition(", could")[0].lower())
     except UNDECODABLE as error:
         return _damaged(file, error)
     if form == "MPO":  # a JPEG with further pictures behind it

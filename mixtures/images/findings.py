@@ -11,7 +11,7 @@ Finding = Literal[
     "wrong format",
     "truncated",
     "not decodable",
-    "insane size",
+    "implausible size",
     "not a file",
     "unreadable",
 ]
@@ -22,7 +22,7 @@ FINDINGS: dict[Finding, str] = {
     "wrong format": "another format than the extension says, such as a GIF named .jpg",
     "truncated": "the file ends before the picture does",
     "not decodable": "no picture, or a damaged one",
-    "insane size": "0 bytes, or sides that no trainer takes",
+    "implausible size": "0 bytes, or sides that no trainer takes",
     "not a file": "a folder, or a link to nothing",
     "unreadable": "may not be read",
 }

@@ -65,7 +65,7 @@ def _remarks(found: ImagesReport) -> Iterator[str]:
         yield f"--fix: {_DONE[mend]} {count:,}"
     failed = [one for one in found.mended if one.failed is not None]
     if failed:
-        yield f"--fix: could not mend {len(failed):,}, the first is {printable(failed[0].image)}: {failed[0].failed}"
+        yield f"--fix: could not fix {len(failed):,}, the first is {printable(failed[0].image)}: {failed[0].failed}"
     if found.known_missing:
         records = sum(one.records for one in found.known_missing)
         yield f"known missing, as the mapping says: {len(found.known_missing):,}, named by {records:,} records"

@@ -48,7 +48,7 @@ def _print_head(console: Console, found: Inspection) -> None:
     console.print(Text(printable(found.name), style="bold"))
     console.print(Text(found.path, style="dim"), soft_wrap=True)
     if found.row_hash:
-        checked = "manifest, files and every record checked: whole"
+        checked = "manifest, files and every record checked: intact"
         console.print(Text(f"row hash {found.row_hash[:16]}; {checked}", style="dim"))
     if found.overrides:
         changed = changed_options(found.overrides)
@@ -78,14 +78,14 @@ def _audited(audit: Audit | None) -> tuple[str, str | Text]:
 def remarks(found: Inspection) -> Iterator[str]:
     """What the first table cannot say."""
     if splits := [f"{one.name} {' and '.join(one.splits)}" for one in found.sources if one.splits]:
-        yield f"splits of the data sets: {', '.join(splits)}"
+        yield f"splits of the datasets: {', '.join(splits)}"
     integers = {one.name: one.integer_ids for one in found.sources if one.integer_ids}
     if integers:
         listed = ", ".join(f"{name} {count:,}" for name, count in integers.items())
         yield f"ids that are integers, where others are strings: {listed}"
     if found.kind != "mixture":
         alike = "; ".join(f"{' and '.join(names)} by the number of pairs" for names in LOOKALIKES.values())
-        yield f"sources are told by image folder and prompt, {alike}"
+        yield f"sources are recognised by image folder and prompt, {alike}"
     if found.faults:
         yield f"{found.faults:,} records with faults are not counted above"
 

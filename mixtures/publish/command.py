@@ -38,7 +38,7 @@ def publish(
     mixture: MixtureFolder,
     *,
     repository: Repository,
-    private: Annotated[bool, typer.Option("--private", help="Nobody else may see it.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Only you can see it.")] = False,
     revision: Revision = "main",
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request, commit nothing.")] = False,
     with_images: WithImages = None,

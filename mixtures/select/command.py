@@ -26,7 +26,7 @@ Raw = Annotated[
 Out = Annotated[Path | None, typer.Option(help="Where to write: a folder. Not needed with --dry-run.", file_okay=False)]
 As = Annotated[
     Literal["records", "ids", "positions", "hashes", "table"] | None,
-    typer.Option("--as", help="What the file is, where its content does not tell."),
+    typer.Option("--as", help="Kind of the file, if its content does not show it."),
 ]
 Base = Annotated[
     int | None, typer.Option(min=0, max=1, help="What positions are counted from, 0 or 1; makes numbers positions.")

@@ -28,7 +28,7 @@ def print_selection(console: Console, found: SelectionReport) -> None:
     console.print(table)
     if found.total.by:
         told = ", ".join(f"{by} {count:,}" for by, count in found.total.by.items())
-        console.print(Text(f"exact ones told by: {told}"), soft_wrap=True)
+        console.print(Text(f"exact ones identified by: {told}"), soft_wrap=True)
     for what, entries in (("may be several records", found.ambiguous), ("not in the mixture", found.missing)):
         _print_entries(console, what, entries)
 

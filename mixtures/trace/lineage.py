@@ -25,8 +25,8 @@ _WORDS = {
     r"rotate_(left|right) by (\d+)": r"the options of each question turned \1 by \2 places",
     r"as_is by (\d+)": r"copy \1 of the conversation, the options in raw order",
     r"copy (\d+)": r"copy \1 of the conversation",
-    r"prompt added": "a response-format prompt put behind the first question",
-    r"prompts added": "a response-format prompt put behind every question",
+    r"prompt added": "a response-format prompt after the first question",
+    r"prompts added": "a response-format prompt after every question",
     r"pairs (\d+)-(\d+)": r"a part of the conversation, which was split",
     r"cut after (\d+) of (\d+) pairs": r"the first \1 of \2 pairs, which fit the token limit",
     r"cut after (\d+) of (\d+) pairs, inside the last answer": (
@@ -34,7 +34,7 @@ _WORDS = {
     ),
     r"(\d+) regions drawn": r"of all regions of the image; for each one of two prompts drawn",
     r"(\d+) sentences shuffled": r"all about the image; for each one of two prompts drawn",
-    r"(\d+) turns cut at the ends": r"those before the first question and behind the last answer",
+    r"(\d+) turns cut at the ends": r"those before the first question and after the last answer",
 }
 
 
@@ -105,7 +105,7 @@ def trace(folder: Path, identifier: str, raw: Path | None, *, advance: Advance) 
             built from is a fault, see `require_traced`.
     """
     if raw is not None and not raw.is_dir():
-        raise RawDataError(f"--raw {raw}: no such folder; `mix sources` tells what belongs there")
+        raise RawDataError(f"--raw {raw}: no such folder; `mix sources` lists what belongs there")
     mixture = Mixture.open(folder)
     located = find_record(mixture, identifier)
     source = _source(located.entry, mixture.require_manifest())

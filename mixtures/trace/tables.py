@@ -126,7 +126,7 @@ def _print_pair(console: Console, number: int, pair: TracedPair, *, in_parts: Co
 
 def _raw_line(one: RawRecord, in_parts: Collection[str]) -> Text:
     """Which record of which file, and where it stands there."""
-    identifier = "told by the record above" if one.id is None else one.id
+    identifier = "from the record above" if one.id is None else one.id
     line = Text.assemble((one.role, "bold"), f"  {one.id_name} {printable(identifier)}")
     if one.where is not None:
         places = [f"{field}[{i}]" for field, numbers in (one.items or {}).items() for i in numbers]

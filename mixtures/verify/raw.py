@@ -59,7 +59,7 @@ def require_request(folder: Path, request: RawRequest) -> None:
         MixtureError: for a source that the mixture has not.
     """
     if not request.raw.is_dir():
-        raise RawDataError(f"--raw {request.raw}: no such folder; `mix sources` tells what belongs there")
+        raise RawDataError(f"--raw {request.raw}: no such folder; `mix sources` lists what belongs there")
     if request.sources:
         names = [entry.name for entry in load_manifest(folder).sources]
         for name in request.sources:

@@ -43,7 +43,7 @@ def check_redrawn(folder: Path, manifest: Manifest, options: Options, *, every_s
         if not every_source:
             return Check(NAME, "not applicable", "needs every source; leave --source out")
         if "on_missing_image" in manifest.overrides:
-            return Check(NAME, "not checked", "records without an image were dropped; only the pictures tell which")
+            return Check(NAME, "not checked", "records without an image were dropped; only the pictures show which")
         in_part = manifest.overrides.keys() & {"source", "exclude_source", "commercial_only"}
         labels = tuple(entry.name for entry in manifest.sources) if in_part else ()
         with tempfile.TemporaryDirectory(prefix="mix-verify-") as work:

@@ -179,7 +179,7 @@ def test_a_saved_folder_of_several_splits_asks_for_one(tmp_path: Path) -> None:
     with pytest.raises(RawDataError, match=r"state\.json: file name '\.\./\.\./x', expected one without folders"):
         parts_of(tmp_path, "own/train")
     (tmp_path / "own/train/state.json").write_text('{"_data_files"')
-    with pytest.raises(RawDataError, match=r"state\.json: .*; save the data set again"):
+    with pytest.raises(RawDataError, match=r"state\.json: .*; save the dataset again"):
         parts_of(tmp_path, "own/train")
 
 

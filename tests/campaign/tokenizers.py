@@ -62,7 +62,7 @@ def _judged(tokenizer: Path, trace: Path) -> Verdict:
 
 KIND = Kind(
     name="tokenizers",
-    about="tokenizer folders with other values and bytes, and with code of their own (`auto_map`) while somebody types "
+    about="tokenizer folders with other values and bytes, and with code of their own (`auto_map`) with input of "
     "`y`, given to `mix inspect --tokenizer`",
     cases=1_500,
     make=make,

@@ -141,7 +141,7 @@ def test_a_json_file_on_the_hub_opens(loopback: Hub, small: Path) -> None:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("hf://datasets/me/none", "no such data set, or a private one"),
+        ("hf://datasets/me/none", "no such dataset, or a private one"),
         ("hf://datasets/me/mix@none", "hf://datasets/me/mix@none: "),
         ("hf://datasets/me/mix/none.json", "none.json: "),
         ("hf://models/me/mix", "expected hf://datasets/OWNER/NAME"),

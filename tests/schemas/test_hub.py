@@ -184,7 +184,7 @@ def test_one_file_or_all_that_match_are_downloaded(loopback: Hub) -> None:
 def test_what_is_not_on_the_hub_is_one_line(loopback: Hub) -> None:
     push(FILES, TARGET, message="Publish", owned=OWNED)
 
-    with pytest.raises(HubError, match=r"^hf://datasets/me/none: no such data set, or a private one") as caught:
+    with pytest.raises(HubError, match=r"^hf://datasets/me/none: no such dataset, or a private one") as caught:
         _download("me/none")
     assert "\n" not in str(caught.value)
     with pytest.raises(HubError, match=r"^hf://datasets/me/mix: cannot be downloaded: ") as caught:

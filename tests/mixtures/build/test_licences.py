@@ -22,7 +22,7 @@ def test_the_lines_say_what_goes_why_and_what_is_left() -> None:
     assert found.lines() == [
         "left out gqa, 72,140 records: named by --exclude-source",
         "left out sharegpt, 40,688 records: commercial use of its texts: unclear, conversations that people shared; "
-        "nobody stated a licence for them",
+        "no licence was stated for them",
         "121,826 → 8,998 records",
         "kept for their texts, while commercial use of their images is not clear: okvqa",
     ]

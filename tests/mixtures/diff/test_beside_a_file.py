@@ -58,7 +58,7 @@ def source(comparison: Comparison, name: str) -> Any:
         (
             changed(0, f"Is it dry?\n{SHORT}\n<image>", "Yes", "And the sack?", "No"),
             "image token",
-            Change("image token", "before the question", "behind the question"),
+            Change("image token", "before the question", "after the question"),
         ),
         (changed(0, id="1"), "id", Change("id", "2327515", "1")),
         (changed(0, id="2327515"), "id type", Change("id type", "integer", "string")),

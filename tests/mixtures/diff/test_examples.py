@@ -122,7 +122,7 @@ def shown(folder: Path, a: list[str], b: list[str], *, differs: str) -> Change:
         pytest.param(
             ["One?\n<image>", "1"],
             ["Is <image> one?", "1"],
-            Change("image token", "behind the question", "elsewhere"),
+            Change("image token", "after the question", "elsewhere"),
             id="where the image token stands",
         ),
     ],

@@ -19,7 +19,7 @@ PROMPTS = (SHORT, CAPTION, "In one word,\nplease.")
     ("question", "bare", "prompt", "token"),
     [
         (f"<image>\nWho?\n{SHORT}", "Who?", 1, "before the question"),
-        (f"Who?\n{SHORT}\n<image>", "Who?", 1, "behind the question"),
+        (f"Who?\n{SHORT}\n<image>", "Who?", 1, "after the question"),
         (f"Who <image> is it?\n{SHORT}", "Who  is it?", 1, "elsewhere"),
         ("Who?", "Who?", 0, "none"),
         (f"<image>\n{CAPTION}\nReference OCR token: A, B", "Reference OCR token: A, B", 2, "before the question"),

@@ -52,9 +52,9 @@ def test_bad_images_are_exit_code_1_and_one_line(bad_images: tuple[Path, Path]) 
     assert shown.exit_code == 1
     assert shown.stderr.splitlines() == [
         f"error: --images {folder}: 4 of 45 images cannot be used as they are, expected none; the first is "
-        f"'{COVERS}/1.jpg': wrong format (GIF, named .jpg); pass --fix, which mends 2, and get the others again"
+        f"'{COVERS}/1.jpg': wrong format (GIF, named .jpg); pass --fix, which fixes 2, and get the others again"
     ]
-    for text in ("wrong format", "wrong extension", "insane size", "missing", "sound, but CMYK: 1"):
+    for text in ("wrong format", "wrong extension", "implausible size", "missing", "sound, but CMYK: 1"):
         assert text in shown.stdout
 
 
@@ -66,7 +66,7 @@ def test_the_json_is_all_of_stdout(bad_images: tuple[Path, Path]) -> None:
     assert [(bad["image"], bad["finding"], bad["records"]) for bad in found["bad"]] == [
         (f"{COVERS}/1.jpg", "wrong format", 2),
         (f"{COVERS}/2.jpg", "wrong extension", 1),
-        (f"{COVERS}/3.jpg", "insane size", 1),
+        (f"{COVERS}/3.jpg", "implausible size", 1),
         (f"{COVERS}/4.jpg", "missing", 1),
     ]
     assert [source["name"] for source in found["sources"]] == ["llava_instruct", "ocrvqa", "sharegpt"]

@@ -182,7 +182,7 @@ def test_a_damaged_jpeg_is_not_decodable(tmp_path: Path) -> None:
 )
 def test_sides_that_no_trainer_takes_are_insane(tmp_path: Path, width: int, height: int, detail: str) -> None:
     path = save(tmp_path / "a.jpg", made=Image.new("RGB", (width, height)))
-    assert found(path) == ("insane size", detail)
+    assert found(path) == ("implausible size", detail)
 
 
 def test_the_longest_side_that_trainers_take_is_no_fault(tmp_path: Path) -> None:
@@ -191,19 +191,19 @@ def test_the_longest_side_that_trainers_take_is_no_fault(tmp_path: Path) -> None
 
 def test_the_shortest_side_can_be_chosen(tmp_path: Path) -> None:
     save(tmp_path / "images" / NAME, made=picture(20, 20))
-    assert only(check(tmp_path, NAME)).finding == "insane size"
+    assert only(check(tmp_path, NAME)).finding == "implausible size"
     assert check(tmp_path, NAME, min_side_px=20).bad == []
 
 
 def test_an_empty_file_is_insane(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
-    assert found(tmp_path / "a.jpg") == ("insane size", "0 bytes")
+    assert found(tmp_path / "a.jpg") == ("implausible size", "0 bytes")
 
 
 def test_more_pixels_than_pillow_takes_are_insane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "a.jpg")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
-    assert found(path) == ("insane size", "image size (2400 pixels) exceeds limit of 2000 pixels")
+    assert found(path) == ("implausible size", "image size (2400 pixels) exceeds limit of 2000 pixels")
 
 
 def test_a_folder_a_pipe_and_links_to_nothing_are_no_files(tmp_path: Path) -> None:

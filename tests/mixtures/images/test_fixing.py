@@ -187,9 +187,9 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000)),
     )
     assert shown.returncode == 1
-    assert "could not mend 3, the first is ocr_vqa/images/0.jpg: file too large" in shown.stdout
+    assert "could not fix 3, the first is ocr_vqa/images/0.jpg: file too large" in shown.stdout
     assert len(shown.stderr.splitlines()) == 1
-    assert shown.stderr.endswith("--fix could not mend 3: file too large\n")
+    assert shown.stderr.endswith("--fix could not fix 3: file too large\n")
     assert files(tmp_path / "images") == before
 
 

@@ -100,7 +100,7 @@ def test_a_mapped_file_that_is_missing_or_damaged_is_bad(tmp_path: Path) -> None
     assert (bad.finding, bad.detail, bad.file) == ("missing", f"mapped to {OTHER}", OTHER)
     save(tmp_path / "images" / OTHER).write_bytes(b"")
     bad = only(check(tmp_path, GONE, mapping=mapping))
-    assert (bad.finding, bad.detail) == ("insane size", f"mapped to {OTHER}: 0 bytes")
+    assert (bad.finding, bad.detail) == ("implausible size", f"mapped to {OTHER}: 0 bytes")
 
 
 def test_an_image_that_is_there_needs_no_mapping(tmp_path: Path) -> None:
@@ -112,4 +112,4 @@ def test_an_image_that_is_there_needs_no_mapping(tmp_path: Path) -> None:
 def test_a_mapping_does_not_excuse_what_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "images" / COVERS).mkdir(parents=True)
     (tmp_path / "images" / GONE).touch()
-    assert only(check(tmp_path, GONE, mapping=written(tmp_path, {GONE: None}))).finding == "insane size"
+    assert only(check(tmp_path, GONE, mapping=written(tmp_path, {GONE: None}))).finding == "implausible size"

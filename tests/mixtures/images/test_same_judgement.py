@@ -32,7 +32,7 @@ MAKE: dict[str, Callable[[Path], object]] = {
     "not a file": _link_to_nothing,
     "truncated": _cut,
     "not decodable": _text,
-    "insane size": lambda path: save(path).write_bytes(b""),
+    "implausible size": lambda path: save(path).write_bytes(b""),
 }
 
 

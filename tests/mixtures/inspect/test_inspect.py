@@ -67,7 +67,7 @@ def test_a_report_says_which_splits_were_read(tiny_mixture: Path) -> None:
         "ocrvqa": ["1"],
         **{name: ["train"] for name in ("aokvqa", "textcaps", "refcoco")},
     }
-    [line] = [line for line in remarks(found) if line.startswith("splits of the data sets: ")]
+    [line] = [line for line in remarks(found) if line.startswith("splits of the datasets: ")]
     assert {"ocrvqa 1", "gqa train_balanced"} <= set(line.partition(": ")[2].split(", "))
 
 

@@ -20,7 +20,7 @@ def test_a_trace_names_files_hashes_ids_and_steps(signs: Path) -> None:
     found = look(signs, "signs/a1")
     assert (found.image, found.reference_id) == ("textvqa/train_images/a1.jpg", "a1")
     assert [(step.done, step.words) for step in found.steps] == [
-        ("prompt added", "a response-format prompt put behind the first question")
+        ("prompt added", "a response-format prompt after the first question")
     ]
     [pair] = found.pairs
     assert (pair.answer, pair.origin) == ("a red sign.", "7")

@@ -34,13 +34,13 @@ def test_a_person_reads_files_ids_records_and_steps(signs: Path, raw: Path) -> N
     ):
         assert text in shown
     without = mix("trace", signs, "signs/a1").stdout
-    assert "ocr  image_id told by the record above" in without
+    assert "ocr  image_id from the record above" in without
 
 
 def test_no_raw_folder_is_one_line(signs: Path, tmp_path: Path) -> None:
     shown = mix("trace", signs, "signs/a1", "--raw", tmp_path / "none")
     assert (shown.exit_code, shown.stdout) == (1, "")
-    assert shown.stderr == f"error: --raw {tmp_path}/none: no such folder; `mix sources` tells what belongs there\n"
+    assert shown.stderr == f"error: --raw {tmp_path}/none: no such folder; `mix sources` lists what belongs there\n"
 
 
 @pytest.mark.parametrize("width", ["80", "120"])
