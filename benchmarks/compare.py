@@ -2,7 +2,7 @@
 
 The reference is the mixture's own export of made-up files of the real size (`mix synth --scale 1`), altered in known
 ways. The rival reads the export and the reference with `json.load` and counts the equal records in plain Python, which
-tells nothing of what differs; it is measured in the same run.
+does not say what differs; it is measured in the same run.
 """
 
 import json
@@ -113,10 +113,10 @@ def _write(made: Altered, costs: dict[str, Cost], *, rival: Cost, load: float) -
         f"{REFERENCE.stat().st_size / 1e6:,.0f} MB. `mix verify` checks the mixture before it compares. Memory is "
         "summed over all processes (PSS).",
         "",
-        f"Both reports told exactly what was altered, up to {EACH} records of each source in each way; "
+        f"Both reports listed exactly what was altered, up to {EACH} records of each source in each way; "
         f"{made.faults} records with faults were counted and left out:",
         "",
-        "| told as | records |",
+        "| reported as | records |",
         "|---|---:|",
         *(f"| {what} | {count:,} |" for what, count in counts.most_common()),
     ]

@@ -3,7 +3,7 @@
 The rival is the plain upper bound: as many processes as `--jobs`, each decoding its share with Pillow in a bare loop,
 once at full size as a trainer does, once at an eighth as `mix images` itself does, which reads all bits of a JPEG too.
 Both sides read the same files from a warm page cache, in turns, the best of three; starting Python counts on both.
-Core seconds are user and system time of all processes: they tell the same where others use the machine too.
+Core seconds are user and system time of all processes: they are comparable even if others use the machine.
 """
 
 import json

@@ -71,7 +71,7 @@ def test_a_data_set_of_the_hub_becomes_a_raw_file(loopback: Hub, small: Path, tm
     ("named", "message"),
     [
         ("hf://datasets/me/none", "me/none: no such dataset, or a private one"),
-        ("hf://datasets/me/own/x*.json", "the data set has no x*.json; check the address"),
+        ("hf://datasets/me/own/x*.json", "the dataset has no x*.json; check the address"),
         ("hf://models/me/own", "expected hf://datasets/OWNER/NAME"),
         ("hf://datasets/me/own", "holds files of several splits or forms: deep/*test*.jsonl, deep/*train*.jsonl; name"),
     ],

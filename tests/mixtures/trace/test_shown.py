@@ -25,7 +25,7 @@ def test_a_person_reads_files_ids_records_and_steps(signs: Path, raw: Path) -> N
     shown = mix("trace", signs, "signs/a1", "--raw", raw).stdout
     for text in (
         "signs/a1",
-        "prompt added: a response-format prompt put behind the first",
+        "prompt added: a response-format prompt after the first question",
         "captions.json (captions)",
         "origin  7",
         "captions  caption_id 7  at $.data[0]",
