@@ -266,7 +266,7 @@ def publish(
         str, typer.Argument(metavar="REPO", help="Where on the Hub: OWNER/NAME; created if it does not exist.")
     ],
     *,
-    private: Annotated[bool, typer.Option("--private", help="Nobody else may see it.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Only you can see it.")] = False,
     revision: Annotated[str, typer.Option(help="Branch to publish to; created if it does not exist.")] = "main",
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request, commit nothing.")] = False,
     dry_run: Annotated[
