@@ -64,7 +64,7 @@ def score(
     out: Annotated[Path | None, typer.Option(help="Where to write: a folder.", file_okay=False)] = None,
     output: OutputFormat = "table",
 ) -> None:
-    """Score anybody's answers to a benchmark by its official rule; needs neither the model nor torch."""
+    """Score any model's answers to a benchmark by its official rule; needs neither the model nor torch."""
     from mix665k.trainer.evaluation.judge import REQUESTS, Judge, judge_answers
     from mix665k.trainer.evaluation.own import read_own
     from mix665k.trainer.evaluation.registry import Request, by_name
