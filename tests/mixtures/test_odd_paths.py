@@ -8,7 +8,7 @@ from mix665k.mixtures.verify.verification import Lines
 from tests.mixtures.small import build_small, run
 
 
-@pytest.mark.parametrize("name", ["file:b", "s3:/b", "glob*[ab]", "[/red]"])
+@pytest.mark.parametrize("name", ["file:b", "s3:b", "glob*[ab]", "[/red]"])
 def test_a_folder_is_a_folder_whatever_its_name_looks_like(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,8 @@ def test_a_sample_of_all_tells_every_id_that_one_side_lacks(here: set[str], ther
 @given(st.sets(st.text(max_size=2), max_size=9), st.integers(0, 5), st.integers(1, 4))
 def test_a_batch_gives_the_same_sample_as_its_rows(ids: set[str], count: int, size: int) -> None:
     turns = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]
-    about = {"source": "one", "image": None, "conversations": turns, "origins": ["0"], "steps": []}
+    none = {"image": None, "more_images": None, "system": None}
+    about = {"source": "one", **none, "conversations": turns, "origins": ["0"], "steps": []}
     rows: list[dict[str, Any]] = [{"id": name, **about, "reference_id": name} for name in sorted(ids)]
     by_rows, by_batches = Sampler(count), Sampler(count)
     for row in rows:

@@ -181,7 +181,7 @@ def test_a_run_is_no_model_and_a_prompt_holds_no_image_token(first_stage: Path) 
         True,
     )
     prompt = run("generate", first_stage / "start", "--prompt", "a <image> b")
-    assert (prompt.returncode, "give the picture with --image" in prompt.stderr) == (1, True)
+    assert (prompt.returncode, "give each picture with --image" in prompt.stderr) == (1, True)
 
 
 def test_the_two_stages_are_the_papers() -> None:
