@@ -1,11 +1,12 @@
 """One rank of a run: `python -m mix665k.trainer.run.rank_main OUT/job.json`, which `train` and every launcher start."""
 
+import atexit
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from safetensors import SafetensorError
 
@@ -122,5 +123,17 @@ def _make_trainer(
     return trainer
 
 
+def _leave(code: int) -> NoReturn:
+    """End the process once what is registered for its exit has run.
+
+    Without taking Python down: on a busy machine threads of the libraries, which may still end then, have aborted a
+    process whose run was complete ("terminate called without an active exception").
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())
