@@ -151,7 +151,7 @@ def test_missing_images_stop_it_before_anything_is_sent(loopback: Hub, small: Pa
     if damage == "empty":
         (images / "gqa/images/0012.jpg").touch()
     shown = run("publish", small, "me/mix", "--with-images", images, "--jobs", "1")
-    assert "1 of 4 images are missing or empty, the first is 'gqa/images/0012.jpg'; `mix images` tells" in shown.stderr
+    assert "1 of 4 images are missing or empty, the first is 'gqa/images/0012.jpg'; `mix images` lists" in shown.stderr
     assert loopback.repositories == {}
 
 
