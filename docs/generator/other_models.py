@@ -90,6 +90,8 @@ SHAPES = {
     "Phi-4-mini": Shape("Phi3", 3072, 8192, 32, 24, 8, 200_064, _TIED),
     "SmolLM2 1.7B": Shape("Llama", 2048, 8192, 24, 32, 32, 49_152, _TIED),
     "OLMo 2 7B": Shape("Olmo2", 4096, 11_008, 32, 32, 32, 100_352, {}),
+    "SmolLM3 3B": Shape("SmolLM3", 2048, 11_008, 36, 16, 4, 128_256, _TIED),
+    "OLMo 3 7B": Shape("Olmo3", 4096, 11_008, 32, 32, 32, 100_278, {}),
     "Mixtral 8x7B": Shape("Mixtral", 4096, 14_336, 32, 32, 8, 32_000, {}),
 }
 """Sizes as their published configurations give them."""
