@@ -110,14 +110,14 @@ def _write(rows: list[Row]) -> None:
 _TITLE = "A source of millions of records"
 _ARITHMETIC = """### 10^9 records on 100 nodes, by arithmetic
 
-Not measured. 10^9 records of 400 bytes are 400 GB: 6,000 pieces of 64 MB, on 100 nodes of 16 processors four rounds of
+Not measured. 10^9 records of 400 bytes are 400 GB: 1,500 pieces of 256 MB, on 100 nodes of 16 processors one round of
 1,600 tasks for each pass; a draw is one more pass.
 
 - What moves between nodes is names and ranks, not records: 24 bytes a name (24 GB on the shared storage, twice)
   and 16 a rank. They are compared by ranges of eight million, about 250 MB at a time, by one task: that is 125 ranges,
-  each of which opens 6,000 files, and the first thing that ends up slower than the rest.
-- The driver holds, for each piece, its funnel and the numbers of its batches: some 2 KB, so 12 MB, and 15,259 shards of
-  under 400 bytes: a manifest of 6 MB. It gives out 6,000 + 15,259 tasks; Ray starts several hundred a second.
+  each of which opens 1,500 files, and the first thing that ends up slower than the rest.
+- The driver holds, for each piece, its funnel and the numbers of its batches: some 2 KB, so 3 MB, and 15,259 shards of
+  under 400 bytes: a manifest of 6 MB. It gives out 1,500 + 15,259 tasks; Ray starts several hundred a second.
 - A file is hashed and indexed by one task: 400 GB in one file take seven minutes at 1 GB/s, in a hundred files seconds.
 - It stops at the shared storage: every pass reads 400 GB, the rows are written twice and read once."""
 

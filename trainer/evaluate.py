@@ -17,10 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from mix665k.schemas.errors import EvaluationError
 from mix665k.schemas.files import os_errors, sha256_of, write_whole
 from mix665k.schemas.terminal import open_console, text_column
-from mix665k.trainer.evaluation.answers_file import answer_lines
 from mix665k.trainer.evaluation.batches import Prompt, plan
 from mix665k.trainer.evaluation.data_files import Data, data_of
 from mix665k.trainer.evaluation.journal import Entry, Header, Journal, only_writer, read_journals
+from mix665k.trainer.evaluation.llava_answers import answer_lines
 from mix665k.trainer.evaluation.own import read_own
 from mix665k.trainer.evaluation.pictures import (
     Picture,

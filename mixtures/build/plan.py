@@ -28,8 +28,8 @@ _MAX_BESIDE = 3
 OnMissingImage = Literal["fail", "drop"]
 
 
-PIECE_BYTES = 1 << 26
-"""Of raw files that one task builds: about 10^5 records with texts; the rows do not depend on it."""
+PIECE_BYTES = 1 << 28
+"""Of raw files that one task builds: some 10^5 records with texts; the rows do not depend on it."""
 
 
 class Options(NamedTuple):

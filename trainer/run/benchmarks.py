@@ -18,11 +18,11 @@ from mix665k.schemas.stage import Evaluate
 from mix665k.schemas.template import TEMPLATES
 from mix665k.trainer.data.encode import end_tokens
 from mix665k.trainer.data.images import ImageLoader, load_processor
-from mix665k.trainer.evaluation.answers_file import answer_lines
 from mix665k.trainer.evaluation.ask import Asker, Limits, can_share
 from mix665k.trainer.evaluation.batches import plan
 from mix665k.trainer.evaluation.data_files import Data, data_of
 from mix665k.trainer.evaluation.draw import draw
+from mix665k.trainer.evaluation.llava_answers import answer_lines
 from mix665k.trainer.evaluation.own import read_own
 from mix665k.trainer.evaluation.pictures import image_folder, load_ahead, require_pictures, unpack_pictures
 from mix665k.trainer.evaluation.registry import Benchmark, Question, Request, by_name, questions_to_ask

@@ -8,10 +8,10 @@ import pytest
 
 from mix665k.schemas.template import TEMPLATES, render
 from mix665k.trainer.evaluation.answer_files import read_answers
-from mix665k.trainer.evaluation.answers_file import answer_lines
 from mix665k.trainer.evaluation.benchmarks.mme import COGNITION, PERCEPTION
 from mix665k.trainer.evaluation.data_files import data_of
 from mix665k.trainer.evaluation.joining import join
+from mix665k.trainer.evaluation.llava_answers import answer_lines
 from mix665k.trainer.evaluation.registry import Question, Request, by_name
 from tests.builders.building import SHARED
 from tests.trainer.evaluation.cases import lines, write
